@@ -1,0 +1,12 @@
+//! Immunoglobulin results and what they mean (CLINICAL.md): amounts, units, intervals, states, classes.
+
+pub mod amount;
+pub mod analyte;
+pub mod association;
+pub mod interval;
+pub mod observation;
+pub mod unit;
+pub mod words;
+
+pub use amount::{Amount, Comparator, Limits};
+pub use unit::Unit;

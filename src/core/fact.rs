@@ -1,0 +1,262 @@
+//! Facts: what the journal holds and all that the state is made of.
+//!
+//! Facts enter by one door (the journal) and leave by one fold. A fact is never changed and never
+//! computed again: results and identities are read from [`Fact::Received`], but episodes, alerts
+//! and deliveries only from the facts that recorded them.
+
+use super::episode::Transition;
+use super::time::Timestamp;
+use bytes::Bytes;
+use serde::{Deserialize, Serialize};
+use std::fmt;
+
+/// The place of a fact in the journal: 1, 2, 3, … without gaps over the life of a data directory.
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize,
+)]
+#[serde(transparent)]
+pub struct JournalPosition(pub u64);
+
+impl JournalPosition {
+    /// Before the first fact.
+    pub const START: Self = Self(0);
+
+    /// The next position.
+    pub const fn next(self) -> Self {
+        Self(self.0.saturating_add(1))
+    }
+}
+
+impl fmt::Display for JournalPosition {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.0)
+    }
+}
+
+/// Where a frame came from.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Origin {
+    /// The listener's configured name.
+    pub listener: String,
+    /// Address and port of the sender, as text.
+    pub peer: String,
+}
+
+/// Why a frame, a message or a result was not understood (the quarantine's reason word).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Reason {
+    /// The frame was broken off (WIRE F-21, F-23, F-37, F-38).
+    Truncated,
+    /// Larger than `max_message`; only the head is kept (F-50).
+    TooLarge,
+    /// No readable MSH.
+    UnreadableMsh,
+    /// UTF-16 or UTF-32 content (F-35).
+    CharsetUtf16,
+    /// XML instead of delimiters (A-40 m).
+    Xml,
+    /// MSH-2 unusable (C-1).
+    Delimiters,
+    /// Result message with an event that is not one of ours (A-40 c).
+    Event,
+    /// MSH-9 empty (A-40 d).
+    NoType,
+    /// A required segment is missing (A-40 h).
+    MissingSegment,
+    /// No usable patient identifier.
+    NoPatientId,
+    /// Our reader failed (A-40 j).
+    Internal,
+    /// A continuation that was never completed.
+    Continuation,
+    /// Two triplets of OBX-3 name different analytes (4.4, OBX-3).
+    CodeConflict,
+    /// Code and text of OBX-3 name different immunoglobulins (CLINICAL 3.3).
+    CodeTextMismatch,
+    /// Several different numbers in OBX-5 (4.4, OBX-5).
+    RepeatedValue,
+    /// No unit and neither interval nor flag to judge by (CLINICAL 9.7).
+    NoUnit,
+    /// A unit that cannot be converted and neither interval nor flag to judge by (CLINICAL 9.7).
+    UnknownUnit,
+    /// Text where a number is needed (V-3).
+    TextValue,
+    /// `1,200`: decimal comma or thousands (V-4).
+    AmbiguousNumber,
+    /// Negative or beyond any immunoglobulin (V-8).
+    Implausible,
+    /// The value stands only in a note (V-9).
+    ValueInNote,
+    /// A truncated leaf in a field that decides (C-7).
+    TruncatedValue,
+    /// Invalid bytes in a field that decides (C-4).
+    CharsetDamage,
+    /// The specimen of a result cannot be told.
+    SpecimenAmbiguous,
+    /// W for an order that is stored under another patient (S-4).
+    WithdrawalOtherPatient,
+}
+
+impl Reason {
+    /// The reason as one word, as in `pentamer_quarantine_total{reason}`.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Truncated => "truncated",
+            Self::TooLarge => "too_large",
+            Self::UnreadableMsh => "unreadable_msh",
+            Self::CharsetUtf16 => "charset_utf16",
+            Self::Xml => "xml",
+            Self::Delimiters => "delimiters",
+            Self::Event => "event",
+            Self::NoType => "no_type",
+            Self::MissingSegment => "missing_segment",
+            Self::NoPatientId => "no_patient_id",
+            Self::Internal => "internal",
+            Self::Continuation => "continuation",
+            Self::CodeConflict => "code_conflict",
+            Self::CodeTextMismatch => "code_text_mismatch",
+            Self::RepeatedValue => "repeated_value",
+            Self::NoUnit => "no_unit",
+            Self::UnknownUnit => "unknown_unit",
+            Self::TextValue => "text_value",
+            Self::AmbiguousNumber => "ambiguous_number",
+            Self::Implausible => "implausible",
+            Self::ValueInNote => "value_in_note",
+            Self::TruncatedValue => "truncated_value",
+            Self::CharsetDamage => "charset_damage",
+            Self::SpecimenAmbiguous => "specimen_ambiguous",
+            Self::WithdrawalOtherPatient => "withdrawal_other_patient",
+        }
+    }
+}
+
+/// One complete message, kept byte for byte.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Received {
+    /// Listener and peer.
+    pub origin: Origin,
+    /// When the frame was complete.
+    pub received_at: Timestamp,
+    /// Number of this message within its frame, from 0, and how many the frame held.
+    pub part: (u32, u32),
+    /// The exact bytes between `<VT>` and the end mark (of a batch: from this `MSH` up to the next).
+    pub raw: Bytes,
+}
+
+impl fmt::Debug for Received {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Received")
+            .field("origin", &self.origin)
+            .field("received_at", &self.received_at)
+            .field("part", &self.part)
+            .field("raw_len", &self.raw.len())
+            .finish()
+    }
+}
+
+/// A frame or fragment that could not be taken as a message; it is in the quarantine from birth.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Refused {
+    /// Listener and peer.
+    pub origin: Origin,
+    /// When it was given up.
+    pub received_at: Timestamp,
+    /// Why.
+    pub reason: Reason,
+    /// Length of the whole content, of which `raw` may be only the head.
+    pub total_len: u64,
+    /// The bytes kept.
+    pub raw: Bytes,
+}
+
+impl fmt::Debug for Refused {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Refused")
+            .field("origin", &self.origin)
+            .field("reason", &self.reason)
+            .field("total_len", &self.total_len)
+            .finish()
+    }
+}
+
+/// The outcome of deciding over everything up to `through`.
+///
+/// Once it is in the journal it is what happened; no later version, table or rebuild decides about
+/// these facts again by itself.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Decided {
+    /// The last fact that this decision took into account.
+    pub through: JournalPosition,
+    /// Hash of the policy in force.
+    pub policy: String,
+    /// The time the decision was made for (that of the newest fact it saw, never a clock's).
+    pub decided_at: Timestamp,
+    /// What changed, in order.
+    pub transitions: Vec<Transition>,
+}
+
+/// Everything that can be in the journal.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Fact {
+    /// A message.
+    Received(Received),
+    /// The same bytes under the same control id again (WIRE A-60).
+    SeenAgain {
+        /// The position of the first copy.
+        first: JournalPosition,
+        /// Listener and peer of this copy.
+        origin: Origin,
+        /// When.
+        received_at: Timestamp,
+    },
+    /// A frame or fragment that is not a message.
+    Refused(Refused),
+    /// What was decided.
+    Decided(Decided),
+    /// A sink is about to be given an alert; durable before the send.
+    Attempted {
+        /// The sink's name.
+        sink: String,
+        /// The alert.
+        alert_id: String,
+        /// When.
+        at: Timestamp,
+    },
+    /// A sink has taken an alert.
+    Delivered {
+        /// The sink's name.
+        sink: String,
+        /// The alert.
+        alert_id: String,
+        /// When.
+        at: Timestamp,
+    },
+    /// A sink refused an alert for good.
+    Dead {
+        /// The sink's name.
+        sink: String,
+        /// The alert.
+        alert_id: String,
+        /// When.
+        at: Timestamp,
+        /// The sink's words; no patient data.
+        reason: String,
+    },
+    /// Tables or thresholds in force changed.
+    PolicyChanged {
+        /// The new hash.
+        policy: String,
+        /// When.
+        at: Timestamp,
+    },
+    /// A daemon started on this directory.
+    Started {
+        /// Its version.
+        version: String,
+        /// When.
+        at: Timestamp,
+    },
+}

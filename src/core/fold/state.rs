@@ -1,0 +1,48 @@
+//! What a state is to the fold: ordered keys and values, written in batches that carry the position.
+//!
+//! Implementations: `cache::Sled` and `cache::Memory` (a `BTreeMap`), which are oracles for each other.
+
+use crate::core::fact::JournalPosition;
+
+/// Why a state could not be read or written. The remedy is always the same: rebuild from the journal.
+#[derive(Debug, thiserror::Error)]
+pub enum StateError {
+    /// The store failed.
+    #[error("the cache cannot be used: {0}")]
+    Store(String),
+    /// A value that does not decode.
+    #[error("the cache holds a value of table `{table}` that cannot be read: {why}")]
+    Value {
+        /// The table.
+        table: &'static str,
+        /// What the decoder said; no content.
+        why: String,
+    },
+}
+
+/// Puts (`Some`) and deletions (`None`), applied together with the position that they bring the state to.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Batch {
+    /// By key.
+    pub changes: std::collections::BTreeMap<Vec<u8>, Option<Vec<u8>>>,
+}
+
+/// Ordered bytes to bytes. One writer at a time; readers at any time.
+pub trait State: Send + Sync {
+    /// The value under a key.
+    fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, StateError>;
+
+    /// Up to `limit` entries with `from <= key` and the given prefix, in order.
+    fn scan(
+        &self,
+        prefix: &[u8],
+        from: &[u8],
+        limit: usize,
+    ) -> Result<Vec<(Vec<u8>, Vec<u8>)>, StateError>;
+
+    /// Applies a batch; all of it or nothing, position included.
+    fn commit(&self, batch: Batch, through: JournalPosition) -> Result<(), StateError>;
+
+    /// The position that the state stands at.
+    fn position(&self) -> Result<JournalPosition, StateError>;
+}

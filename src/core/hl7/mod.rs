@@ -1,0 +1,1 @@
+//! HL7 v2 as it comes: envelope, acknowledgement, character sets, segments, escapes, times.

@@ -1,0 +1,21 @@
+//! The functional core: no clock, socket, disk, async or logging. Time is an argument.
+
+#![deny(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing
+)]
+
+pub mod alert;
+pub mod clinical;
+pub mod episode;
+pub mod extract;
+pub mod fact;
+pub mod fold;
+pub mod hl7;
+pub mod mllp;
+pub mod phi;
+pub mod policy;
+pub mod record;
+pub mod time;
