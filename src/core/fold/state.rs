@@ -27,18 +27,16 @@ pub struct Batch {
     pub changes: std::collections::BTreeMap<Vec<u8>, Option<Vec<u8>>>,
 }
 
+/// A key and its value.
+pub type Entry = (Vec<u8>, Vec<u8>);
+
 /// Ordered bytes to bytes. One writer at a time; readers at any time.
 pub trait State: Send + Sync {
     /// The value under a key.
     fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, StateError>;
 
     /// Up to `limit` entries with `from <= key` and the given prefix, in order.
-    fn scan(
-        &self,
-        prefix: &[u8],
-        from: &[u8],
-        limit: usize,
-    ) -> Result<Vec<(Vec<u8>, Vec<u8>)>, StateError>;
+    fn scan(&self, prefix: &[u8], from: &[u8], limit: usize) -> Result<Vec<Entry>, StateError>;
 
     /// Applies a batch; all of it or nothing, position included.
     fn commit(&self, batch: Batch, through: JournalPosition) -> Result<(), StateError>;
