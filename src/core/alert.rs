@@ -115,3 +115,98 @@ pub struct AlertAssociation {
     #[serde(rename = "where")]
     pub field: String,
 }
+
+/// How much of a patient a sink may be told (`[[sink]] phi`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum PhiLevel {
+    /// Our own ids and a link.
+    None,
+    /// Everything but name and birth date.
+    Minimum,
+    /// Everything.
+    Full,
+}
+
+/// The CloudEvents 1.0 envelope in JSON (structured mode), for a sink of the given level.
+///
+/// `type` is `pentamer.alert.<kind>.v1`, `source` is `/pentamer/<site>/<listener>`, `subject` the
+/// episode, `id` the alert: the same at every sink and at every repeat.
+pub fn cloud_event(
+    transition: &super::episode::Transition,
+    site: &str,
+    level: PhiLevel,
+) -> serde_json::Value {
+    let full = transition.alert.expose();
+    let data = match level {
+        PhiLevel::None => serde_json::json!({
+            "alert_id": full.alert_id,
+            "episode_id": full.episode_id,
+            "kind": full.kind,
+            "severity": full.severity,
+            "delivery": full.delivery,
+            "link": format!("/alerts/{}", full.alert_id),
+        }),
+        PhiLevel::Minimum => {
+            let mut reduced = full.clone();
+            reduced.patient.name = None;
+            reduced.patient.birth_date = None;
+            data_json(&reduced)
+        }
+        PhiLevel::Full => data_json(full),
+    };
+    serde_json::json!({
+        "specversion": "1.0",
+        "id": full.alert_id,
+        "type": format!("pentamer.alert.{}.v1", kind_word(transition.kind)),
+        "source": format!("/pentamer/{site}/{}", transition.listener),
+        "subject": full.episode_id,
+        "time": transition.at.to_rfc3339(),
+        "datacontenttype": "application/json",
+        "data": data,
+    })
+}
+
+/// `name` is no part of the promised shape unless it is told.
+fn data_json(data: &AlertData) -> serde_json::Value {
+    let mut json = serde_json::to_value(data).unwrap_or_default();
+    if data.patient.name.is_none()
+        && let Some(patient) = json
+            .get_mut("patient")
+            .and_then(|patient| patient.as_object_mut())
+    {
+        patient.remove("name");
+    }
+    json
+}
+
+/// The kind as one word, as in the type of the event and in metrics.
+pub const fn kind_word(kind: TransitionKind) -> &'static str {
+    match kind {
+        TransitionKind::Detected => "detected",
+        TransitionKind::Confirmed => "confirmed",
+        TransitionKind::Progressed => "progressed",
+        TransitionKind::Resolved => "resolved",
+        TransitionKind::Retracted => "retracted",
+        TransitionKind::Acknowledged => "acknowledged",
+        TransitionKind::OtherPattern => "other_pattern",
+        TransitionKind::Reopened => "reopened",
+    }
+}
+
+/// The severity as one word.
+pub const fn severity_word(severity: Severity) -> &'static str {
+    match severity {
+        Severity::Routine => "routine",
+        Severity::Prompt => "prompt",
+        Severity::Urgent => "urgent",
+    }
+}
+
+/// The delivery as one word.
+pub const fn delivery_word(delivery: Delivery) -> &'static str {
+    match delivery {
+        Delivery::Page => "page",
+        Delivery::Worklist => "worklist",
+    }
+}
