@@ -170,15 +170,13 @@ impl Reader<'_> {
             ) => Outcome::Range(ReportedRange::BySex { male, female }),
             (Outcome::Empty, Outcome::Empty) => match read(Label::Normal) {
                 Outcome::Range(range) => Outcome::Range(range),
-                Outcome::Empty => {
-                    let several = parts.len() > 1;
-                    if several {
+                Outcome::Single | Outcome::NotOne | Outcome::Unparsed | Outcome::Empty => {
+                    if parts.len() > 1 {
                         Outcome::NotOne
                     } else {
                         Outcome::Unparsed
                     }
                 }
-                Outcome::Single | Outcome::NotOne | Outcome::Unparsed => Outcome::NotOne,
             },
             (_, _) => Outcome::Unparsed,
         })

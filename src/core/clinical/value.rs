@@ -388,11 +388,12 @@ fn read_tail(tail: &str, words: &Words) -> Option<(Option<Unit>, Option<Flag>)> 
             return Some((None, flag));
         }
         let unit = Unit::parse(rest);
-        let is_flag = words.flag(without_brackets(rest)).is_some();
-        if unit.is_known() && !is_flag {
+        if unit.is_mass() {
             return Some((Some(unit), flag));
         }
-        let (before, found) = strip_trailing_flag(rest, words)?;
+        let Some((before, found)) = strip_trailing_flag(rest, words) else {
+            return unit.is_known().then_some((Some(unit), flag));
+        };
         flag = found.or(flag);
         rest = before;
     }

@@ -68,7 +68,7 @@ fn with_subclass<'w, 't>(class: &str, words: &'w [&'t str]) -> (Named, &'w [&'t 
         Some(_) | None => words,
     };
     match behind_word.split_first() {
-        Some((&(digit @ ("1" | "2" | "3" | "4")), behind)) => {
+        Some((&digit @ ("1" | "2" | "3" | "4"), behind)) => {
             (name(&[class, digit].concat()), behind)
         }
         Some(_) | None => (name(class), words),

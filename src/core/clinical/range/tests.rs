@@ -347,11 +347,12 @@ proptest! {
             (Some(low), None) => low >= Decimal::ZERO,
             (None, None) => false,
         };
-        prop_assert!(match reading.range {
+        let all_sound = match reading.range {
             ReportedRange::None => true,
             ReportedRange::Plain(limits) => sound(limits),
             ReportedRange::BySex { male, female } => sound(male) && sound(female),
-        });
+        };
+        prop_assert!(all_sound);
         prop_assert!(reading.count.is_none() || reading.range == ReportedRange::None);
     }
 

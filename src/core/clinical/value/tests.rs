@@ -6,9 +6,10 @@ use crate::core::fact::Reason;
 use proptest::prelude::*;
 use rust_decimal::Decimal;
 
+/// Repetitions are parted by `§` here, as `~` is a comparator too.
 fn read_as(kind: ValueKind, field: &str, decimal: Option<char>, flag_below: bool) -> ValueReading {
     let repetitions: Vec<Vec<String>> = field
-        .split('~')
+        .split('\u{a7}')
         .map(|repetition| repetition.split('^').map(str::to_owned).collect())
         .collect();
     let text = ValueText {
@@ -163,6 +164,8 @@ fn v3_texts() {
             ("21 mg/dL L *", "21 mg/dL Low"),
             ("0.21 g/L*", "0.21 g/L"),
             ("12 IU/mL", "12 IU/mL"),
+            ("12 IU/mL L", "12 IU/mL Low"),
+            ("0.21 g / L", "0.21 g/L"),
             ("5%", "5 %"),
             ("1 210 mg/L", "1210 mg/L"),
             // What is left over makes all of it no value.
@@ -300,7 +303,7 @@ fn below_the_scale_needs_an_empty_value() {
     for (field, value) in [
         ("", "below scale"),
         ("^^", "below scale"),
-        ("~", "below scale"),
+        ("§", "below scale"),
         ("\"\"", "absent"),
         ("****", "absent"),
         ("0.3", "0.3"),
@@ -350,19 +353,19 @@ fn repetitions_are_one_number_or_none() {
     check(
         ValueKind::Nm,
         &[
-            ("0.21~0.21", "0.21"),
-            ("0.21~0.210", "0.21"),
-            ("0.21~", "0.21"),
-            ("~0.21", "0.21"),
-            ("0.21~see note", "0.21"),
-            ("60~120", "refused repeated_value"),
-            ("0.21~<0.21", "refused repeated_value"),
-            ("0.21~1,200", "refused repeated_value"),
-            ("0.21 g/L~0.21 mg/dL", "refused repeated_value"),
-            ("0.21~0.21 g/L L", "0.21 g/L Low"),
-            ("QNS~pending", "absent"),
-            ("undetectable~see method X", "undetectable"),
-            ("see note~something", "refused text_value"),
+            ("0.21§0.21", "0.21"),
+            ("0.21§0.210", "0.21"),
+            ("0.21§", "0.21"),
+            ("§0.21", "0.21"),
+            ("0.21§see note", "0.21"),
+            ("60§120", "refused repeated_value"),
+            ("0.21§<0.21", "refused repeated_value"),
+            ("0.21§1,200", "refused repeated_value"),
+            ("0.21 g/L§0.21 mg/dL", "refused repeated_value"),
+            ("0.21§0.21 g/L L", "0.21 g/L Low"),
+            ("QNS§pending", "absent"),
+            ("undetectable§see method X", "undetectable"),
+            ("see note§something", "refused text_value"),
         ],
     );
 }
