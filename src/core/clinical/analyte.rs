@@ -64,7 +64,7 @@ pub struct AnalyteRow {
     pub analyte: Analyte,
     /// The coding system, e.g. `LN`; empty = any.
     pub system: String,
-    /// The code, without case; with `match_text` the whole text.
+    /// The code, without case; empty where only `match_text` serves.
     pub code: String,
     /// `MSH-3/MSH-4` of the feed that this is for; empty = all.
     pub feed: String,
@@ -72,8 +72,8 @@ pub struct AnalyteRow {
     pub specimen: Option<Specimen>,
     /// The unit where OBX-6 and the value's text have none.
     pub default_unit: Option<Unit>,
-    /// Match `code` against the text of OBX-3 instead of its code.
-    pub match_text: bool,
+    /// The whole text of a coding that serves where its code does not, without case.
+    pub match_text: Option<String>,
     /// False takes this code out, of the built-in rows too.
     pub enabled: bool,
     /// Where the row comes from, for people.
@@ -153,7 +153,7 @@ impl From<FileRow> for Row {
                 feed: String::new(),
                 specimen: Some(Specimen::Serum),
                 default_unit: None,
-                match_text: false,
+                match_text: None,
                 enabled: true,
                 source: row.source,
             },
@@ -190,7 +190,9 @@ impl AnalyteMap {
     /// What OBX-3 names on this feed (`MSH-3/MSH-4`).
     ///
     /// Each coding by LOINC if its system is LOINC, then by (code, system, feed), then by the code
-    /// alone, then by text where a row says so. The site's word comes before the built-in one.
+    /// alone, then by text where a row says so. The site's word comes before the built-in one. A built-in
+    /// mnemonic or a text beside a LOINC code that is not on the list is a conflict: one of them is
+    /// wrong, and the list must stay the only way in.
     pub fn lookup(&self, triplets: &[Triplet<'_>], feed: &str) -> Match {
         let mut found: Vec<(Triplet<'_>, &Row, bool)> = triplets
             .iter()
@@ -208,6 +210,15 @@ impl AnalyteMap {
             return Match::No;
         };
         let analyte = row.row.analyte;
+        let only_weak = found
+            .iter()
+            .all(|(triplet, row, _)| row.guarded || !same(&row.row.code, triplet.code));
+        let unlisted = triplets
+            .iter()
+            .any(|triplet| self.is_other_loinc(triplet, feed));
+        if only_weak && unlisted {
+            return Match::Conflict;
+        }
         if found
             .iter()
             .any(|(_, other, _)| other.row.analyte != analyte)
@@ -241,15 +252,17 @@ impl AnalyteMap {
         if raw.contains(&b'\\') {
             return true;
         }
-        self.rows.iter().any(|row| {
-            let code = row.row.code.trim().as_bytes();
-            // A code outside ASCII may look different before it is decoded.
-            !code.is_ascii()
-                || code.is_empty()
-                || raw
-                    .windows(code.len())
-                    .any(|part| part.eq_ignore_ascii_case(code))
-        })
+        self.rows()
+            .flat_map(|row| std::iter::once(row.code.as_str()).chain(row.match_text.as_deref()))
+            .map(|text| text.trim().as_bytes())
+            .filter(|text| !text.is_empty())
+            .any(|text| {
+                // A text outside ASCII may look different before it is decoded.
+                !text.is_ascii()
+                    || raw
+                        .windows(text.len())
+                        .any(|part| part.eq_ignore_ascii_case(text))
+            })
     }
 
     /// The row for one coding, and whether its system had to be guessed. A disabled row ends the search.
@@ -262,8 +275,8 @@ impl AnalyteMap {
                 .min_by_key(|(fit, _)| *fit)
                 .map(|(_, row)| row)
         };
-        let as_loinc =
-            (triplet.system.trim().is_empty() && is_loinc(triplet.code.trim())).then(|| Triplet {
+        let as_loinc = (triplet.system.trim().is_empty() && is_loinc(triplet.code.trim()))
+            .then_some(Triplet {
                 system: "LN",
                 ..*triplet
             });
@@ -276,6 +289,13 @@ impl AnalyteMap {
             })
         });
         row.filter(|(row, _)| row.row.enabled)
+    }
+
+    /// Whether a coding is LOINC's, and no row's.
+    fn is_other_loinc(&self, triplet: &Triplet<'_>, feed: &str) -> bool {
+        is_loinc_system(triplet.system)
+            && is_loinc(triplet.code.trim())
+            && self.find(triplet, feed).is_none()
     }
 
     /// Whether a text has a word that makes a local mnemonic something else (CLINICAL 3.4, 9.24).
@@ -298,19 +318,21 @@ fn fit(row: &AnalyteRow, triplet: &Triplet<'_>, feed: &str) -> Option<Fit> {
     if feed_named && row.feed != feed {
         return None;
     }
-    if row.match_text {
-        return same(&row.code, triplet.text).then_some(Fit::Text);
+    let system_fits = system.is_empty() || same_system(system, triplet.system);
+    if same(&row.code, triplet.code) && system_fits {
+        return Some(match (system.is_empty(), feed_named) {
+            (false, true) => Fit::SystemAndFeed,
+            (false, false) => Fit::System,
+            (true, true) => Fit::Feed,
+            (true, false) => Fit::CodeAlone,
+        });
     }
-    if !same(&row.code, triplet.code) || !(system.is_empty() || same_system(system, triplet.system))
-    {
-        return None;
-    }
-    Some(match (system.is_empty(), feed_named) {
-        (false, true) => Fit::SystemAndFeed,
-        (false, false) => Fit::System,
-        (true, true) => Fit::Feed,
-        (true, false) => Fit::CodeAlone,
-    })
+    // A code of LOINC says what it is; no text says otherwise.
+    row.match_text
+        .as_ref()
+        .filter(|_| !is_loinc(triplet.code.trim()))
+        .is_some_and(|text| same(text, triplet.text))
+        .then_some(Fit::Text)
 }
 
 /// Whole texts, without case and outer blanks; nothing is the same as an empty one.

@@ -42,7 +42,7 @@ impl Class {
     Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize,
 )]
 #[serde(rename_all = "snake_case")]
-pub enum AssociationKind {
+pub enum Kind {
     /// A diagnosis or a reason.
     #[default]
     Diagnosis,
@@ -62,7 +62,7 @@ pub struct AssociationRow {
     /// What it means, one or two classes.
     pub classes: Vec<Class>,
     /// Diagnosis or drug.
-    pub kind: AssociationKind,
+    pub kind: Kind,
     /// Counts only below this age.
     pub max_age: Option<AgeSpan>,
     /// False: listed, never found.
@@ -79,7 +79,7 @@ impl AssociationRow {
 
     /// Whether it is human immunoglobulin (ATC J06BA): then IgG is not the patient's own (CLINICAL 6.2).
     pub fn is_immunoglobulin(&self) -> bool {
-        self.kind == AssociationKind::Drug && plain_code(&self.code).starts_with("J06BA")
+        self.kind == Kind::Drug && plain_code(&self.code).starts_with("J06BA")
     }
 }
 
@@ -107,7 +107,7 @@ struct FileRow {
     codes: Vec<String>,
     class: Vec<Class>,
     #[serde(default)]
-    kind: AssociationKind,
+    kind: Kind,
     max_age: Option<String>,
     #[serde(default = "enabled")]
     enabled: bool,

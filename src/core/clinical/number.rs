@@ -31,7 +31,7 @@ pub fn split_number(text: &str) -> Option<(&str, &str)> {
     if matches!(rest.peek(), Some((_, '+' | '-'))) {
         rest.next();
     }
-    while let Some((at, letter)) = rest.next() {
+    for (at, letter) in rest {
         let after = text.get(at + letter.len_utf8()..).unwrap_or_default();
         match letter {
             '0'..='9' => digits = true,

@@ -21,11 +21,13 @@ pub(super) fn named_in(text: &str) -> Vec<Named> {
     let mut rest = words.as_slice();
     while let Some((word, mut after)) = rest.split_first() {
         let mut class = word.strip_prefix("ig").filter(|class| is_class(class));
-        if class.is_none() && (*word == "ig" || is_spelt_out(word)) {
-            if let Some((next, behind)) = after.split_first() {
-                class = Some(*next).filter(|class| is_class(class));
-                after = if class.is_some() { behind } else { after };
-            }
+        if class.is_none()
+            && (*word == "ig" || is_spelt_out(word))
+            && let Some((next, behind)) = after.split_first()
+            && is_class(next)
+        {
+            class = Some(*next);
+            after = behind;
         }
         if let Some(class) = class {
             let (name, behind) = with_subclass(class, after);
@@ -42,7 +44,6 @@ fn is_spelt_out(word: &str) -> bool {
     [
         "immunoglobulin",
         "immunglobulin",
-        "immunoglobulin",
         "inmunoglobulin",
         "imunoglobulin",
     ]

@@ -38,7 +38,7 @@ fn local(code: &str, feed: &str) -> AnalyteRow {
         feed: feed.to_owned(),
         specimen: Some(Specimen::Serum),
         default_unit: Some(Unit::MilligramPerDecilitre),
-        match_text: false,
+        match_text: None,
         enabled: true,
         source: "site".to_owned(),
     }
@@ -199,6 +199,9 @@ fn codes_that_disagree() {
         "2472-9^IgM^LN^2465-3^IgG^LN",
         "IGG^IgG^L^2472-9^IgM^LN",
         "2472-9^^LN^2458-8^^LN",
+        // LOINC names something that is not on the list.
+        "IGM^IgM^L^13950-1^Hepatitis A^LN",
+        "IGM^IgM^L^14002-0^IgM^LN",
     ] {
         assert_eq!(lookup(&map, field), Match::Conflict, "{field}");
     }
@@ -236,8 +239,8 @@ fn a_site_maps_its_own_codes() {
             ..local("4711", "")
         },
         AnalyteRow {
-            match_text: true,
-            ..local("Immunglobulin M im Serum", FEED)
+            match_text: Some("Immunglobulin M im Serum".to_owned()),
+            ..local("", FEED)
         },
     ]);
     for field in [
@@ -246,6 +249,7 @@ fn a_site_maps_its_own_codes() {
         "IGMS",
         "4711^^99lab",
         "^immunglobulin m im serum",
+        "X17^Immunglobulin M im Serum^L",
     ] {
         let Match::One(matched) = lookup(&map, field) else {
             panic!("{field} is mapped");
@@ -258,7 +262,16 @@ fn a_site_maps_its_own_codes() {
     for field in ["4711^^L", "4711", "IGM_S", "^Immunglobulin M im Serum 2"] {
         assert_eq!(lookup(&map, field), Match::No, "{field}");
     }
-    // A text is not believed where the code is another's.
+    // A site's own code is believed whatever LOINC code stands beside it, a text is not.
+    assert!(matches!(
+        lookup(&map, "6IGM^IgM^L^13950-1^Hepatitis A^LN"),
+        Match::One(_)
+    ));
+    assert_eq!(
+        lookup(&map, "^Immunglobulin M im Serum^^13950-1^Hepatitis A^LN"),
+        Match::Conflict
+    );
+    // Without the site's word a text alone is nothing.
     assert_eq!(
         lookup(&AnalyteMap::built_in(), "^Immunglobulin M im Serum"),
         Match::No

@@ -1,4 +1,4 @@
-use super::{AssociationKind, AssociationRow, AssociationTable, Class, File};
+use super::{AssociationRow, AssociationTable, Class, File, Kind};
 use crate::core::clinical::age::parse_age;
 use proptest::prelude::*;
 
@@ -35,12 +35,7 @@ fn the_built_in_file_is_read() {
                 .as_deref()
                 .is_none_or(|age| parse_age(age).is_some())
         );
-        assert_eq!(
-            row.enabled,
-            row.kind == AssociationKind::Diagnosis,
-            "{}",
-            row.label
-        );
+        assert_eq!(row.enabled, row.kind == Kind::Diagnosis, "{}", row.label);
     }
     for (system, names) in &file.systems {
         assert_eq!(*system, system.to_uppercase());
@@ -204,8 +199,7 @@ fn drugs_are_off_until_a_site_asks() {
         assert!(table.lookup(code, system, "").is_empty(), "{code}");
         assert!(
             table.rows().any(|row| {
-                row.kind == AssociationKind::Drug
-                    && super::matches(&row.code, &super::plain_code(code))
+                row.kind == Kind::Drug && super::matches(&row.code, &super::plain_code(code))
             }),
             "{code}"
         );
@@ -215,7 +209,7 @@ fn drugs_are_off_until_a_site_asks() {
         system: system.to_owned(),
         code: code.to_owned(),
         classes: vec![Class::Secondary],
-        kind: AssociationKind::Drug,
+        kind: Kind::Drug,
         max_age: None,
         enabled: true,
         source: "site".to_owned(),
