@@ -1,12 +1,54 @@
 //! Immunoglobulin results and what they mean (CLINICAL.md): amounts, units, intervals, states, classes.
 
+pub mod age;
 pub mod amount;
 pub mod analyte;
 pub mod association;
 pub mod interval;
+pub mod number;
 pub mod observation;
+pub mod range;
 pub mod unit;
+pub mod value;
 pub mod words;
 
 pub use amount::{Amount, Comparator, Limits};
 pub use unit::Unit;
+
+#[cfg(test)]
+mod tests {
+    use super::analyte::AnalyteMap;
+    use super::association::AssociationTable;
+    use super::interval::IntervalTable;
+    use crate::core::policy::Policy;
+
+    #[test]
+    fn every_table_is_part_of_the_hash_of_the_policy() {
+        let whole = Policy::built_in();
+        let mut hashes = vec![whole.hash(), Policy::built_in().hash()];
+        hashes.dedup();
+        assert_eq!(hashes.len(), 1);
+        let without = [
+            Policy {
+                analytes: AnalyteMap::default(),
+                ..whole.clone()
+            },
+            Policy {
+                intervals: IntervalTable::default(),
+                ..whole.clone()
+            },
+            Policy {
+                associations: AssociationTable::default(),
+                ..whole.clone()
+            },
+            Policy {
+                words: super::words::Words::default(),
+                ..whole
+            },
+        ];
+        hashes.extend(without.iter().map(Policy::hash));
+        hashes.sort();
+        hashes.dedup();
+        assert_eq!(hashes.len(), 5);
+    }
+}
