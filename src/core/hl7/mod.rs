@@ -1,3 +1,10 @@
 //! HL7 v2 as it comes: envelope, acknowledgement, character sets, segments, escapes, times.
 
+pub mod charset;
+pub mod delimiters;
+pub mod escape;
 pub mod header;
+pub mod segment;
+pub mod segments;
+pub mod tally;
+pub mod time;
