@@ -5,7 +5,9 @@ pub mod analyte;
 pub mod association;
 pub mod interval;
 pub mod observation;
+pub mod range;
 pub mod unit;
+pub mod value;
 pub mod words;
 
 pub use amount::{Amount, Comparator, Limits};

@@ -12,3 +12,19 @@ impl Words {
         Self::default()
     }
 }
+
+impl Words {
+    /// Stand-in.
+    pub fn sex(&self, text: &str) -> Option<super::observation::Sex> {
+        match text {
+            "F" | "f" | "female" => Some(super::observation::Sex::Female),
+            "M" | "m" => Some(super::observation::Sex::Male),
+            _ => None,
+        }
+    }
+
+    /// Stand-in.
+    pub fn no_result(&self, text: &str) -> bool {
+        matches!(text, "" | "\"\"" | "QNS" | "PENDING" | "SEE NOTE")
+    }
+}
