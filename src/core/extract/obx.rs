@@ -507,11 +507,12 @@ fn reported(message: &Message<'_>, obx: &Segment<'_>, reading: &Reading) -> Stri
         .into_iter()
         .map(|number| message.word(obx.field(6).component(number).raw()))
         .find(|unit| !unit.is_empty());
-    let has_text = value.chars().any(char::is_alphabetic);
-    let unit = of_field.or_else(|| (!has_text).then(|| reading.unit.shown()));
-    match unit {
-        Some(unit) if !value.is_empty() && !unit.is_empty() => format!("{value} {unit}"),
-        _ => value,
+    let unit = of_field.unwrap_or_else(|| reading.unit.shown());
+    let said = value.to_lowercase().contains(&unit.to_lowercase());
+    if value.is_empty() || said {
+        value
+    } else {
+        format!("{value} {unit}")
     }
 }
 
