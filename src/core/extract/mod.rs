@@ -1,5 +1,22 @@
 //! From one message to what it says: patients, observations, identity events, or reasons why not.
 
+mod associations;
+mod identity;
+mod message;
+mod note;
+mod obx;
+mod order;
+mod patient;
+mod place;
+mod read;
+mod specimen;
+mod status;
+#[cfg(test)]
+mod tests;
+mod walk;
+
+pub use read::extract;
+
 use super::clinical::observation::{
     AssociationSeen, DemographicsReport, GroupWithdrawal, Observation, PatientKey,
 };
@@ -138,4 +155,9 @@ pub struct Refusal {
     pub result: bool,
     /// What would mend it, without patient data.
     pub remedy: String,
+}
+
+/// The first eight bytes of a digest.
+fn first_eight(digest: &[u8]) -> [u8; 8] {
+    digest.first_chunk::<8>().copied().unwrap_or_default()
 }

@@ -1,6 +1,10 @@
 //! HL7 v2 as it comes: envelope, acknowledgement, character sets, segments, escapes, times.
 
-pub mod ack;
-pub mod envelope;
+pub mod charset;
+pub mod delimiters;
+pub mod escape;
 pub mod header;
-pub mod types;
+pub mod segment;
+pub mod segments;
+pub mod tally;
+pub mod time;

@@ -1,0 +1,684 @@
+//! One OBX that the analyte map names, as a version of a result (WIRE 4.4).
+
+use super::message::{Line, Message};
+use super::note;
+use super::order::Order;
+use super::patient::number_of;
+use super::specimen::{self, OrderSpecimen, Verdict};
+use super::status::result_status;
+use super::walk::ResultLines;
+use super::{Refusal, first_eight};
+use crate::core::clinical::Unit;
+use crate::core::clinical::analyte::{Match, Matched, Triplet};
+use crate::core::clinical::observation::{
+    Analyte, Flag, Observation, PatientKey, ReportedRange, ReportedValue, ResultId, ResultStatus,
+    Shown, Specimen, StatusClass,
+};
+use crate::core::clinical::range::read_range;
+use crate::core::clinical::value::{ValueKind, ValueText, read_value};
+use crate::core::fact::Reason;
+use crate::core::hl7::segment::{Field, Segment};
+use crate::core::phi::Phi;
+use jiff::civil::Date;
+use rust_decimal::Decimal;
+use sha2::{Digest, Sha256};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Text longer than this is a document, not a value.
+const LONGEST_VALUE: usize = 4096;
+
+/// What the results of one order share.
+pub(super) struct OrderContext<'a, 'm> {
+    pub(super) message: &'a Message<'m>,
+    pub(super) key: &'a PatientKey,
+    pub(super) order: &'a Order<'m>,
+    pub(super) specimen: &'a OrderSpecimen<'m>,
+    pub(super) account: &'a str,
+    pub(super) visit: &'a str,
+    /// Earliest day of birth, where PID-7 gives one.
+    pub(super) born: Option<Date>,
+}
+
+/// A result before its identity is final.
+struct Draft<'m> {
+    observation: Observation,
+    sub_id: String,
+    line: Line<'m>,
+    /// The version time is of the sender, not of our receipt: it may be hashed.
+    version_is_sent: bool,
+}
+
+/// What OBX-5 to OBX-8 say.
+struct Reading {
+    value: ReportedValue,
+    unit: Unit,
+    range: ReportedRange,
+    flag: Option<Flag>,
+    /// Why not, and at which field.
+    refusal: Option<(Reason, u32)>,
+}
+
+/// All results of one order.
+pub(super) fn read_results<'m>(
+    context: &OrderContext<'_, 'm>,
+    results: &[ResultLines<'m>],
+) -> (Vec<Observation>, Vec<Refusal>) {
+    let mut refusals = Vec::new();
+    let mut drafts: Vec<Draft<'m>> = results
+        .iter()
+        .filter_map(|lines| read_result(context, lines, &mut refusals))
+        .collect();
+    tell_apart(&mut drafts);
+    settle_repeats(context.message, &mut drafts, &mut refusals);
+    let observations = drafts
+        .into_iter()
+        .map(|draft| {
+            let mut observation = draft.observation;
+            observation.content_hash = hash_of(&observation, draft.version_is_sent);
+            observation
+        })
+        .collect();
+    (observations, refusals)
+}
+
+fn read_result<'m>(
+    context: &OrderContext<'_, 'm>,
+    lines: &ResultLines<'m>,
+    refusals: &mut Vec<Refusal>,
+) -> Option<Draft<'m>> {
+    let message = context.message;
+    let obx = message.segment(lines.obx);
+    let mut refuse = |reason, field| refusals.push(message.refuse_result(reason, lines.obx, field));
+    let (matched, mismatch) = match look_up(message, &obx) {
+        Match::No => return None,
+        Match::One(matched) => (matched, false),
+        Match::TextMismatch(analyte) => (mismatched(message, &obx, analyte), true),
+        Match::Conflict => {
+            refuse(Reason::CodeConflict, 3);
+            return None;
+        }
+    };
+    let type_name = message
+        .word(obx.field(2).component(1).subcomponent(1))
+        .to_uppercase();
+    let kind = value_kind(&type_name, obx.field(5).raw())?;
+    let status = result_status(
+        message,
+        obx.field(11).raw(),
+        context.order.status,
+        obx.field(31).component(1).raw(),
+    );
+    if matched.needs_mass_unit && !has_mass_unit(message, &obx, status.class) {
+        return None;
+    }
+    let withdrawn = status.class == StatusClass::Withdrawal;
+    let specimen = match specimen::judge(context.specimen.kind, matched.specimen) {
+        Verdict::Counts(specimen) => Some(specimen),
+        Verdict::NotOurs => return None,
+        // What is withdrawn needs no specimen (S-3).
+        Verdict::CannotTell if withdrawn => Some(Specimen::Serum),
+        Verdict::CannotTell => None,
+    };
+    // Counted only now: these are ours (WIRE 12.12).
+    if matched.guessed {
+        message.tally.add("ln_guess");
+    }
+    let notes = read_notes(message, lines);
+    let mut reading = match status.class {
+        StatusClass::Withdrawal | StatusClass::NoResult => Reading {
+            value: ReportedValue::Absent,
+            unit: units(message, &obx),
+            range: ReportedRange::None,
+            flag: None,
+            refusal: None,
+        },
+        StatusClass::Preliminary | StatusClass::Final | StatusClass::Promotion => {
+            if !is_known_type(&type_name) && !obx.field(5).raw().is_empty() {
+                message.tally.add("obx2_guess");
+            }
+            read_values(message, &obx, kind, &matched, &notes)
+        }
+    };
+    let flaw = [3, 5, 6, 7].into_iter().find_map(|field: u32| {
+        let reason = message.flaw(obx.field(field as usize).raw())?;
+        Some((reason, field))
+    });
+    let refusal = if withdrawn || status.class == StatusClass::NoResult {
+        None
+    } else if mismatch {
+        Some((Reason::CodeTextMismatch, 3))
+    } else {
+        flaw.or(reading.refusal)
+    };
+    match (refusal, specimen, status.class) {
+        // U says only that an earlier value is final; a bad copy of the value does not matter.
+        (Some(_), _, StatusClass::Promotion) => reading.value = ReportedValue::Absent,
+        (Some((reason, field)), _, _) => {
+            reading.value = ReportedValue::Unreadable(reason);
+            refuse(reason, field);
+        }
+        (None, None, _) => {
+            reading.value = ReportedValue::Unreadable(Reason::SpecimenAmbiguous);
+            let (line, field) = match context.specimen.line {
+                Some(line) if line.raw.name == "OBR" => (line, 15),
+                Some(line) => (line, 4),
+                None => (lines.obx, 3),
+            };
+            refusals.push(message.refuse_result(Reason::SpecimenAmbiguous, line, field));
+        }
+        (None, Some(_), _) => {}
+    }
+    Some(assemble(
+        context,
+        Parts {
+            obx: &obx,
+            line: lines.obx,
+            matched,
+            status,
+            specimen: specimen.unwrap_or(Specimen::Serum),
+            reading,
+            notes,
+        },
+    ))
+}
+
+/// All that one observation is put together from.
+struct Parts<'p, 'm> {
+    obx: &'p Segment<'m>,
+    line: Line<'m>,
+    matched: Matched,
+    status: ResultStatus,
+    specimen: Specimen,
+    reading: Reading,
+    notes: Vec<String>,
+}
+
+fn assemble<'m>(context: &OrderContext<'_, 'm>, parts: Parts<'_, 'm>) -> Draft<'m> {
+    let (message, order, obx) = (context.message, context.order, parts.obx);
+    let obx14 = obx.field(14).component(1).raw();
+    let observed = order.observed_at(message, obx14, context.born);
+    let observed_text = observed.as_ref().map_or("", |at| at.text.as_str());
+    let (version_at, of_receipt) = order.version_at(message, obx.field(19).component(1).raw());
+    let reading = parts.reading;
+    let specimen_code = match context.specimen.code.as_str() {
+        "" if parts.specimen == Specimen::Cord => "BLDCO".to_owned(),
+        "" => "SER".to_owned(),
+        code => code.to_owned(),
+    };
+    let specimen_id = if context.specimen.id.is_empty() {
+        order.filler.clone()
+    } else {
+        context.specimen.id.clone()
+    };
+    let shown = Shown {
+        reported: Phi::new(reported(message, obx, &reading)),
+        range: message.text(obx.field(7).raw()).trim().to_owned(),
+        flag: message.word(obx.field(8).component(1).subcomponent(1)),
+        code: parts.matched.code,
+        system: parts.matched.system,
+        specimen: specimen_code,
+        order: Phi::new(order.shown_number()),
+        control_id: message.control_id.clone(),
+        feed: message.feed.clone(),
+        listener: message.received.origin.listener.clone(),
+        laboratory: laboratory(message, obx),
+        method: method(message, obx),
+        account: Phi::new(context.account.to_owned()),
+        visit: Phi::new(context.visit.to_owned()),
+        notes: Phi::new(parts.notes),
+        specimen_id: Phi::new(specimen_id),
+    };
+    let id = ResultId {
+        patient: context.key.clone(),
+        order: order.number(message, observed_text),
+        analyte: parts.matched.analyte,
+        specimen: parts.specimen,
+        sub_id: None,
+    };
+    Draft {
+        observation: Observation {
+            id,
+            status: parts.status,
+            version_at,
+            observed,
+            value: Phi::new(reading.value),
+            unit: reading.unit,
+            range: reading.range,
+            flag: reading.flag,
+            shown,
+            position: message.position,
+            received_at: message.received.received_at,
+            content_hash: [0; 8],
+        },
+        sub_id: message.word(obx.field(4).raw()),
+        line: parts.line,
+        version_is_sent: !of_receipt,
+    }
+}
+
+fn look_up(message: &Message<'_>, obx: &Segment<'_>) -> Match {
+    let field = obx.field(3).first();
+    // .1-.3, .4-.6, and since 2.7 .10-.12.
+    let texts: Vec<[String; 3]> = [1, 4, 10]
+        .into_iter()
+        .map(|first| {
+            [first, first + 1, first + 2]
+                .map(|number| message.word(field.component(number).subcomponent(1)))
+        })
+        .filter(|[code, text, _]| !code.is_empty() || !text.is_empty())
+        .collect();
+    let triplets: Vec<Triplet<'_>> = texts
+        .iter()
+        .map(|[code, text, system]| Triplet { code, text, system })
+        .collect();
+    message.policy.analytes.lookup(&triplets, &message.feed)
+}
+
+/// A result whose code names the analyte and whose text another one.
+fn mismatched(message: &Message<'_>, obx: &Segment<'_>, analyte: Analyte) -> Matched {
+    let part = |number: usize| message.word(obx.field(3).component(number).subcomponent(1));
+    Matched {
+        analyte,
+        code: part(1),
+        system: part(3),
+        specimen: None,
+        default_unit: None,
+        needs_mass_unit: false,
+        guessed: false,
+    }
+}
+
+/// OBX-2; `None` for documents, which are skipped without decoding.
+fn value_kind(type_name: &str, value: &str) -> Option<ValueKind> {
+    let kind = match type_name {
+        "NM" => ValueKind::Nm,
+        "SN" => ValueKind::Sn,
+        "CE" | "CWE" | "IS" => ValueKind::Coded,
+        "ED" | "RP" | "CF" => return None,
+        _ => ValueKind::Text,
+    };
+    (value.len() <= LONGEST_VALUE).then_some(kind)
+}
+
+fn is_known_type(type_name: &str) -> bool {
+    matches!(
+        type_name,
+        "NM" | "SN"
+            | "ST"
+            | "TX"
+            | "FT"
+            | "CE"
+            | "CWE"
+            | "CF"
+            | "ED"
+            | "RP"
+            | "DT"
+            | "TM"
+            | "DTM"
+            | "TS"
+            | "NA"
+            | "IS"
+            | "ID"
+    )
+}
+
+fn components(message: &Message<'_>, field: Field<'_, '_>) -> Vec<Vec<String>> {
+    field
+        .repetitions()
+        .map(|repetition| {
+            repetition
+                .components()
+                .map(|component| message.text(component.raw()))
+                .collect()
+        })
+        .collect()
+}
+
+fn units(message: &Message<'_>, obx: &Segment<'_>) -> Unit {
+    let all = components(message, obx.field(6));
+    match all.first().map(|first| Unit::read(first)) {
+        Some(Unit::Other(text)) if text.trim() == "\"\"" => Unit::Missing,
+        Some(unit) => unit,
+        None => Unit::Missing,
+    }
+}
+
+/// A mnemonic such as IGM counts only with a mass unit (CLINICAL 3.4), or where an earlier version of
+/// the same order may have to give way and no unit is needed: withdrawn, promoted, or without value.
+fn has_mass_unit(message: &Message<'_>, obx: &Segment<'_>, class: StatusClass) -> bool {
+    let unit = units(message, obx);
+    if unit != Unit::Missing {
+        return unit.to_gram_per_litre(Decimal::ONE).is_some();
+    }
+    let value = message.word(obx.field(5).component(1).raw());
+    matches!(class, StatusClass::Withdrawal | StatusClass::Promotion)
+        || value.is_empty()
+        || message.policy.words.no_result(&value)
+}
+
+/// OBX-8: the first repetition that is one of ours, and whether any is `<`.
+fn read_flags(message: &Message<'_>, obx: &Segment<'_>) -> (Option<Flag>, bool) {
+    let codes: Vec<String> = obx
+        .field(8)
+        .repetitions()
+        .map(|repetition| {
+            repetition
+                .components()
+                .map(|component| message.word(component.subcomponent(1)))
+                .find(|code| !code.is_empty())
+                .unwrap_or_default()
+                .to_uppercase()
+        })
+        .collect();
+    let known = codes.iter().find_map(|code| {
+        Some(match code.as_str() {
+            "L" | "LOW" | "<" => Flag::Low,
+            "LL" => Flag::VeryLow,
+            "H" | "HIGH" | ">" => Flag::High,
+            "HH" => Flag::VeryHigh,
+            "N" | "NORMAL" => Flag::Normal,
+            _ => return None,
+        })
+    });
+    (known, codes.iter().any(|code| code == "<"))
+}
+
+fn read_values(
+    message: &Message<'_>,
+    obx: &Segment<'_>,
+    kind: ValueKind,
+    matched: &Matched,
+    notes: &[String],
+) -> Reading {
+    let (flag, flag_below) = read_flags(message, obx);
+    let repetitions = components(message, obx.field(5));
+    let decimal = message.reading.decimal;
+    let text = ValueText {
+        kind,
+        repetitions: &repetitions,
+        decimal,
+        flag_below,
+    };
+    let read = read_value(&text, &message.policy.words);
+    let flag = flag.or(read.flag);
+    let stated = units(message, obx);
+    let contradiction = match &read.unit {
+        Some(of_text) => stated != Unit::Missing && stated != *of_text,
+        None => false,
+    };
+    let unit = match (stated, read.unit) {
+        (Unit::Missing, Some(of_text)) => of_text,
+        (Unit::Missing, None) => matched.default_unit.clone().unwrap_or(Unit::Missing),
+        (stated, _) => stated,
+    };
+    let ranges = components(message, obx.field(7));
+    let range = read_range(&ranges, &unit, decimal, &message.policy.words);
+    if let Some(count) = range.count {
+        message.tally.add(count);
+    }
+    let refusal = read
+        .refusal
+        .map(|reason| (reason, 5))
+        .or(contradiction.then_some((Reason::UnknownUnit, 6)))
+        .or_else(|| refuse_value(&read.value, &unit, &range.range, flag))
+        .or_else(|| {
+            let told = read.value == ReportedValue::Absent
+                && notes
+                    .iter()
+                    .any(|note| note::may_hold_value(matched.analyte, note));
+            told.then_some((Reason::ValueInNote, 5))
+        });
+    Reading {
+        value: read.value,
+        unit,
+        range: range.range,
+        flag,
+        refusal,
+    }
+}
+
+/// V-8, and CLINICAL 9.7: a unit is needed only where neither interval nor flag serves.
+fn refuse_value(
+    value: &ReportedValue,
+    unit: &Unit,
+    range: &ReportedRange,
+    flag: Option<Flag>,
+) -> Option<(Reason, u32)> {
+    let numbers = match value {
+        ReportedValue::Amount(amount) => [amount.value, amount.value],
+        ReportedValue::Range(low, high) => [*low, *high],
+        _ => return None,
+    };
+    let impossible = |number: Decimal| {
+        let converted = unit.to_gram_per_litre(number).unwrap_or(number);
+        (number.is_sign_negative() && !number.is_zero()) || converted > Decimal::from(1_000_000)
+    };
+    if numbers.into_iter().any(impossible) {
+        return Some((Reason::Implausible, 5));
+    }
+    if *range != ReportedRange::None || flag.is_some() {
+        return None;
+    }
+    match unit {
+        Unit::Missing => Some((Reason::NoUnit, 6)),
+        unit if unit.to_gram_per_litre(Decimal::ONE).is_none() => Some((Reason::UnknownUnit, 6)),
+        _ => None,
+    }
+}
+
+fn read_notes(message: &Message<'_>, lines: &ResultLines<'_>) -> Vec<String> {
+    lines
+        .notes
+        .iter()
+        .map(|line| {
+            let nte = Segment::parse(line.raw, &message.delimiters);
+            let repetitions: Vec<String> = nte
+                .field(3)
+                .repetitions()
+                .map(|repetition| message.text(repetition.raw()))
+                .collect();
+            repetitions.join("\n")
+        })
+        .filter(|note| !note.trim().is_empty())
+        .collect()
+}
+
+/// Value and unit as reported: `21 mg/dL`, `<0.2 g/L`.
+fn reported(message: &Message<'_>, obx: &Segment<'_>, reading: &Reading) -> String {
+    let is_sn = message.word(obx.field(2).component(1).raw()) == "SN";
+    let values: Vec<String> = obx
+        .field(5)
+        .repetitions()
+        .map(|repetition| {
+            let mut parts = repetition
+                .components()
+                .map(|component| message.word(component.raw()))
+                .filter(|part| !part.is_empty());
+            if is_sn {
+                parts.collect::<String>()
+            } else {
+                parts.next().unwrap_or_default()
+            }
+        })
+        .filter(|value| !value.is_empty())
+        .collect();
+    let value = values.join("; ");
+    let of_field = [1, 4, 2]
+        .into_iter()
+        .map(|number| message.word(obx.field(6).component(number).raw()))
+        .find(|unit| !unit.is_empty());
+    let unit = of_field.unwrap_or_else(|| reading.unit.shown());
+    let said = value.to_lowercase().contains(&unit.to_lowercase());
+    if value.is_empty() || said {
+        value
+    } else {
+        format!("{value} {unit}")
+    }
+}
+
+/// OBX-23, else OBX-15.
+fn laboratory(message: &Message<'_>, obx: &Segment<'_>) -> String {
+    [(23, 1), (15, 2), (15, 1)]
+        .into_iter()
+        .map(|(field, component)| {
+            message.word(obx.field(field).component(component).subcomponent(1))
+        })
+        .find(|name| !name.is_empty())
+        .unwrap_or_default()
+}
+
+/// OBX-17 and OBX-18.
+fn method(message: &Message<'_>, obx: &Segment<'_>) -> String {
+    let field = obx.field(17);
+    let name = message.word(field.component(2).subcomponent(1));
+    let method = if name.is_empty() {
+        number_of(message, field)
+    } else {
+        name
+    };
+    let instrument = number_of(message, obx.field(18));
+    [method, instrument]
+        .into_iter()
+        .filter(|part| !part.is_empty())
+        .collect::<Vec<_>>()
+        .join(" / ")
+}
+
+/// OBX-4 is identity only where one analyte occurs more than once in the order with different OBX-4.
+fn tell_apart(drafts: &mut [Draft<'_>]) {
+    let mut sub_ids: BTreeMap<(Analyte, Specimen), BTreeSet<String>> = BTreeMap::new();
+    let kind = |draft: &Draft<'_>| (draft.observation.id.analyte, draft.observation.id.specimen);
+    for draft in drafts.iter() {
+        sub_ids
+            .entry(kind(draft))
+            .or_default()
+            .insert(draft.sub_id.clone());
+    }
+    for draft in drafts {
+        let several = sub_ids.get(&kind(draft)).is_some_and(|ids| ids.len() > 1);
+        if several && !draft.sub_id.is_empty() {
+            draft.observation.id.sub_id = Some(draft.sub_id.clone());
+        }
+    }
+}
+
+/// The value of an observation for comparing it with another of the same identity.
+fn comparable(observation: &Observation) -> Option<(ReportedValue, Option<Unit>)> {
+    let convert = |value: Decimal| {
+        observation
+            .unit
+            .to_gram_per_litre(value)
+            .map(|value| value.normalize())
+    };
+    let value = observation.value.expose();
+    let kept = || (value.clone(), Some(observation.unit.clone()));
+    match value {
+        ReportedValue::Amount(amount) => Some(convert(amount.value).map_or_else(kept, |number| {
+            let mut amount = *amount;
+            amount.value = number;
+            (ReportedValue::Amount(amount), None)
+        })),
+        ReportedValue::Range(low, high) => Some(match (convert(*low), convert(*high)) {
+            (Some(low), Some(high)) => (ReportedValue::Range(low, high), None),
+            _ => kept(),
+        }),
+        _ => None,
+    }
+}
+
+/// One order that gives one analyte twice under one identity.
+///
+/// An analyzer sends the number and, under the same code, an empty coded value: the empty one is
+/// dropped. Two different numbers are refused like two in one OBX-5.
+fn settle_repeats<'m>(
+    message: &Message<'m>,
+    drafts: &mut Vec<Draft<'m>>,
+    refusals: &mut Vec<Refusal>,
+) {
+    if drafts.len() < 2 {
+        return;
+    }
+    let key = |draft: &Draft<'_>| {
+        let observation = &draft.observation;
+        let result = matches!(
+            observation.status.class,
+            StatusClass::Final | StatusClass::Preliminary
+        );
+        result.then(|| {
+            (
+                observation.id.clone(),
+                observation.status.class,
+                observation.version_at,
+            )
+        })
+    };
+    let mut values: BTreeMap<_, (bool, BTreeSet<_>)> = BTreeMap::new();
+    for draft in drafts.iter() {
+        if let Some(key) = key(draft) {
+            let (has_value, numbers) = values.entry(key).or_default();
+            *has_value |= *draft.observation.value.expose() != ReportedValue::Absent;
+            numbers.extend(comparable(&draft.observation));
+        }
+    }
+    let mut refused = BTreeSet::new();
+    drafts.retain_mut(|draft| {
+        let Some(key) = key(draft) else { return true };
+        let Some((has_value, numbers)) = values.get(&key) else {
+            return true;
+        };
+        if *has_value && *draft.observation.value.expose() == ReportedValue::Absent {
+            return false;
+        }
+        if numbers.len() > 1 && comparable(&draft.observation).is_some() {
+            draft.observation.value = Phi::new(ReportedValue::Unreadable(Reason::RepeatedValue));
+            if refused.insert(key) {
+                refusals.push(message.refuse_result(Reason::RepeatedValue, draft.line, 5));
+            }
+        }
+        true
+    });
+}
+
+/// Over the content of the version: not over position, receipt, and what names the copy (control id,
+/// feed, listener). Times that were clamped to receipt count by their text.
+fn hash_of(observation: &Observation, version_is_sent: bool) -> [u8; 8] {
+    let version = version_is_sent.then_some(observation.version_at);
+    let observed = observation.observed.as_ref().map(|observed| {
+        (
+            (!observed.clamped).then_some((observed.at, observed.date)),
+            observed.source,
+            &observed.text,
+        )
+    });
+    let shown = &observation.shown;
+    let content = (
+        (&observation.id, &observation.status, version, observed),
+        (
+            &observation.value,
+            &observation.unit,
+            &observation.range,
+            observation.flag,
+        ),
+        (
+            &shown.reported,
+            &shown.range,
+            &shown.flag,
+            &shown.code,
+            &shown.system,
+        ),
+        (
+            &shown.specimen,
+            &shown.order,
+            &shown.laboratory,
+            &shown.method,
+        ),
+        (
+            &shown.account,
+            &shown.visit,
+            &shown.notes,
+            &shown.specimen_id,
+        ),
+    );
+    let bytes = postcard::to_stdvec(&content).unwrap_or_default();
+    first_eight(&Sha256::digest(&bytes))
+}

@@ -1,0 +1,296 @@
+//! The daemon: every room started in the order of travel, and ended in that order too.
+//!
+//! Start: journal (lock, recovery) → cache → fold → listeners and HTTP bound → sinks → accepting.
+//! End: no new connections, frames under way finished and answered, fold and sinks to a stop, journal
+//! flushed and closed.
+
+mod state;
+
+use crate::clock;
+use crate::config::{Config, SinkConfig, SinkKind};
+use crate::core::alert::PhiLevel;
+use crate::core::episode::Severity;
+use crate::core::fact::Fact;
+use crate::core::policy::Policy;
+use crate::deliver::{Choice, FileSink, LogSink, Queue, QueueSettings, Sink};
+use crate::engine::{Folder, Progress, Settings, StateHandle};
+use crate::journal::{self, Appender, Draft, JournalError, OsDisk, Storing, WriterHandle};
+use crate::listen::{self, FrameMemory, Listener};
+use crate::telemetry::events;
+use crate::web;
+use metrics_exporter_prometheus::PrometheusHandle;
+use std::collections::BTreeMap;
+use std::io;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+use tokio::runtime::Handle;
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+/// The sink that is there whatever is configured: `alerts.jsonl` in the data directory.
+const ALWAYS: &str = "alerts.jsonl";
+/// How long sinks and HTTP may take to end.
+const END_WITHIN: Duration = Duration::from_secs(5);
+
+/// Why a daemon cannot start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The data directory or the journal in it.
+    #[error("cannot open the data directory `{}`", dir.display())]
+    Journal {
+        /// The directory.
+        dir: PathBuf,
+        /// What happened.
+        #[source]
+        source: JournalError,
+    },
+    /// A port.
+    #[error("cannot bind {what} to {address}")]
+    Bind {
+        /// ``listener `default` `` or `HTTP`.
+        what: String,
+        /// Where.
+        address: SocketAddr,
+        /// What the system said.
+        #[source]
+        source: io::Error,
+    },
+    /// A thread could not be started.
+    #[error("cannot start a thread")]
+    Thread(#[source] io::Error),
+}
+
+/// Where a daemon listens.
+#[derive(Debug, Clone, serde::Serialize)]
+pub struct Ports {
+    /// By listener name.
+    pub listeners: BTreeMap<String, SocketAddr>,
+    /// HTTP.
+    pub http: SocketAddr,
+}
+
+/// A running daemon.
+pub struct Daemon {
+    /// Where it listens.
+    pub ports: Ports,
+    /// Its state, for reading.
+    pub state: StateHandle,
+    /// How far the fold is.
+    pub progress: watch::Receiver<Progress>,
+    /// The policy in force.
+    pub policy: Arc<Policy>,
+    stop_listening: CancellationToken,
+    stop_all: CancellationToken,
+    connections: TaskTracker,
+    others: TaskTracker,
+    folder: std::thread::JoinHandle<()>,
+    appender: Appender,
+    writer: WriterHandle,
+}
+
+impl Daemon {
+    /// Starts everything. When it returns, all ports are bound and being served.
+    pub async fn start(config: Config, metrics: PrometheusHandle) -> Result<Self, StartError> {
+        let policy = Arc::new(config.policy());
+        let dir = config.storage.dir.clone();
+        let in_dir = |source| StartError::Journal { dir: dir.clone(), source };
+        let options = journal::Options {
+            dir: dir.clone(),
+            segment_size: config.storage.segment_size,
+            reserve: config.storage.reserve,
+            on_sync: Some(Arc::new(events::synced)),
+            ..journal::Options::default()
+        };
+        let opened = tokio::task::spawn_blocking(move || journal::open(Arc::new(OsDisk), options)).await;
+        let opened = opened.map_err(|error| StartError::Thread(io::Error::other(error)))?;
+        let (journal, recovery) = opened.map_err(in_dir)?;
+        state::report(&recovery);
+        let (appender, writer) = journal.start();
+
+        let stop_listening = CancellationToken::new();
+        let stop_all = CancellationToken::new();
+        let connections = TaskTracker::new();
+        let others = TaskTracker::new();
+        others.spawn(watch_storing(appender.clone(), stop_all.clone()));
+
+        let cache = state::open(&config, &policy);
+        let state = StateHandle::new(Arc::clone(&cache.state));
+        let counted_through = cache.counted_through(recovery.last);
+        let settings = Settings {
+            policy: Arc::clone(&policy),
+            counted_through,
+            fresh_state: cache.fresh,
+        };
+        let (folder, progress) = Folder::new(
+            appender.clone(),
+            state.clone(),
+            settings,
+            stop_all.clone(),
+            Handle::current(),
+        );
+        record_start(&appender, &policy).await;
+        let folder = std::thread::Builder::new()
+            .name("fold".to_owned())
+            .spawn(move || folder.run())
+            .map_err(StartError::Thread)?;
+
+        let memory = Arc::new(FrameMemory::new(config.limits.frame_memory));
+        let mut bound = Vec::new();
+        let mut ports = BTreeMap::new();
+        for listener in config.listeners.clone() {
+            let (name, at) = (listener.name.clone(), listener.bind);
+            let one = listen::bind(Listener {
+                config: listener,
+                appender: appender.clone(),
+                policy: Arc::clone(&policy),
+                memory: Arc::clone(&memory),
+                stop: stop_listening.clone(),
+            })
+            .await
+            .map_err(|source| StartError::Bind {
+                what: format!("listener `{name}`"),
+                address: at,
+                source,
+            })?;
+            events::listening("mllp", &name, one.address);
+            ports.insert(name, one.address);
+            bound.push(one);
+        }
+        let ready = Arc::new(AtomicBool::new(false));
+        let seen = web::Seen {
+            status: appender.status(),
+            progress: progress.clone(),
+            state: state.clone(),
+            bound: Arc::clone(&ready),
+            metrics,
+        };
+        let http = web::bind(config.http.bind, seen).await.map_err(|source| StartError::Bind {
+            what: "HTTP".to_owned(),
+            address: config.http.bind,
+            source,
+        })?;
+        events::listening("http", "http", http.address);
+        let ports = Ports { listeners: ports, http: http.address };
+
+        for (settings, sink) in sinks(&config) {
+            let queue = Queue::new(
+                settings,
+                sink,
+                appender.clone(),
+                state.clone(),
+                progress.clone(),
+                stop_all.clone(),
+            );
+            others.spawn(queue.run());
+        }
+        let stop_web = stop_all.clone();
+        others.spawn(async move {
+            let _ = http.serve(stop_web).await;
+        });
+        for one in bound {
+            connections.spawn(one.accept(connections.clone()));
+        }
+        ready.store(true, Ordering::Release);
+        Ok(Self {
+            ports,
+            state,
+            progress,
+            policy,
+            stop_listening,
+            stop_all,
+            connections,
+            others,
+            folder,
+            appender,
+            writer,
+        })
+    }
+
+    /// Ends in order (WIRE A-71). Returns when the journal is closed.
+    pub async fn stop(self) {
+        self.stop_listening.cancel();
+        self.connections.close();
+        self.connections.wait().await;
+        self.stop_all.cancel();
+        self.others.close();
+        let _ = tokio::time::timeout(END_WITHIN, self.others.wait()).await;
+        drop(self.appender);
+        let _ = tokio::task::spawn_blocking(move || {
+            let _ = self.folder.join();
+            self.writer.stop();
+        })
+        .await;
+        events::stopped();
+    }
+}
+
+/// Notes the start, and the policy with it: the hash in force stands in the journal.
+async fn record_start(appender: &Appender, policy: &Policy) {
+    let at = clock::now();
+    let facts = [
+        Fact::Started { version: env!("CARGO_PKG_VERSION").to_owned(), at },
+        Fact::PolicyChanged { policy: policy.hash(), at },
+    ];
+    let group = facts.into_iter().map(|fact| Draft { fact, fingerprint: None }).collect();
+    // Not waited for: a full disk must not keep the listeners from binding.
+    let _ = appender.submit(group).await;
+}
+
+async fn watch_storing(appender: Appender, stop: CancellationToken) {
+    let mut status = appender.status();
+    let mut failing = false;
+    loop {
+        let now = match status.borrow_and_update().storing {
+            Storing::Good => None,
+            Storing::Failing { why, .. } => Some(why),
+        };
+        match now {
+            Some(why) if !failing => events::storing_failed(why),
+            None if failing => events::storing_again(),
+            _ => {}
+        }
+        failing = now.is_some();
+        tokio::select! {
+            () = stop.cancelled() => return,
+            changed = status.changed() => if changed.is_err() { return },
+        }
+    }
+}
+
+/// The configured sinks, and `alerts.jsonl` always.
+fn sinks(config: &Config) -> Vec<(QueueSettings, Sink)> {
+    let always = SinkConfig {
+        name: ALWAYS.to_owned(),
+        kind: SinkKind::File { path: config.storage.dir.join(ALWAYS) },
+        events: Vec::new(),
+        minimum_severity: Severity::Routine,
+        phi: PhiLevel::Minimum,
+    };
+    let writes_it_already = |sink: &SinkConfig| sink.kind == always.kind;
+    let add = !config.sinks.iter().any(writes_it_already);
+    config
+        .sinks
+        .iter()
+        .cloned()
+        .chain(add.then(|| always.clone()))
+        .map(|sink| {
+            let choice = Choice {
+                events: sink.events,
+                minimum_severity: sink.minimum_severity,
+                phi: sink.phi,
+                worklist: true,
+            };
+            let made = match sink.kind {
+                SinkKind::Log => Sink::Log(LogSink),
+                SinkKind::File { path } => Sink::File(FileSink::new(path)),
+            };
+            let settings =
+                QueueSettings { name: sink.name, site: config.site_name().to_owned(), choice };
+            (settings, made)
+        })
+        .collect()
+}

@@ -1,0 +1,13 @@
+//! The engine: one thread that folds what is durable, decides, and records what it decided.
+//!
+//! ```text
+//! journal (durable facts) ▶ core::fold::apply ▶ state ▶ core::fold::decide ▶ Decided ▶ journal
+//! ```
+//! It works at its own pace behind the listeners; nothing waits for it but alerts. An alert exists
+//! when its `Decided` comes back out of the journal, so a crash at any point decides once.
+
+mod folder;
+mod handle;
+
+pub use folder::{Folder, Progress, Settings};
+pub use handle::StateHandle;

@@ -1,0 +1,324 @@
+//! One connection: bytes in, frames to the journal, and the timers that the decoder cannot have.
+
+use super::answers::{Answering, Pending};
+use super::endpoint::{Listener, since_failing};
+use super::intake;
+use super::memory::Share;
+use crate::clock;
+use crate::core::fact::{Fact, Origin, Reason, Refused};
+use crate::core::mllp::{Decoder, Event, Limits, Phase};
+use crate::journal::{Draft, Storing};
+use crate::telemetry::events;
+use bytes::Bytes;
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::net::tcp::OwnedReadHalf;
+
+/// Messages without an answer at which a connection is no longer read (WIRE F-30).
+const UNANSWERED_MESSAGES: usize = 64;
+/// Under this rate a frame is a drip (WIRE F-38).
+const DRIP_BYTES_PER_SECOND: u64 = 256;
+/// From this second of a frame on its rate counts.
+const DRIP_AFTER: Duration = Duration::from_secs(30);
+/// How long a frame under way may take when the daemon ends (WIRE A-71).
+const FINISH_WITHIN: Duration = Duration::from_secs(5);
+/// One read.
+const READ_BYTES: usize = 16 * 1024;
+
+/// Why a connection ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Ended {
+    /// The peer closed.
+    Peer,
+    /// A read or write failed.
+    Error,
+    /// A frame stalled or dripped (F-37, F-38).
+    Stalled,
+    /// Nothing for `idle_timeout`.
+    Idle,
+    /// Junk or discarded bytes beyond all bounds (F-12, F-50).
+    Junk,
+    /// Nothing can be stored, or the peer does not read its answers.
+    Unanswered,
+    /// The daemon ends.
+    Stop,
+}
+
+impl Ended {
+    pub(super) const fn word(self) -> &'static str {
+        match self {
+            Self::Peer => "peer",
+            Self::Error => "error",
+            Self::Stalled => "stalled",
+            Self::Idle => "idle",
+            Self::Junk => "junk",
+            Self::Unanswered => "unanswered",
+            Self::Stop => "stop",
+        }
+    }
+}
+
+pub(super) struct Connection<'a> {
+    listener: &'a Listener,
+    peer: SocketAddr,
+    origin: Origin,
+    decoder: Decoder,
+    share: Share<'a>,
+    events: Vec<Event>,
+    /// When the frame in assembly began, and when its last byte came.
+    begun: Option<Instant>,
+    last_byte: Instant,
+}
+
+impl<'a> Connection<'a> {
+    pub(super) fn new(listener: &'a Listener, peer: SocketAddr) -> Self {
+        let config = &listener.config;
+        Self {
+            listener,
+            peer,
+            origin: Origin { listener: config.name.clone(), peer: peer.to_string() },
+            decoder: Decoder::new(Limits {
+                max_message: config.max_message,
+                max_junk: config.max_junk,
+                ..Limits::default()
+            }),
+            share: Share::new(&listener.memory),
+            events: Vec::new(),
+            begun: None,
+            last_byte: clock::monotonic(),
+        }
+    }
+
+    /// Serves the connection to its end. What was stored is answered before it is closed.
+    pub(super) async fn serve(mut self, stream: TcpStream) -> Ended {
+        let (mut read, write) = stream.into_split();
+        let (mut answering, answerer) = Answering::new(
+            self.listener.config.clone(),
+            self.listener.policy.site.zone.clone(),
+            self.peer,
+            UNANSWERED_MESSAGES,
+            self.listener.config.max_message.saturating_mul(2),
+        );
+        let answers = tokio::spawn(answerer.run(write));
+        let ended = self.read_frames(&mut read, &mut answering).await;
+        self.report_counts();
+        self.share.set(0);
+        drop(answering);
+        // The answerer ends when it has answered all that is pending, or cannot any more.
+        let Ok((write, answered)) = answers.await else { return Ended::Error };
+        if answered && let Some(mut write) = write {
+            // What the peer sent after we stopped reading must not turn our answers into a reset.
+            let _ = write.shutdown().await;
+        }
+        if answered { ended } else { Ended::Unanswered }
+    }
+
+    async fn read_frames(
+        &mut self,
+        read: &mut OwnedReadHalf,
+        answering: &mut Answering,
+    ) -> Ended {
+        let mut buffer = vec![0_u8; READ_BYTES];
+        let mut stop_by: Option<Instant> = None;
+        loop {
+            if let Some(ended) = self.wait_for_room(answering).await {
+                return ended;
+            }
+            if self.listener.stop.is_cancelled() {
+                let by = *stop_by.get_or_insert_with(|| clock::monotonic() + FINISH_WITHIN);
+                if self.decoder.phase() == Phase::Idle || clock::monotonic() >= by {
+                    return Ended::Stop;
+                }
+            }
+            let timer = self.next_timer(stop_by);
+            let got = tokio::select! {
+                () = self.listener.stop.cancelled(), if stop_by.is_none() => continue,
+                () = answering.broken() => return Ended::Unanswered,
+                () = sleep_until(timer), if timer.is_some() => None,
+                got = read.read(&mut buffer) => Some(got),
+            };
+            match got {
+                None => {
+                    if let Some(ended) = self.timer_over(stop_by) {
+                        let _ = self.hand_over(answering).await;
+                        return ended;
+                    }
+                }
+                Some(Ok(0)) => {
+                    self.decoder.finish(&mut self.events);
+                    return self.hand_over(answering).await.err().unwrap_or(Ended::Peer);
+                }
+                Some(Ok(length)) => {
+                    self.last_byte = clock::monotonic();
+                    self.decoder.push(buffer.get(..length).unwrap_or_default(), &mut self.events);
+                }
+                Some(Err(_)) => {
+                    self.decoder.finish(&mut self.events);
+                    return self.hand_over(answering).await.err().unwrap_or(Ended::Error);
+                }
+            }
+            self.note_phase();
+            if let Err(ended) = self.hand_over(answering).await {
+                return ended;
+            }
+        }
+    }
+
+    /// Back-pressure: while answers are outstanding, storing fails, or memory is full, nothing is read.
+    async fn wait_for_room(&mut self, answering: &Answering) -> Option<Ended> {
+        if answering.wait_for_room().await.is_err() {
+            return Some(Ended::Unanswered);
+        }
+        let mut status = self.listener.appender.status();
+        while matches!(status.borrow_and_update().storing, Storing::Failing { .. }) {
+            let left = self
+                .listener
+                .config
+                .store_wait
+                .saturating_sub(since_failing(self.listener).unwrap_or_default());
+            tokio::select! {
+                () = answering.broken() => return Some(Ended::Unanswered),
+                () = self.listener.stop.cancelled() => return Some(Ended::Stop),
+                () = tokio::time::sleep(left) => return Some(Ended::Unanswered),
+                changed = status.changed() => if changed.is_err() { return Some(Ended::Stop) },
+            }
+        }
+        while self.decoder.phase() == Phase::Idle && self.listener.memory.is_full() {
+            tokio::select! {
+                () = self.listener.stop.cancelled() => return Some(Ended::Stop),
+                () = tokio::time::sleep(Duration::from_millis(20)) => {}
+            }
+        }
+        None
+    }
+
+    fn note_phase(&mut self) {
+        self.share.set(self.decoder.held());
+        match self.decoder.phase() {
+            Phase::Idle => self.begun = None,
+            Phase::Body | Phase::End | Phase::Discarding => {
+                // Frames that follow each other in one read begin anew.
+                if self.begun.is_none() || !self.events.is_empty() {
+                    self.begun = Some(self.last_byte);
+                }
+            }
+        }
+    }
+
+    /// When the next timer of this connection is due.
+    fn next_timer(&self, stop_by: Option<Instant>) -> Option<Instant> {
+        let config = &self.listener.config;
+        let own = match self.decoder.phase() {
+            Phase::Idle => {
+                (!config.idle_timeout.is_zero()).then(|| self.last_byte + config.idle_timeout)
+            }
+            Phase::End => Some(self.last_byte + config.end_grace),
+            Phase::Body | Phase::Discarding => Some(self.last_byte + config.frame_timeout),
+        };
+        own.into_iter().chain(stop_by).chain(self.drip_due()).min()
+    }
+
+    /// When the frame in assembly is old enough for its rate to count, and counts as a drip.
+    fn drip_due(&self) -> Option<Instant> {
+        let begun = self.begun?;
+        (self.decoder.phase() == Phase::Body).then(|| {
+            let earned = Duration::from_secs(self.decoder.frame_bytes() / DRIP_BYTES_PER_SECOND);
+            begun + earned.max(DRIP_AFTER.min(self.listener.config.frame_timeout)) + Duration::from_millis(1)
+        })
+    }
+
+    /// A timer is due: which one, and does it end the connection?
+    fn timer_over(&mut self, stop_by: Option<Instant>) -> Option<Ended> {
+        let now = clock::monotonic();
+        let config = &self.listener.config;
+        match self.decoder.phase() {
+            Phase::End if now >= self.last_byte + config.end_grace => {
+                self.decoder.end_grace_over(&mut self.events);
+                None
+            }
+            Phase::Idle if !config.idle_timeout.is_zero() && now >= self.last_byte + config.idle_timeout => {
+                Some(Ended::Idle)
+            }
+            Phase::Body | Phase::Discarding if now >= self.last_byte + config.frame_timeout => {
+                self.decoder.give_up(&mut self.events);
+                Some(Ended::Stalled)
+            }
+            Phase::Body if self.drip_due().is_some_and(|due| now >= due) => {
+                events::wire(&config.name, "slow_frame", 1);
+                self.decoder.give_up(&mut self.events);
+                Some(Ended::Stalled)
+            }
+            _ if stop_by.is_some_and(|by| now >= by) => {
+                self.decoder.give_up(&mut self.events);
+                Some(Ended::Stop)
+            }
+            _ => None,
+        }
+    }
+
+    /// Frames and fragments go to the journal, in order; their answers wait in line.
+    async fn hand_over(&mut self, answering: &mut Answering) -> Result<(), Ended> {
+        self.report_counts();
+        for event in std::mem::take(&mut self.events) {
+            let taken = match event {
+                Event::Frame(content) => intake::take_frame(self.listener, &self.origin, content),
+                Event::TooLarge { head, len } => {
+                    let refused = self.refuse(Reason::TooLarge, head.clone(), len);
+                    intake::Taken { drafts: vec![refused], answer: intake::Answer::TooLarge(head) }
+                }
+                Event::Truncated(bytes) => {
+                    let len = bytes.len() as u64;
+                    let refused = self.refuse(Reason::Truncated, bytes, len);
+                    intake::Taken { drafts: vec![refused], answer: intake::Answer::Nothing }
+                }
+                Event::JunkLimit | Event::DiscardLimit => return Err(Ended::Junk),
+            };
+            if taken.drafts.is_empty() {
+                continue;
+            }
+            let bytes = taken.answer.bytes();
+            let complete_at = clock::monotonic();
+            let stored = self
+                .listener
+                .appender
+                .submit(taken.drafts)
+                .await
+                .map_err(|_| Ended::Stop)?;
+            answering
+                .push(Pending { answer: taken.answer, stored, complete_at, bytes })
+                .map_err(|()| Ended::Unanswered)?;
+            // A read may hold many small frames; each may be the one that fills the line.
+            answering.wait_for_room().await.map_err(|()| Ended::Unanswered)?;
+        }
+        Ok(())
+    }
+
+    fn refuse(&self, reason: Reason, raw: Bytes, total_len: u64) -> Draft {
+        events::frame_refused(&self.origin.listener, self.peer, reason.word(), total_len);
+        Draft {
+            fact: Fact::Refused(Refused {
+                origin: self.origin.clone(),
+                received_at: clock::now(),
+                reason,
+                total_len,
+                raw,
+            }),
+            fingerprint: None,
+        }
+    }
+
+    fn report_counts(&mut self) {
+        let counts = self.decoder.take_counts();
+        for (name, times) in counts.iter() {
+            events::wire(&self.origin.listener, name, times);
+        }
+    }
+}
+
+async fn sleep_until(at: Option<Instant>) {
+    if let Some(at) = at {
+        tokio::time::sleep_until(at.into()).await;
+    }
+}

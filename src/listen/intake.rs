@@ -1,0 +1,190 @@
+//! From a complete frame to drafts for the journal, and to the answers once they are stored.
+
+use super::endpoint::Listener;
+use crate::clock;
+use crate::config::ListenerConfig;
+use crate::core::extract;
+use crate::core::fact::{Fact, JournalPosition, Origin, Reason, Received, Refused};
+use crate::core::hl7::ack::{self, AckPolicy, AckTime, Answered, Fault, Verdict};
+use crate::core::hl7::envelope::{self, Opened, RawMessage};
+use crate::core::time::Timestamp;
+use crate::journal::{Draft, Fingerprint, Stored};
+use crate::telemetry::events;
+use bytes::Bytes;
+use jiff::tz::TimeZone;
+use sha2::{Digest, Sha256};
+
+/// What is to be stored of a frame, and what is to be said then.
+pub(super) struct Taken {
+    pub(super) drafts: Vec<Draft>,
+    pub(super) answer: Answer,
+}
+
+/// What is to be said when the drafts are stored.
+pub(super) enum Answer {
+    /// Nothing: a fragment.
+    Nothing,
+    /// One message or several: by WIRE 2.
+    Messages {
+        /// The frame.
+        content: Bytes,
+        /// One for each message of the frame.
+        verdicts: Vec<Verdict>,
+    },
+    /// WIRE A-32.
+    Unreadable,
+    /// WIRE F-50: the head that was kept.
+    TooLarge(Bytes),
+}
+
+/// Decides what a frame is; only framing and the MSH are looked at (with `ack_policy = "accept"`).
+pub(super) fn take_frame(listener: &Listener, origin: &Origin, content: Bytes) -> Taken {
+    let name = origin.listener.as_str();
+    let received_at = clock::now();
+    match envelope::open(&content) {
+        Opened::Empty => {
+            events::wire(name, "empty_frames", 1);
+            Taken { drafts: Vec::new(), answer: Answer::Nothing }
+        }
+        Opened::Refused(reason) => {
+            let drafts = vec![refused(origin, received_at, reason, content)];
+            Taken { drafts, answer: Answer::Unreadable }
+        }
+        Opened::Messages(frame) => {
+            for (count, times) in &frame.counts {
+                events::wire(name, count, *times);
+            }
+            let parts = u32::try_from(frame.messages.len()).unwrap_or(u32::MAX);
+            let mut drafts = Vec::with_capacity(frame.messages.len());
+            let mut verdicts = Vec::with_capacity(frame.messages.len());
+            for (part, message) in (0_u32..).zip(&frame.messages) {
+                let received = Received {
+                    origin: origin.clone(),
+                    received_at,
+                    part: (part, parts),
+                    raw: content.slice_ref(message.raw),
+                };
+                count_request(listener, message);
+                verdicts.push(judge(listener, message, &received));
+                let fingerprint = Some(fingerprint(name, message));
+                drafts.push(Draft { fact: Fact::Received(received), fingerprint });
+            }
+            Taken { drafts, answer: Answer::Messages { content, verdicts } }
+        }
+    }
+}
+
+fn refused(origin: &Origin, received_at: Timestamp, reason: Reason, raw: Bytes) -> Draft {
+    let total_len = raw.len() as u64;
+    if let Ok(peer) = origin.peer.parse() {
+        events::frame_refused(&origin.listener, peer, reason.word(), total_len);
+    }
+    let origin = origin.clone();
+    Draft {
+        fact: Fact::Refused(Refused { origin, received_at, reason, total_len, raw }),
+        fingerprint: None,
+    }
+}
+
+fn count_request(listener: &Listener, message: &RawMessage<'_>) {
+    let config = &listener.config;
+    for (name, times) in ack::request_counts(message, &config.ack_settings(), &config.processing) {
+        events::wire(&config.name, name, times);
+    }
+}
+
+/// `accept`: always accepted. `strict`: the message is read before it is answered (never on a live feed).
+fn judge(listener: &Listener, message: &RawMessage<'_>, received: &Received) -> Verdict {
+    let config = &listener.config;
+    if config.ack_policy == AckPolicy::Accept {
+        return Verdict::Accepted;
+    }
+    if let Some(fault) = ack::strict_fault(message, &config.processing) {
+        return Verdict::Refused(fault);
+    }
+    let extraction = extract::extract(received, JournalPosition::START, &listener.policy);
+    extraction.refusals.first().map_or(Verdict::Accepted, |refusal| {
+        Verdict::Refused(Fault::of_refusal(refusal))
+    })
+}
+
+/// WIRE A-60: listener, MSH-3, MSH-4, MSH-10 and the content itself.
+fn fingerprint(listener: &str, message: &RawMessage<'_>) -> Fingerprint {
+    let control_id = message.header.field(10);
+    let mut hash = Sha256::new();
+    for part in [listener.as_bytes(), message.header.field(3), message.header.field(4), control_id] {
+        hash.update((part.len() as u64).to_le_bytes());
+        hash.update(part);
+    }
+    let control = (!control_id.is_empty()).then(|| first_bytes(hash.clone().finalize().as_ref()));
+    hash.update(message.raw);
+    Fingerprint {
+        content: u128::from_le_bytes(first_bytes_array(hash.finalize().as_ref())),
+        control: control.map(u64::from_le_bytes),
+    }
+}
+
+fn first_bytes(digest: &[u8]) -> [u8; 8] {
+    first_bytes_array(digest)
+}
+
+fn first_bytes_array<const N: usize>(digest: &[u8]) -> [u8; N] {
+    let mut out = [0_u8; N];
+    for (to, from) in out.iter_mut().zip(digest) {
+        *to = *from;
+    }
+    out
+}
+
+impl Answer {
+    /// How much memory waits for this answer.
+    pub(super) fn bytes(&self) -> usize {
+        match self {
+            Self::Messages { content, .. } => content.len(),
+            Self::TooLarge(head) => head.len(),
+            Self::Nothing | Self::Unreadable => 0,
+        }
+    }
+
+    /// The frames to write, now that all of it is durable.
+    pub(super) fn write(
+        &self,
+        stored: &[Stored],
+        config: &ListenerConfig,
+        zone: &TimeZone,
+    ) -> Vec<Vec<u8>> {
+        let now = AckTime::new(clock::now(), zone);
+        let settings = config.ack_settings();
+        let first = stored.first().map_or(JournalPosition::START, |stored| stored.position);
+        match self {
+            Self::Nothing => Vec::new(),
+            Self::Unreadable => {
+                events::message(&config.name, "refused", 1);
+                vec![ack::answer_unreadable(first, &now)]
+            }
+            Self::TooLarge(head) => {
+                events::message(&config.name, "refused", 1);
+                ack::answer_too_large(head, config.max_message, first, &settings, &now)
+            }
+            Self::Messages { content, verdicts } => {
+                count_stored(stored, &config.name);
+                let Opened::Messages(frame) = envelope::open(content) else { return Vec::new() };
+                let answered: Vec<Answered<'_>> = verdicts
+                    .iter()
+                    .zip(stored)
+                    .map(|(verdict, stored)| Answered { verdict, position: stored.position })
+                    .collect();
+                ack::answers_for_frame(&frame, &answered, &settings, &now)
+            }
+        }
+    }
+}
+
+fn count_stored(stored: &[Stored], listener: &str) {
+    for stored in stored {
+        let duplicate = stored.duplicate_of.is_some();
+        events::message(listener, if duplicate { "duplicate" } else { "stored" }, 1);
+        events::wire(listener, "duplicate", u64::from(duplicate));
+        events::wire(listener, "control_id_reused", u64::from(stored.control_id_reused));
+    }
+}

@@ -1,0 +1,210 @@
+//! Everything worth telling, one function each: the log line and the counter in one place.
+
+use metrics::{counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram};
+use std::net::SocketAddr;
+use std::time::Duration;
+use tracing::{debug, error, info, warn};
+
+/// Help texts of `/metrics`.
+pub fn describe() {
+    describe_counter!("pentamer_messages_total", "Messages by listener and outcome");
+    describe_counter!("pentamer_quarantine_total", "Frames, messages and results not understood, by reason");
+    describe_counter!("pentamer_alerts_total", "Alerts decided, by kind, severity and delivery");
+    describe_counter!("pentamer_deliveries_total", "Alerts handed to sinks, by sink and result");
+    describe_counter!("pentamer_journal_syncs_total", "fdatasync calls of the journal");
+    describe_histogram!("pentamer_journal_sync_seconds", "Duration of one fdatasync of the journal");
+    describe_histogram!("pentamer_ack_seconds", "From a complete frame to its written acknowledgement");
+    describe_gauge!("pentamer_fold_lag_records", "Durable records that are not folded yet");
+    describe_gauge!("pentamer_undecided_patients", "Patients with folded news that is not decided about yet");
+    describe_gauge!("pentamer_queue_depth", "Alerts that a sink has not taken yet");
+    describe_gauge!("pentamer_queue_oldest_seconds", "Age of the oldest alert that a sink has not taken yet");
+    describe_gauge!("pentamer_feed_last_message_seconds", "Unix time of a feed's last message");
+    describe_gauge!("pentamer_feed_clock_skew_seconds", "Sender's clock minus ours at its last message");
+    describe_gauge!("pentamer_connections", "Open connections by listener");
+}
+
+/// A port is bound; logged before `/readyz` turns 200.
+pub fn listening(kind: &'static str, name: &str, address: SocketAddr) {
+    info!(event = "listening", kind, name, %address, "listening");
+}
+
+/// A connection was taken.
+pub fn connected(listener: &str, peer: SocketAddr) {
+    gauge!("pentamer_connections", "listener" => listener.to_owned()).increment(1.0);
+    debug!(event = "connected", listener, %peer, "connected");
+}
+
+/// A connection ended.
+pub fn disconnected(listener: &str, peer: SocketAddr, why: &'static str) {
+    gauge!("pentamer_connections", "listener" => listener.to_owned()).decrement(1.0);
+    debug!(event = "disconnected", listener, %peer, why, "disconnected");
+}
+
+/// A connection was turned away at accept.
+pub fn turned_away(listener: &str, peer: SocketAddr, why: &'static str) {
+    wire(listener, why, 1);
+    info!(event = "turned_away", listener, %peer, why, "connection turned away");
+}
+
+/// Something of WIRE.md was seen `times` times.
+pub fn wire(listener: &str, name: &'static str, times: u64) {
+    if times > 0 {
+        counter!(format!("pentamer_wire_{name}_total"), "listener" => listener.to_owned())
+            .increment(times);
+    }
+}
+
+/// A message's outcome: `stored`, `duplicate`, `refused`, `quarantined`, `ignored`.
+pub fn message(listener: &str, outcome: &'static str, times: u64) {
+    counter!("pentamer_messages_total", "listener" => listener.to_owned(), "outcome" => outcome)
+        .increment(times);
+}
+
+/// A frame or fragment went to quarantine before it became a message.
+pub fn frame_refused(listener: &str, peer: SocketAddr, reason: &'static str, length: u64) {
+    warn!(event = "frame_refused", listener, %peer, reason, length, "frame kept in quarantine");
+}
+
+/// Something was quarantined.
+pub fn quarantined(reason: &'static str, times: u64) {
+    counter!("pentamer_quarantine_total", "reason" => reason).increment(times);
+    info!(event = "quarantined", reason, times, "not understood, kept in quarantine");
+}
+
+/// An answer was written, so long after its frame was complete.
+pub fn acknowledged(after: Duration) {
+    histogram!("pentamer_ack_seconds").record(after.as_secs_f64());
+}
+
+/// Connections were closed without an answer because nothing could be stored (WIRE A-70).
+pub fn unanswered(listener: &str, peer: SocketAddr, messages: usize) {
+    warn!(event = "unanswered", listener, %peer, messages,
+        "closed without an answer: nothing can be stored; the sender will send again");
+}
+
+/// One fdatasync.
+pub fn synced(took: Duration) {
+    counter!("pentamer_journal_syncs_total").increment(1);
+    histogram!("pentamer_journal_sync_seconds").record(took.as_secs_f64());
+}
+
+/// The journal cannot store.
+pub fn storing_failed(why: &str) {
+    error!(event = "storing_failed", why,
+        "cannot store: reading stopped, retried every second; see docs/operating.md");
+}
+
+/// The journal stores again.
+pub fn storing_again() {
+    info!(event = "storing_again", "storing again");
+}
+
+/// The journal was opened.
+pub fn journal_opened(records: u64, segments: usize, last: u64) {
+    info!(event = "journal_opened", records, segments, last, "journal opened");
+}
+
+/// The end of the journal was cut by a crash; nothing of it had been acknowledged.
+pub fn journal_torn(detail: &str) {
+    warn!(event = "journal_torn", detail, "unfinished write at the end of the journal left out");
+}
+
+/// A place of the journal is damaged.
+pub fn journal_damaged(detail: &str) {
+    error!(event = "journal_damaged", detail, "the journal is damaged; what is whole was read");
+}
+
+/// How far the fold is behind.
+pub fn fold_lag(records: u64) {
+    gauge!("pentamer_fold_lag_records").set(records as f64);
+}
+
+/// Patients with news that is not decided about yet.
+pub fn undecided(patients: usize) {
+    gauge!("pentamer_undecided_patients").set(patients as f64);
+}
+
+/// The cache is built anew.
+pub fn cache_rebuild(why: &str) {
+    warn!(event = "cache_rebuild", why, "building the cache again from the journal");
+}
+
+/// The cache cannot be kept on disk; the daemon works in memory.
+pub fn cache_in_memory(why: &str) {
+    error!(event = "cache_in_memory", why, "working without a cache on disk");
+}
+
+/// The fold stands at the end of the journal for the first time since the start.
+pub fn folded_up(position: u64, facts: u64, took: Duration) {
+    info!(event = "folded_up", position, facts, seconds = took.as_secs_f64(), "state is current");
+}
+
+/// The fold cannot go on; it tries again.
+pub fn fold_failed(why: &str) {
+    error!(event = "fold_failed", why, "the fold stopped and starts again");
+}
+
+/// Our reader failed on a message (caught).
+pub fn reader_failed(position: u64) {
+    error!(event = "internal_error", position, "reading a message failed inside Pentamer; it is kept in quarantine");
+}
+
+/// Something panicked.
+pub fn panicked(place: &str) {
+    error!(event = "panic", place, "internal failure");
+}
+
+/// An alert was decided.
+pub fn alert_decided(kind: &'static str, severity: &'static str, delivery: &'static str, alert_id: &str) {
+    counter!("pentamer_alerts_total", "kind" => kind, "severity" => severity, "delivery" => delivery)
+        .increment(1);
+    info!(event = "alert_decided", kind, severity, delivery, alert_id, "alert");
+}
+
+/// A sink took an alert.
+pub fn delivered(sink: &str, alert_id: &str) {
+    counter!("pentamer_deliveries_total", "sink" => sink.to_owned(), "result" => "delivered").increment(1);
+    debug!(event = "delivered", sink, alert_id, "delivered");
+}
+
+/// A sink could not take an alert; it is tried again.
+pub fn delivery_failed(sink: &str, alert_id: &str, why: &str, again_in: Duration) {
+    counter!("pentamer_deliveries_total", "sink" => sink.to_owned(), "result" => "failed").increment(1);
+    warn!(event = "delivery_failed", sink, alert_id, why, again_in_seconds = again_in.as_secs_f64(), "delivery failed");
+}
+
+/// What waits at a sink.
+pub fn queue(sink: &str, depth: u64, oldest_seconds: f64) {
+    gauge!("pentamer_queue_depth", "sink" => sink.to_owned()).set(depth as f64);
+    gauge!("pentamer_queue_oldest_seconds", "sink" => sink.to_owned()).set(oldest_seconds);
+}
+
+/// A feed sent a message.
+pub fn feed_seen(listener: &str, feed: &str, at_seconds: f64, skew_seconds: Option<f64>) {
+    gauge!("pentamer_feed_last_message_seconds", "listener" => listener.to_owned(), "feed" => feed.to_owned())
+        .set(at_seconds);
+    if let Some(skew) = skew_seconds {
+        gauge!("pentamer_feed_clock_skew_seconds", "listener" => listener.to_owned(), "feed" => feed.to_owned())
+            .set(skew);
+    }
+}
+
+/// The daemon is ending.
+pub fn stopping(signal: &'static str) {
+    info!(event = "stopping", signal, "stopping: no new connections, frames under way are finished");
+}
+
+/// The daemon has ended.
+pub fn stopped() {
+    info!(event = "stopped", "stopped");
+}
+
+/// A warning of the configuration.
+pub fn configuration_warning(text: &str) {
+    warn!(event = "configuration", text, "configuration");
+}
+
+/// Accepting failed for a moment.
+pub fn accept_failed(listener: &str, why: &str) {
+    warn!(event = "accept_failed", listener, why, "cannot accept a connection now");
+}

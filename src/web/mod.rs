@@ -1,0 +1,108 @@
+//! HTTP: `/healthz`, `/readyz`, `/metrics`.
+
+use crate::core::fact::JournalPosition;
+use crate::core::fold::views;
+use crate::engine::{Progress, StateHandle};
+use crate::journal::{Status, Storing};
+use crate::telemetry::events;
+use axum::Router;
+use axum::extract::State;
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use metrics_exporter_prometheus::PrometheusHandle;
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+
+/// What the pages look at.
+#[derive(Clone)]
+pub struct Seen {
+    /// The journal's standing.
+    pub status: watch::Receiver<Status>,
+    /// The fold's.
+    pub progress: watch::Receiver<Progress>,
+    /// The state, for what is counted when it is asked for.
+    pub state: StateHandle,
+    /// All listeners are bound.
+    pub bound: Arc<AtomicBool>,
+    /// The recorder.
+    pub metrics: PrometheusHandle,
+}
+
+/// A bound HTTP port.
+pub struct Bound {
+    socket: TcpListener,
+    seen: Seen,
+    /// Where it listens.
+    pub address: SocketAddr,
+}
+
+/// Binds the HTTP port.
+pub async fn bind(at: SocketAddr, seen: Seen) -> io::Result<Bound> {
+    let socket = TcpListener::bind(at).await?;
+    let address = socket.local_addr()?;
+    Ok(Bound { socket, seen, address })
+}
+
+impl Bound {
+    /// Serves until the daemon ends.
+    pub async fn serve(self, stop: CancellationToken) -> io::Result<()> {
+        let routes = Router::new()
+            .route("/healthz", get(healthz))
+            .route("/readyz", get(readyz))
+            .route("/metrics", get(metrics_page))
+            .with_state(self.seen);
+        axum::serve(self.socket, routes)
+            .with_graceful_shutdown(async move { stop.cancelled().await })
+            .await
+    }
+}
+
+async fn healthz() -> &'static str {
+    "alive\n"
+}
+
+async fn readyz(State(seen): State<Seen>) -> Response {
+    let (code, text) = readiness(
+        seen.bound.load(Ordering::Acquire),
+        &seen.status.borrow(),
+        &seen.progress.borrow(),
+    );
+    (code, text).into_response()
+}
+
+/// Ready = listeners bound, journal writable, fold not behind (WIRE 12.14).
+fn readiness(bound: bool, status: &Status, progress: &Progress) -> (StatusCode, String) {
+    let not = |why: String| (StatusCode::SERVICE_UNAVAILABLE, why);
+    if !bound {
+        return not("starting: listeners are not bound yet\n".to_owned());
+    }
+    if let Storing::Failing { why, .. } = status.storing {
+        return not(format!("cannot store: {why}\n"));
+    }
+    if !progress.current {
+        return not(format!("folding, {} %\n", percent(progress.folded, status.synced)));
+    }
+    (StatusCode::OK, "ready\n".to_owned())
+}
+
+fn percent(folded: JournalPosition, synced: JournalPosition) -> u64 {
+    folded.0.saturating_mul(100).checked_div(synced.0).unwrap_or(100).min(100)
+}
+
+async fn metrics_page(State(seen): State<Seen>) -> Response {
+    // The fold first: a message that is acknowledged but not folded must show as lag.
+    let folded = seen.progress.borrow().folded;
+    events::fold_lag(seen.status.borrow().synced.0.saturating_sub(folded.0));
+    if let Ok(undecided) = views::dirty_count(seen.state.get().as_ref()) {
+        events::undecided(undecided);
+    }
+    seen.metrics.run_upkeep();
+    ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], seen.metrics.render())
+        .into_response()
+}
