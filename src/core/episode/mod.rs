@@ -3,6 +3,13 @@
 //! [`walk`](history::walk) is a pure function of the set of results (CLINICAL 9.4); [`decide`](decide::decide)
 //! is the difference between that walk and what was recorded.
 
+pub mod assemble;
+pub mod assess;
+pub mod decide;
+pub mod history;
+pub mod identity;
+pub mod recorded;
+
 use super::clinical::observation::{PatientKey, ResultId};
 use super::fact::JournalPosition;
 use super::phi::Phi;
