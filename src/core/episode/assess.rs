@@ -10,7 +10,7 @@ use crate::core::clinical::demographics::Demographics;
 use crate::core::clinical::explain;
 use crate::core::clinical::observation::{Analyte, ResultId};
 use crate::core::clinical::panel::{JudgedResult, Part};
-use crate::core::clinical::severity;
+use crate::core::clinical::reasons;
 use crate::core::clinical::state::{State, Why};
 use crate::core::phi::Phi;
 use crate::core::policy::Policy;
@@ -106,7 +106,7 @@ pub fn assess(patient: &PooledPatient, policy: &Policy, now: Timestamp) -> Asses
         }
         None => {
             let results: Vec<_> = chart.results.iter().map(Arc::as_ref).collect();
-            explain::without_anchor(&results)
+            reasons::without_anchor(&results)
         }
     };
     let low = anchor.filter(|anchor| anchor.igm.state() == State::Low);
@@ -136,10 +136,8 @@ pub fn assess(patient: &PooledPatient, policy: &Policy, now: Timestamp) -> Asses
 /// Severity of a low IgM that has a verdict.
 fn severity_of(anchor: &Anchor<'_>) -> Option<Severity> {
     match anchor.verdict.classification {
-        Classification::IsolatedLowIgm => {
-            Some(severity::of_detected(&anchor.gravity, &anchor.verdict))
-        }
-        Classification::Panhypogammaglobulinaemia
+        Classification::IsolatedLowIgm
+        | Classification::Panhypogammaglobulinaemia
         | Classification::LowIgmWithLowIgg
         | Classification::LowIgmWithLowIga
         | Classification::LowIgmWithHighIggOrIga => Some(anchor.severity),
@@ -157,7 +155,7 @@ fn assessed(chart: &Chart<'_>) -> Vec<AssessedResult> {
             state: result.state(),
             row: Phi::new(row(result)),
             reason: match result.state() {
-                State::Unknown(why) => Some(Phi::new(explain::unjudged(result, why))),
+                State::Unknown(why) => Some(Phi::new(reasons::unjudged(result, why))),
                 State::Low | State::Normal | State::High | State::NotLow => None,
             },
             observed_at: result.observed().map(|observed| observed.at),

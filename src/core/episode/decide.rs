@@ -4,23 +4,22 @@
 //! are open and the same closed, whatever the order in which they came (DESIGN.md, law (b)).
 
 use super::assemble::{Draft, alert};
+use super::claims::Claims;
 use super::history::{Episode, History, OtherPattern, Step, walk};
 use super::identity::{alert_id, episode_id};
 use super::recorded::{self, KNOWN, MERGED, Recorded, Standing};
 use super::{Delivery, EpisodeId, Severity, Transition, TransitionKind};
 use crate::core::clinical::chart::Anchor;
-use crate::core::clinical::classify::{self, Classification, Rule, Tier, Verdict};
-use crate::core::clinical::explain::{self, Fate};
-use crate::core::clinical::observation::{Observation, ResultId, StatusClass};
+use crate::core::clinical::classify::Tier;
+use crate::core::clinical::explain;
+use crate::core::clinical::observation::ResultId;
 use crate::core::clinical::panel::JudgedResult;
-use crate::core::clinical::state::{self, State};
-use crate::core::clinical::version::{self, Current};
 use crate::core::fact::JournalPosition;
 use crate::core::phi::Phi;
 use crate::core::policy::{Policy, SuppressKnown};
 use crate::core::record::PooledPatient;
 use crate::core::time::Timestamp;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// The transitions that a person's facts call for and that are not recorded yet, in order.
@@ -67,193 +66,23 @@ pub(super) fn acknowledged_as_known(
     })
 }
 
-/// Which recorded episodes belong to which of the walk.
-struct Claims {
-    /// By episode of the walk; the first claimant goes on, the others are taken over by it.
-    episodes: Vec<Vec<EpisodeId>>,
-    /// By run of the walk.
-    other_patterns: Vec<Option<EpisodeId>>,
-    /// Recorded ones of which no Low stands (CLINICAL 9.25).
-    groundless: Vec<EpisodeId>,
-}
-
-/// Where a result stands in the walk: which episode (or run), and which of its members.
-type Places<'a> = BTreeMap<&'a ResultId, (usize, usize)>;
-
-impl Claims {
-    fn of(
-        history: &History<'_>,
-        recorded: &BTreeMap<EpisodeId, Recorded>,
-        patient: &PooledPatient,
-    ) -> Self {
-        let places = places(history.episodes.iter().map(|episode| &episode.members));
-        let runs = places_of_runs(history);
-        let mut ranked: Vec<Vec<(Rank, EpisodeId)>> =
-            history.episodes.iter().map(|_| Vec::new()).collect();
-        let mut lost = Vec::new();
-        let mut groundless = Vec::new();
-        let mut run_claims: Vec<Option<(usize, EpisodeId)>> =
-            history.other_patterns.iter().map(|_| None).collect();
-        for record in recorded.values() {
-            match record.standing {
-                Standing::None => {}
-                Standing::OtherOnly => {
-                    let place = place_of(record, &runs);
-                    if let Some((run, position)) = place {
-                        if let Some(claim) = run_claims.get_mut(run) {
-                            let mine = (position, record.id.clone());
-                            if claim.as_ref().is_none_or(|other| mine < *other) {
-                                *claim = Some(mine);
-                            }
-                        }
-                    } else if record.paged && !still_low(record, history) {
-                        groundless.push(record.id.clone());
-                    }
-                }
-                Standing::Open | Standing::Closed | Standing::Merged => {
-                    match place_of(record, &places) {
-                        Some((episode, position)) => {
-                            if let Some(claims) = ranked.get_mut(episode) {
-                                claims.push((
-                                    Rank {
-                                        merged: record.standing == Standing::Merged,
-                                        by_member: !places.contains_key(&record.opening),
-                                        position,
-                                    },
-                                    record.id.clone(),
-                                ));
-                            }
-                        }
-                        None => lost.push(record),
-                    }
-                }
-            }
-        }
-        for record in lost {
-            let goes_on = (record.standing == Standing::Open)
-                .then(|| continuation(record, history, patient))
-                .flatten()
-                .and_then(|episode| ranked.get_mut(episode))
-                .filter(|claims| claims.is_empty());
-            match goes_on {
-                Some(claims) => claims.push((Rank::default(), record.id.clone())),
-                None => groundless.push(record.id.clone()),
-            }
-        }
-        Self {
-            episodes: ranked
-                .into_iter()
-                .map(|mut claims| {
-                    claims.sort();
-                    claims.into_iter().map(|(_, id)| id).collect()
-                })
-                .collect(),
-            other_patterns: run_claims
-                .into_iter()
-                .map(|claim| claim.map(|(_, id)| id))
-                .collect(),
-            groundless,
-        }
-    }
-}
-
-/// Which claimant goes on: one that was not taken over before, one whose own opening still stands,
-/// the one that opened first (CLINICAL 9.6).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
-struct Rank {
-    merged: bool,
-    by_member: bool,
-    position: usize,
-}
-
-fn places<'r, 'a: 'r>(groups: impl Iterator<Item = &'r Vec<Arc<Anchor<'a>>>>) -> Places<'a> {
-    groups
-        .enumerate()
-        .flat_map(|(group, members)| {
-            members
-                .iter()
-                .enumerate()
-                .map(move |(position, member)| (member.igm.id(), (group, position)))
-        })
-        .collect()
-}
-
-fn places_of_runs<'a>(history: &History<'a>) -> Places<'a> {
-    places(history.other_patterns.iter().map(|run| &run.members))
-}
-
-/// By its opening, else by the earliest of its members (CLINICAL 9.25).
-fn place_of(record: &Recorded, places: &Places<'_>) -> Option<(usize, usize)> {
-    places.get(&record.opening).copied().or_else(|| {
-        let members = record.members.iter();
-        members.filter_map(|id| places.get(id)).min().copied()
-    })
-}
-
-/// Whether any IgM of a record is still low, in whatever company.
-fn still_low(record: &Recorded, history: &History<'_>) -> bool {
-    let ids: BTreeSet<_> = record.members.iter().chain([&record.opening]).collect();
-    history
-        .chart
-        .anchors
-        .iter()
-        .any(|anchor| anchor.igm.state() == State::Low && ids.contains(anchor.igm.id()))
-}
-
-/// The episode of the walk that an open one goes on as, when its opening no longer stands and its
-/// later Lows came without a transition: the one that was open when the opening was collected, or the
-/// next one, if no IgM in between was not low.
-fn continuation(
-    record: &Recorded,
-    history: &History<'_>,
-    patient: &PooledPatient,
-) -> Option<usize> {
-    let opened = patient
-        .observations
-        .iter()
-        .filter(|version| version.id == record.opening && version.observed.is_some())
-        .max_by(|a, b| version::compare(a, b))?
-        .observed
-        .as_ref()?
-        .at;
-    let begins = |episode: &Episode<'_>| episode.opening().map(|first| first.observed.at);
-    let next = history
-        .episodes
-        .partition_point(|episode| begins(episode).is_some_and(|at| at <= opened));
-    let around = next.checked_sub(1).filter(|before| {
-        history.episodes.get(*before).is_some_and(|episode| {
-            episode
-                .resolution()
-                .is_none_or(|step| step.anchor.observed.at > opened)
-        })
-    });
-    around.or_else(|| {
-        let later = begins(history.episodes.get(next)?)?;
-        let between = history.chart.anchors.iter().any(|anchor| {
-            let at = anchor.observed.at;
-            opened < at && at < later && anchor.igm.state() != State::Low
-        });
-        (!between).then_some(next)
-    })
-}
-
 /// A decision in the making.
-struct Decision<'d, 'a> {
-    patient: &'d PooledPatient,
-    policy: &'d Policy,
-    history: &'d History<'a>,
+pub(super) struct Decision<'d, 'a> {
+    pub(super) patient: &'d PooledPatient,
+    pub(super) policy: &'d Policy,
+    pub(super) history: &'d History<'a>,
     known: bool,
-    now: Timestamp,
+    pub(super) now: Timestamp,
     policy_hash: Option<String>,
     out: Vec<Transition>,
 }
 
 /// The newest facts behind a transition.
-struct Newest {
-    collected: Option<Timestamp>,
-    position: JournalPosition,
-    received_at: Timestamp,
-    listener: String,
+pub(super) struct Newest {
+    pub(super) collected: Option<Timestamp>,
+    pub(super) position: JournalPosition,
+    pub(super) received_at: Timestamp,
+    pub(super) listener: String,
 }
 
 impl Newest {
@@ -389,10 +218,8 @@ impl<'d, 'a> Decision<'d, 'a> {
             explain::reopened(anchor),
         );
         self.emit(record, draft, ids(episode));
-        if let Some(loudest) = episode.loudest() {
-            if loudest.severity > before {
-                self.detect(record, episode, loudest);
-            }
+        if let Some(loudest) = episode.loudest().filter(|anchor| anchor.severity > before) {
+            self.detect(record, episode, loudest);
         }
     }
 
@@ -474,146 +301,6 @@ impl<'d, 'a> Decision<'d, 'a> {
         };
         let members = record.members.clone();
         self.emit(record, draft, members);
-    }
-
-    /// No Low of it stands any more: to everybody who was told, as urgently as it was told.
-    fn retract(&mut self, record: &mut Recorded) {
-        let ground = if record.members.contains(&record.opening) {
-            &record.opening
-        } else {
-            record.members.first().unwrap_or(&record.opening)
-        };
-        let ground = ground.clone();
-        let versions: Vec<&'d Observation> = self
-            .patient
-            .observations
-            .iter()
-            .filter(|version| version.id == ground)
-            .collect();
-        let now = self
-            .history
-            .chart
-            .results
-            .iter()
-            .find(|result| *result.id() == ground);
-        let before = self.last_low(&versions, now.map(|result| result.current.observation));
-        let anchor = self
-            .history
-            .chart
-            .anchors
-            .iter()
-            .find(|anchor| *anchor.igm.id() == ground)
-            .map(Arc::as_ref);
-        let (fate, verdict) = match (now, anchor) {
-            _ if versions.is_empty() => (Fate::Moved, classify::NO_IGM),
-            (Some(_), Some(anchor)) if anchor.igm.state() == State::Low => {
-                (Fate::Reclassified(anchor), anchor.verdict)
-            }
-            (Some(now), _) => (
-                Fate::Changed {
-                    before: before.as_ref(),
-                    now,
-                },
-                match now.state() {
-                    State::Unknown(why) => classify::indeterminate(why),
-                    State::Low | State::Normal | State::High | State::NotLow => Verdict {
-                        rule: Rule::R2,
-                        classification: Classification::IgmNormal,
-                        tier: Tier::None,
-                        reason: None,
-                    },
-                },
-            ),
-            (None, _) => (Fate::Withdrawn(before.as_ref()), classify::NO_IGM),
-        };
-        let evidence: Vec<&JudgedResult<'_>> = match (anchor, now, &before) {
-            (Some(anchor), _, _) => anchor.evidence().map(Arc::as_ref).collect(),
-            (None, Some(now), _) => vec![now],
-            (None, None, Some(before)) => vec![before],
-            (None, None, None) => Vec::new(),
-        };
-        let draft = Draft {
-            kind: TransitionKind::Retracted,
-            severity: record.severity,
-            delivery: if record.paged && !self.history.chart.person.dead {
-                Delivery::Page
-            } else {
-                Delivery::Worklist
-            },
-            classification: verdict.classification,
-            tier: verdict.tier,
-            tier_reason: verdict.reason,
-            anchor,
-            evidence,
-            explanation: explain::retracted(&fate),
-            supersedes: None,
-        };
-        let newest = self.newest_about(&ground, record);
-        self.record(record, &draft, Vec::new(), newest);
-    }
-
-    /// The newest fact about a result: any version or withdrawal of its order.
-    fn newest_about(&self, ground: &ResultId, record: &Recorded) -> Newest {
-        let about = |version: &&Observation| {
-            version.id.patient == ground.patient
-                && version.id.order == ground.order
-                && version.id.analyte == ground.analyte
-        };
-        let version = self
-            .patient
-            .observations
-            .iter()
-            .filter(about)
-            .max_by_key(|version| version.position);
-        let group = self
-            .patient
-            .group_withdrawals
-            .iter()
-            .filter(|(patient, group)| *patient == ground.patient && group.order == ground.order)
-            .map(|(_, group)| group.position)
-            .max()
-            .unwrap_or_default();
-        let own = version.map(|version| version.position).unwrap_or_default();
-        Newest {
-            collected: None,
-            position: own.max(group),
-            received_at: self.now,
-            listener: version.filter(|_| own >= group).map_or_else(
-                || record.listener.clone(),
-                |version| version.shown.listener.clone(),
-            ),
-        }
-    }
-
-    /// The version of a result, before the one that stands, that was last read as low.
-    fn last_low(
-        &self,
-        versions: &[&'d Observation],
-        standing: Option<&Observation>,
-    ) -> Option<JudgedResult<'d>> {
-        let person = &self.history.chart.person;
-        let birth = person.birth.as_ref().map(|birth| *birth.expose());
-        let sex = person.sex.as_ref().map(|sex| *sex.expose());
-        let mut earlier: Vec<_> = versions
-            .iter()
-            .copied()
-            .filter(|version| {
-                version.status.class == StatusClass::Final
-                    && standing.is_none_or(|standing| standing.content_hash != version.content_hash)
-            })
-            .collect();
-        earlier.sort_by(|a, b| version::compare(b, a));
-        earlier.into_iter().find_map(|observation| {
-            let current = Current {
-                observation,
-                class: StatusClass::Final,
-                promoted: false,
-                position: observation.position,
-                received_at: observation.received_at,
-            };
-            let judged = state::state(&current, sex, birth.as_ref(), self.policy);
-            (judged.state == State::Low).then_some(JudgedResult { current, judged })
-        })
     }
 
     /// R3 to R7 outside of any episode (CLINICAL 9.16): once a run and classification.
@@ -735,7 +422,7 @@ impl<'d, 'a> Decision<'d, 'a> {
     }
 
     /// Numbers a draft, fills in its alert, and takes it into account.
-    fn record(
+    pub(super) fn record(
         &mut self,
         record: &mut Recorded,
         draft: &Draft<'_, '_>,

@@ -271,16 +271,17 @@ impl<'a> Walk<'_, 'a> {
         if !is_isolated(anchor) {
             return;
         }
-        if self.confirms && !episode.confirmed {
-            if let Some(earlier) = self.ground.confirmation(anchor, self.detection) {
-                episode.confirmed = true;
-                episode.steps.push(Step {
-                    kind: TransitionKind::Confirmed,
-                    anchor: Arc::clone(anchor),
-                    earlier: Some(earlier),
-                    severity: severity::of_confirmed(&anchor.gravity),
-                });
-            }
+        if self.confirms
+            && !episode.confirmed
+            && let Some(earlier) = self.ground.confirmation(anchor, self.detection)
+        {
+            episode.confirmed = true;
+            episode.steps.push(Step {
+                kind: TransitionKind::Confirmed,
+                anchor: Arc::clone(anchor),
+                earlier: Some(earlier),
+                severity: severity::of_confirmed(&anchor.gravity),
+            });
         }
         self.ground.add(anchor);
     }

@@ -5,10 +5,12 @@
 
 pub mod assemble;
 pub mod assess;
+mod claims;
 pub mod decide;
 pub mod history;
 pub mod identity;
 pub mod recorded;
+mod retract;
 
 use super::clinical::observation::{PatientKey, ResultId};
 use super::fact::JournalPosition;
