@@ -14,6 +14,8 @@ pub mod observation;
 pub mod panel;
 pub mod reasons;
 pub mod related;
+#[cfg(test)]
+pub(crate) mod sample;
 pub mod severity;
 pub mod state;
 pub mod unit;

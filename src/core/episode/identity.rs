@@ -116,7 +116,10 @@ mod tests {
     #[test]
     fn the_ids_are_a_promise_to_the_sinks() {
         let episode = episode_id("site", &result("HOSP", "4711", filler("F1")));
-        assert_eq!(episode.0, "EPISODE");
-        assert_eq!(alert_id("site", &episode, 1).0, "ALERT");
+        assert_eq!(episode.0, "6cdf966932899792de16bff2aaca9f85");
+        assert_eq!(
+            alert_id("site", &episode, 1).0,
+            "8dbe3a15cef6166da01ed159b33fcd16"
+        );
     }
 }

@@ -7,8 +7,12 @@ pub mod assemble;
 pub mod assess;
 mod claims;
 pub mod decide;
+#[cfg(test)]
+mod examples;
 pub mod history;
 pub mod identity;
+#[cfg(test)]
+mod laws;
 pub mod recorded;
 mod retract;
 
