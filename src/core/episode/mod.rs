@@ -3,6 +3,19 @@
 //! [`walk`](history::walk) is a pure function of the set of results (CLINICAL 9.4); [`decide`](decide::decide)
 //! is the difference between that walk and what was recorded.
 
+pub mod assemble;
+pub mod assess;
+mod claims;
+pub mod decide;
+#[cfg(test)]
+mod examples;
+pub mod history;
+pub mod identity;
+#[cfg(test)]
+mod laws;
+pub mod recorded;
+mod retract;
+
 use super::clinical::observation::{PatientKey, ResultId};
 use super::fact::JournalPosition;
 use super::phi::Phi;

@@ -8,3 +8,6 @@ pub mod segment;
 pub mod segments;
 pub mod tally;
 pub mod time;
+pub mod ack;
+pub mod envelope;
+pub mod types;

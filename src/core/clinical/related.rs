@@ -1,0 +1,195 @@
+//! Diagnoses and drugs that count beside a result (CLINICAL 2, ruling 17).
+
+use super::age::AgeReading;
+use super::association::{AssociationRow, Class, Kind};
+use super::observation::AssociationSeen;
+use crate::core::policy::{Detection, Policy};
+use crate::core::time::{Span, Timestamp};
+use std::collections::BTreeMap;
+
+/// How long after the collection an association still counts (CLINICAL 9.17).
+const AFTER: Span = Span::days(7);
+
+/// An association that the table knows.
+#[derive(Debug, Clone)]
+pub struct Related<'a> {
+    /// As reported.
+    pub seen: &'a AssociationSeen,
+    /// The rows of the table that hold for its code.
+    pub rows: Vec<&'a AssociationRow>,
+}
+
+impl Related<'_> {
+    /// The rows that hold at an age: a row with `max_age` only where the age is known to be below.
+    pub fn rows_at<'r>(&'r self, age: &'r AgeReading) -> impl Iterator<Item = &'r AssociationRow> {
+        self.rows.iter().copied().filter(|row| {
+            row.max_age
+                .is_none_or(|most| age.is_below(most) == Some(true))
+        })
+    }
+
+    /// Human immunoglobulin (ATC J06BA): an IgG measured under it proves nothing (CLINICAL 6.2).
+    fn is_immunoglobulin(&self) -> bool {
+        let code = self.seen.code.expose();
+        let plain = code.chars().filter(|c| !matches!(c, '.' | ' '));
+        let head: String = plain.take(5).flat_map(char::to_uppercase).collect();
+        head == "J06BA" && self.rows.iter().any(|row| row.kind == Kind::Drug)
+    }
+}
+
+/// All associations of a person that the table knows, by date.
+#[derive(Debug, Clone, Default)]
+pub struct Associations<'a>(Vec<Related<'a>>);
+
+/// What the associations beside one result amount to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Flags {
+    /// Class S in a row without P.
+    pub secondary: bool,
+    /// Class P in a row without S: a class S elsewhere lowers it (CLINICAL 9.12).
+    pub prompt: bool,
+    /// A row "S, P": its P stands (CLINICAL 9.12).
+    pub prompt_stands: bool,
+    /// Class U, within its own shorter window.
+    pub urgent: bool,
+    /// The diagnosis itself, D80.4.
+    pub known: bool,
+    /// Immunoglobulin replacement.
+    pub treated: bool,
+}
+
+impl<'a> Associations<'a> {
+    /// Looks all codes up; a removal (DG1-21 = D) takes the same code with the same or an earlier date.
+    pub fn of(seen: &'a [AssociationSeen], policy: &'a Policy) -> Self {
+        let mut removed: BTreeMap<(&str, &str), Timestamp> = BTreeMap::new();
+        for one in seen.iter().filter(|one| one.removed) {
+            let at = removed
+                .entry((one.code.expose(), &one.system))
+                .or_insert(one.at);
+            *at = one.at.max(*at);
+        }
+        // One entry a code, system and date; messages repeat their diagnoses over and over.
+        let mut distinct: BTreeMap<(Timestamp, &str, &str), &AssociationSeen> = BTreeMap::new();
+        for one in seen.iter().filter(|one| !one.removed) {
+            let code = (one.code.expose().as_str(), one.system.as_str());
+            if removed.get(&code).is_some_and(|at| one.at <= *at) {
+                continue;
+            }
+            let kept = distinct.entry((one.at, code.0, code.1)).or_insert(one);
+            *kept = (*kept).min(one);
+        }
+        let related = distinct.into_values().filter_map(|seen| {
+            let rows = policy.associations.lookup(
+                seen.code.expose(),
+                &seen.system,
+                &policy.site.default_dx_system,
+            );
+            (!rows.is_empty()).then_some(Related { seen, rows })
+        });
+        Self(related.collect())
+    }
+
+    /// Those that count for a sample collected at `at`, oldest first.
+    pub fn beside(&self, at: Timestamp, detection: &Detection) -> &[Related<'a>] {
+        self.within(at, detection.association_window)
+    }
+
+    fn within(&self, at: Timestamp, before: Span) -> &[Related<'a>] {
+        let from = self.0.partition_point(|one| at.since(one.seen.at) > before);
+        let to = self.0.partition_point(|one| one.seen.at <= at.plus(AFTER));
+        self.0.get(from..to).unwrap_or_default()
+    }
+
+    /// What they amount to beside a sample.
+    pub fn flags(&self, at: Timestamp, age: &AgeReading, detection: &Detection) -> Flags {
+        let mut flags = Flags::default();
+        for related in self.beside(at, detection) {
+            flags.treated |= related.is_immunoglobulin();
+            for row in related.rows_at(age) {
+                let has = |class| row.classes.contains(&class);
+                let (secondary, prompt) = (has(Class::Secondary), has(Class::Prompt));
+                flags.secondary |= secondary && !prompt;
+                flags.prompt |= prompt && !secondary;
+                flags.prompt_stands |= prompt && secondary;
+                flags.known |= has(Class::Known);
+            }
+        }
+        flags.urgent = self
+            .within(at, detection.urgent_association_window)
+            .iter()
+            .flat_map(|related| related.rows_at(age))
+            .any(|row| row.classes.contains(&Class::Urgent));
+        flags
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Associations;
+    use crate::core::clinical::age::AgeReading;
+    use crate::core::clinical::observation::AssociationSeen;
+    use crate::core::fact::JournalPosition;
+    use crate::core::phi::Phi;
+    use crate::core::policy::Policy;
+    use crate::core::time::{Span, Timestamp};
+
+    fn seen(code: &str, day: i64, removed: bool) -> AssociationSeen {
+        AssociationSeen {
+            code: Phi::new(code.to_owned()),
+            system: "I10".to_owned(),
+            text: Phi::default(),
+            field: "DG1-3".to_owned(),
+            at: Timestamp::default().plus(Span::days(day)),
+            removed,
+            position: JournalPosition(1),
+        }
+    }
+
+    #[test]
+    fn counts_up_to_its_window_before_and_a_week_after() {
+        let policy = Policy::built_in();
+        let at = Timestamp::default().plus(Span::days(1000));
+        for (day, counts, urgent) in [
+            (634, false, false),
+            (635, true, false),
+            (909, true, false),
+            (910, true, true),
+            (1007, true, true),
+            (1008, false, false),
+        ] {
+            let list = [seen("A40.3", day, false)];
+            let known = Associations::of(&list, &policy);
+            assert_eq!(
+                known.beside(at, &policy.detection).len(),
+                usize::from(counts),
+                "{day}"
+            );
+            let flags = known.flags(at, &AgeReading::Unknown, &policy.detection);
+            assert_eq!(flags.urgent, urgent, "{day}");
+        }
+    }
+
+    #[test]
+    fn a_removal_takes_the_same_code_and_no_other() {
+        let policy = Policy::built_in();
+        let at = Timestamp::default().plus(Span::days(1000));
+        let list = [
+            seen("C90.0", 990, true),
+            seen("C90.0", 990, false),
+            seen("C90.0", 995, false),
+            seen("M06.9", 990, false),
+        ];
+        let known = Associations::of(&list, &policy);
+        let days: Vec<_> = known
+            .beside(at, &policy.detection)
+            .iter()
+            .map(|one| {
+                (
+                    one.seen.code.expose().as_str(),
+                    at.since(one.seen.at).whole_days(),
+                )
+            })
+            .collect();
+        assert_eq!(days, [("M06.9", 10), ("C90.0", 5)]);
+    }
+}

@@ -1,0 +1,506 @@
+//! One result becomes a state (CLINICAL 6.1, with rulings 1, 7, 9, 10, 18, 23).
+
+use super::age::{AgeReading, age_at};
+use super::guard::{disagrees, implausible, unit_suspect};
+use super::interval::{Interval, IntervalQuery};
+use super::observation::{
+    BirthDate, Flag, Observation, ObservedAt, ReportedRange, ReportedValue, Sex, Specimen,
+    StatusClass,
+};
+use super::version::Current;
+use super::{Comparator, Limits};
+use crate::core::fact::Reason;
+use crate::core::policy::Policy;
+use rust_decimal::Decimal;
+use serde::Serialize;
+
+/// What a result is against its interval.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum State {
+    /// Under the low limit.
+    Low,
+    /// Within, limits included (CLINICAL 9.9).
+    Normal,
+    /// Over the high limit.
+    High,
+    /// At or over the low limit, as far as a comparator or range lets see.
+    NotLow,
+    /// Not to be judged, and why.
+    Unknown(Why),
+}
+
+impl State {
+    /// As in the alert's JSON.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Low => "low",
+            Self::Normal => "normal",
+            Self::High => "high",
+            Self::NotLow => "not_low",
+            Self::Unknown(_) => "unknown",
+        }
+    }
+
+    /// False for `Unknown`.
+    pub const fn is_known(self) -> bool {
+        !matches!(self, Self::Unknown(_))
+    }
+
+    /// Normal or NotLow: what makes a low IgM isolated.
+    pub const fn is_unremarkable(self) -> bool {
+        matches!(self, Self::Normal | Self::NotLow)
+    }
+}
+
+/// Why a result cannot be judged.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Why {
+    /// Cord blood.
+    Cord,
+    /// P, R, S or an unknown letter.
+    Preliminary,
+    /// No observation time (WIRE X-21).
+    NoTime,
+    /// No value: empty, QNS, PENDING.
+    NoValue,
+    /// `undetectable` and the like: could be profound, a person must look (CLINICAL 4.3).
+    Undetectable,
+    /// Text that is not a number; the reason is that of its quarantine entry.
+    NonNumeric(Reason),
+    /// Collected before birth.
+    AgeInvalid,
+    /// No interval and no flag.
+    NoInterval,
+    /// The unit cannot be converted and a table would have to judge.
+    Unit,
+    /// `<0.5` against 0.4, or a range across a limit.
+    Comparator,
+    /// The interval has no low limit.
+    NoLowLimit,
+    /// Value against OBX-7 says one thing, OBX-8 another.
+    FlagIntervalDisagreement,
+    /// Looks like mg/dL written as g/L, or the reverse.
+    UnitSuspect,
+    /// Negative, or more than any serum holds.
+    Implausible,
+    /// Two final results of one specimen disagree (CLINICAL 6.2).
+    Conflict,
+}
+
+impl Why {
+    /// As one word, for the API.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Cord => "cord_blood",
+            Self::Preliminary => "preliminary",
+            Self::NoTime => "no_time",
+            Self::NoValue => "no_value",
+            Self::Undetectable => "undetectable",
+            Self::NonNumeric(_) => "non_numeric",
+            Self::AgeInvalid => "age_invalid",
+            Self::NoInterval => "no_interval",
+            Self::Unit => "unit",
+            Self::Comparator => "comparator",
+            Self::NoLowLimit => "no_low_limit",
+            Self::FlagIntervalDisagreement => "flag_interval_disagreement",
+            Self::UnitSuspect => "unit_suspect",
+            Self::Implausible => "implausible",
+            Self::Conflict => "conflict",
+        }
+    }
+
+    /// True where a person should look; false where nothing is wrong, only not there yet.
+    pub const fn needs_review(self) -> bool {
+        !matches!(self, Self::Cord | Self::Preliminary | Self::NoValue)
+    }
+}
+
+/// Where the judgement comes from (6.1 step 4).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+pub enum IntervalSource {
+    /// The laboratory's interval.
+    #[serde(rename = "OBX-7")]
+    Obx7,
+    /// The laboratory's flag; limits shown beside it are the table's.
+    #[serde(rename = "flag")]
+    Flag,
+    /// The site's table.
+    #[serde(rename = "site")]
+    Site,
+    /// The built-in table.
+    #[serde(rename = "built-in")]
+    BuiltIn,
+}
+
+impl IntervalSource {
+    /// As in the alert's JSON.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Obx7 => "OBX-7",
+            Self::Flag => "flag",
+            Self::Site => "site",
+            Self::BuiltIn => "built-in",
+        }
+    }
+}
+
+/// What should be said beside a result.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Note {
+    /// The value is 0 (6.1.8).
+    ReportedAsZero,
+    /// No status was sent; taken as final.
+    StatusAssumed,
+    /// A U made a preliminary value final.
+    Promoted,
+    /// The observation time lay in the future (WIRE T-8).
+    ClockFuture,
+    /// What the table assumed about the age.
+    Age(&'static str),
+}
+
+/// A number as the interval sees it: one point, or a range.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Measured {
+    /// Its comparator; of a range `Exactly`.
+    pub comparator: Comparator,
+    /// The number, or the lower end.
+    pub from: Decimal,
+    /// The number, or the upper end.
+    pub to: Decimal,
+}
+
+/// A result, judged.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Judged {
+    /// The state.
+    pub state: State,
+    /// The number, in g/L where `in_gram_per_litre`, else as reported.
+    pub measured: Option<Measured>,
+    /// The limits used, in the unit of `measured`; beside a flag those of the table, for showing.
+    pub limits: Limits,
+    /// Whether `measured` and `limits` are in g/L.
+    pub in_gram_per_litre: bool,
+    /// Where the judgement comes from.
+    pub interval_source: Option<IntervalSource>,
+    /// The most that the value can be, in g/L (of `<x` and a range the upper end).
+    pub value_gl: Option<Decimal>,
+    /// The most that the value can be over the low limit used.
+    pub ratio: Option<Decimal>,
+    /// Low, and the flag alone says so (CLINICAL 6.1.3, 6.1.4).
+    pub low_by_flag: bool,
+    /// What should be said beside it.
+    pub notes: Vec<Note>,
+}
+
+impl Judged {
+    fn unknown(why: Why) -> Self {
+        Self {
+            state: State::Unknown(why),
+            measured: None,
+            limits: Limits::default(),
+            in_gram_per_litre: false,
+            interval_source: None,
+            value_gl: None,
+            ratio: None,
+            low_by_flag: false,
+            notes: Vec::new(),
+        }
+    }
+}
+
+/// The state of one result that stands (CLINICAL 6.1).
+///
+/// `birth` and `sex` are the person's; the age is that at collection. Total: whatever stands gives a
+/// state or the reason for none.
+pub fn state(
+    current: &Current<'_>,
+    sex: Option<Sex>,
+    birth: Option<&BirthDate>,
+    policy: &Policy,
+) -> Judged {
+    let mut judged = judge(current, sex, birth, policy);
+    let observation = current.observation;
+    if observation.status.assumed {
+        judged.notes.push(Note::StatusAssumed);
+    }
+    if current.promoted {
+        judged.notes.push(Note::Promoted);
+    }
+    if observation.observed.as_ref().is_some_and(|at| at.clamped) {
+        judged.notes.push(Note::ClockFuture);
+    }
+    judged
+}
+
+fn judge(
+    current: &Current<'_>,
+    sex: Option<Sex>,
+    birth: Option<&BirthDate>,
+    policy: &Policy,
+) -> Judged {
+    let observation = current.observation;
+    if observation.id.specimen == Specimen::Cord {
+        return shown_only(observation, Why::Cord);
+    }
+    if current.class != StatusClass::Final && !policy.detection.page_preliminary {
+        return shown_only(observation, Why::Preliminary);
+    }
+    let Some(observed) = &observation.observed else {
+        return shown_only(observation, Why::NoTime);
+    };
+    if matches!(age_at(birth, observed.date), AgeReading::Invalid) {
+        return shown_only(observation, Why::AgeInvalid);
+    }
+    let table = table_interval(observation, observed, sex, birth, policy);
+    match measure(observation.value.expose()) {
+        Ok(reported) => against(observation, reported, sex, &table, birth, observed),
+        Err(None) => Judged {
+            state: State::Low,
+            interval_source: Some(IntervalSource::Flag),
+            low_by_flag: true,
+            ..Judged::unknown(Why::NoValue)
+        },
+        Err(Some(why)) => Judged::unknown(why),
+    }
+}
+
+/// The number of a value; `Err(None)` is the value below the instrument's scale (6.1.3).
+fn measure(value: &ReportedValue) -> Result<Measured, Option<Why>> {
+    match value {
+        ReportedValue::Amount(amount) => Ok(Measured {
+            comparator: amount.comparator,
+            from: amount.value,
+            to: amount.value,
+        }),
+        ReportedValue::Range(a, b) => Ok(Measured {
+            comparator: Comparator::Exactly,
+            from: *a.min(b),
+            to: *a.max(b),
+        }),
+        ReportedValue::BelowScale => Err(None),
+        ReportedValue::Absent => Err(Some(Why::NoValue)),
+        ReportedValue::Undetectable => Err(Some(Why::Undetectable)),
+        ReportedValue::Unreadable(reason) => Err(Some(Why::NonNumeric(*reason))),
+    }
+}
+
+/// An unjudged result, with its number for showing.
+fn shown_only(observation: &Observation, why: Why) -> Judged {
+    let Ok(reported) = measure(observation.value.expose()) else {
+        return Judged::unknown(why);
+    };
+    let converted = in_gram_per_litre(observation, reported);
+    Judged {
+        measured: Some(converted.unwrap_or(reported)),
+        in_gram_per_litre: converted.is_some(),
+        value_gl: converted.map(|measured| measured.to),
+        ..Judged::unknown(why)
+    }
+}
+
+fn in_gram_per_litre(observation: &Observation, measured: Measured) -> Option<Measured> {
+    Some(Measured {
+        comparator: measured.comparator,
+        from: observation.unit.to_gram_per_litre(measured.from)?,
+        to: observation.unit.to_gram_per_litre(measured.to)?,
+    })
+}
+
+/// The table's rows for a result: the one that may judge, and the one that the guards look at.
+pub(super) struct Tables {
+    judging: Option<Interval>,
+    pub(super) guarding: Option<Interval>,
+}
+
+fn table_interval(
+    observation: &Observation,
+    observed: &ObservedAt,
+    sex: Option<Sex>,
+    birth: Option<&BirthDate>,
+    policy: &Policy,
+) -> Tables {
+    let find = |built_in| {
+        policy.intervals.find(&IntervalQuery {
+            analyte: observation.id.analyte,
+            age: age_at(birth, observed.date),
+            sex,
+            feed: &observation.shown.feed,
+            laboratory: &observation.shown.laboratory,
+            method: &observation.shown.method,
+            on: observed.date,
+            built_in,
+        })
+    };
+    let judging = find(policy.detection.use_builtin_intervals);
+    let guarding = if policy.detection.use_builtin_intervals {
+        judging.clone()
+    } else {
+        find(true)
+    };
+    Tables { judging, guarding }
+}
+
+/// OBX-7 as limits: one sex's, or both where the sex is unknown: the lower of the two low limits
+/// (CLINICAL 9.7) and the higher of the two high ones. `None` where nothing usable stands there.
+pub(super) fn laboratory_limits(range: &ReportedRange, sex: Option<Sex>) -> Option<Limits> {
+    let limits = match (range, sex) {
+        (ReportedRange::None, _) => return None,
+        (ReportedRange::Plain(limits), _) => *limits,
+        (ReportedRange::BySex { male, .. }, Some(Sex::Male)) => *male,
+        (ReportedRange::BySex { female, .. }, Some(Sex::Female)) => *female,
+        (ReportedRange::BySex { male, female }, None) => Limits {
+            low: male.low.zip(female.low).map(|(a, b)| a.min(b)),
+            high: male.high.zip(female.high).map(|(a, b)| a.max(b)),
+        },
+    };
+    let usable = match (limits.low, limits.high) {
+        (Some(low), Some(high)) => low < high,
+        (None, None) => false,
+        (Some(_), None) | (None, Some(_)) => true,
+    };
+    usable.then_some(limits)
+}
+
+/// Steps 4 to 8 for a number.
+fn against(
+    observation: &Observation,
+    reported: Measured,
+    sex: Option<Sex>,
+    tables: &Tables,
+    birth: Option<&BirthDate>,
+    observed: &ObservedAt,
+) -> Judged {
+    let converted = in_gram_per_litre(observation, reported);
+    let table_limits = tables.judging.as_ref().map(|row| row.limits);
+    let mut judged = Judged {
+        measured: Some(converted.unwrap_or(reported)),
+        in_gram_per_litre: converted.is_some(),
+        value_gl: converted.map(|measured| measured.to),
+        ..Judged::unknown(Why::NoInterval)
+    };
+    // What the state is computed from, in one unit.
+    let compared = if let Some(limits) = laboratory_limits(&observation.range, sex) {
+        judged.interval_source = Some(IntervalSource::Obx7);
+        judged.state = compare(reported, limits);
+        show_limits(&mut judged, observation, reported, limits);
+        Some((reported, limits))
+    } else if let Some(flag) = observation.flag {
+        judged.interval_source = Some(IntervalSource::Flag);
+        judged.state = match flag {
+            Flag::Low | Flag::VeryLow => State::Low,
+            Flag::High | Flag::VeryHigh => State::High,
+            Flag::Normal => State::Normal,
+        };
+        judged.low_by_flag = judged.state == State::Low;
+        judged.limits = converted.and(table_limits).unwrap_or_default();
+        converted.zip(table_limits)
+    } else if let Some(row) = &tables.judging {
+        judged.interval_source = Some(if row.built_in {
+            IntervalSource::BuiltIn
+        } else {
+            IntervalSource::Site
+        });
+        let Some(converted) = converted else {
+            judged.state = State::Unknown(Why::Unit);
+            return judged;
+        };
+        judged.limits = row.limits;
+        judged.state = compare(converted, row.limits);
+        judged.notes.extend(row.age_noted.map(Note::Age));
+        Some((converted, row.limits))
+    } else {
+        None
+    };
+    judged.ratio = compared.and_then(|(measured, limits)| {
+        limits
+            .low
+            .filter(|low| *low > Decimal::ZERO)
+            .and_then(|low| measured.to.checked_div(low))
+    });
+    if unit_suspect(&judged, observation, sex, tables, birth, observed) {
+        judged.state = State::Unknown(Why::UnitSuspect);
+    } else if implausible(observation.id.analyte, reported, converted) {
+        judged.state = State::Unknown(Why::Implausible);
+    } else if judged.interval_source == Some(IntervalSource::Obx7)
+        && disagrees(&judged, reported, observation, sex)
+    {
+        judged.state = State::Unknown(Why::FlagIntervalDisagreement);
+    }
+    judged.low_by_flag &= judged.state == State::Low;
+    if reported.to.is_zero() && reported.comparator == Comparator::Exactly {
+        judged.notes.push(Note::ReportedAsZero);
+    }
+    judged
+}
+
+/// Puts the laboratory's limits beside the value, in g/L where all of it converts.
+fn show_limits(judged: &mut Judged, observation: &Observation, reported: Measured, limits: Limits) {
+    let convert = |limit: Option<Decimal>| match limit {
+        Some(limit) => observation.unit.to_gram_per_litre(limit).map(Some),
+        None => Some(None),
+    };
+    match (
+        judged.in_gram_per_litre,
+        convert(limits.low),
+        convert(limits.high),
+    ) {
+        (true, Some(low), Some(high)) => judged.limits = Limits { low, high },
+        _ => {
+            judged.limits = limits;
+            judged.measured = Some(reported);
+            judged.in_gram_per_litre = false;
+            judged.value_gl = None;
+        }
+    }
+}
+
+/// The table of step 6; equality with a limit is Normal (CLINICAL 9.9).
+fn compare(value: Measured, limits: Limits) -> State {
+    let below = |x: Decimal| limits.low.is_some_and(|low| x < low);
+    let above = |x: Decimal| limits.high.is_some_and(|high| x > high);
+    let Measured {
+        comparator,
+        from,
+        to,
+    } = value;
+    let unsure = State::Unknown(Why::Comparator);
+    let state = match comparator {
+        Comparator::Exactly | Comparator::About => {
+            if below(to) {
+                State::Low
+            } else if above(from) {
+                State::High
+            } else if below(from) {
+                unsure
+            } else if above(to) {
+                State::NotLow
+            } else {
+                State::Normal
+            }
+        }
+        Comparator::Below if limits.low.is_some_and(|low| to <= low) => State::Low,
+        Comparator::AtMost if below(to) => State::Low,
+        Comparator::Below | Comparator::AtMost => unsure,
+        Comparator::Above if limits.high.is_some_and(|high| from >= high) => State::High,
+        Comparator::AtLeast if above(from) => State::High,
+        Comparator::Above | Comparator::AtLeast => {
+            if below(from) {
+                unsure
+            } else {
+                State::NotLow
+            }
+        }
+    };
+    if limits.low.is_none() && state != State::High {
+        State::Unknown(Why::NoLowLimit)
+    } else {
+        state
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,235 @@
+//! Which version of each result stands (WIRE 4.7): a pure function of the set of versions.
+//!
+//! S-1 is a total order over the versions of one result; withdrawals are versions too, and count
+//! also where they come before the result that they take back.
+
+use super::observation::{
+    Analyte, GroupWithdrawal, Observation, OrderNumber, PatientKey, ReportedValue, ResultId,
+    StatusClass,
+};
+use crate::core::fact::JournalPosition;
+use crate::core::time::Timestamp;
+use std::cmp::Reverse;
+use std::collections::BTreeMap;
+
+/// The one version of a result that stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Current<'a> {
+    /// The version.
+    pub observation: &'a Observation,
+    /// Final or preliminary; a preliminary version that a U promoted is final.
+    pub class: StatusClass,
+    /// True where a U made it final (WIRE S-1, CLINICAL 9.8).
+    pub promoted: bool,
+    /// The fact that made it what it is: its own, or that of the promotion.
+    pub position: JournalPosition,
+    /// When that fact was received.
+    pub received_at: Timestamp,
+}
+
+/// The place of a version in S-1's order; the greatest stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct Rank {
+    /// Final and withdrawal before preliminary.
+    final_class: bool,
+    /// A version without a value says nothing against an earlier value, unless it is a correction
+    /// (CLINICAL 9.8: `""` removes nothing).
+    says_something: bool,
+    version_at: Timestamp,
+    kind: Kind,
+    content: [u8; 8],
+    /// Of copies of one version the first received is the one that counts.
+    first: Reverse<JournalPosition>,
+}
+
+/// At equal version time: withdrawal, then correction, then the rest.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Kind {
+    Plain,
+    Corrected,
+    Withdrawal,
+}
+
+/// What takes back or promotes, by the OBX-4 it named (`None`: none, so it means all).
+#[derive(Default)]
+struct Marks<'a> {
+    withdrawals: BTreeMap<Option<&'a str>, Timestamp>,
+    promotions: BTreeMap<Option<&'a str>, (Timestamp, Reverse<JournalPosition>, Timestamp)>,
+}
+
+/// Keeps the greater of two marks.
+fn raise<K: Ord, V: Ord>(marks: &mut BTreeMap<K, V>, key: K, value: V) {
+    match marks.entry(key) {
+        std::collections::btree_map::Entry::Vacant(place) => {
+            place.insert(value);
+        }
+        std::collections::btree_map::Entry::Occupied(mut place) => {
+            if *place.get() < value {
+                place.insert(value);
+            }
+        }
+    }
+}
+
+/// The mark that holds for a result with this OBX-4: one without OBX-4 holds for all, and a result
+/// without one is meant by all (S-3).
+fn mark_for<V: Copy + Ord>(marks: &BTreeMap<Option<&str>, V>, sub_id: Option<&str>) -> Option<V> {
+    match sub_id {
+        None => marks.values().max().copied(),
+        Some(_) => marks.get(&None).max(marks.get(&sub_id)).copied(),
+    }
+}
+
+/// An order of one reported patient and what was measured: what a withdrawal names (S-3).
+type Named<'a> = (&'a PatientKey, &'a OrderNumber, Analyte);
+
+/// The versions that stand, one for each result that has one, in order of their [`ResultId`].
+///
+/// Withdrawals match by reported patient, order, analyte and OBX-4 and ignore value, unit, time and
+/// specimen (S-3); group withdrawals (S-5, X-30) match by reported patient and order; a U promotes
+/// the preliminary versions that are not newer than itself.
+pub fn current<'a>(
+    observations: &'a [Observation],
+    group_withdrawals: &'a [(PatientKey, GroupWithdrawal)],
+) -> Vec<Current<'a>> {
+    let mut groups: BTreeMap<(&PatientKey, &OrderNumber), Timestamp> = BTreeMap::new();
+    for (patient, withdrawal) in group_withdrawals {
+        raise(
+            &mut groups,
+            (patient, &withdrawal.order),
+            withdrawal.version_at,
+        );
+    }
+    let mut marks: BTreeMap<Named<'a>, Marks<'a>> = BTreeMap::new();
+    for observation in observations {
+        let sub_id = observation.id.sub_id.as_deref();
+        match observation.status.class {
+            StatusClass::Withdrawal => raise(
+                &mut marks.entry(named(&observation.id)).or_default().withdrawals,
+                sub_id,
+                observation.version_at,
+            ),
+            StatusClass::Promotion => raise(
+                &mut marks.entry(named(&observation.id)).or_default().promotions,
+                sub_id,
+                (
+                    observation.version_at,
+                    Reverse(observation.position),
+                    observation.received_at,
+                ),
+            ),
+            StatusClass::NoResult | StatusClass::Preliminary | StatusClass::Final => {}
+        }
+    }
+    let mut best: BTreeMap<&ResultId, (Rank, Current<'a>)> = BTreeMap::new();
+    for observation in observations {
+        let promotion = marks
+            .get(&named(&observation.id))
+            .and_then(|marks| mark_for(&marks.promotions, observation.id.sub_id.as_deref()));
+        let Some(candidate) = version(observation, promotion) else {
+            continue;
+        };
+        let rank = rank(&candidate);
+        match best.entry(&observation.id) {
+            std::collections::btree_map::Entry::Vacant(place) => {
+                place.insert((rank, candidate));
+            }
+            std::collections::btree_map::Entry::Occupied(mut place) => {
+                if place.get().0 < rank {
+                    place.insert((rank, candidate));
+                }
+            }
+        }
+    }
+    best.into_iter()
+        .filter(|(id, (rank, _))| {
+            let withdrawn = marks
+                .get(&named(id))
+                .and_then(|marks| mark_for(&marks.withdrawals, id.sub_id.as_deref()))
+                .max(groups.get(&(&id.patient, &id.order)).copied());
+            withdrawn
+                .is_none_or(|at| rank.final_class && rank.says_something && at < rank.version_at)
+        })
+        .map(|(_, (_, standing))| standing)
+        .collect()
+}
+
+fn named(id: &ResultId) -> Named<'_> {
+    (&id.patient, &id.order, id.analyte)
+}
+
+/// The version as a candidate; `None` for what is no value (I, O, N, U and withdrawals).
+fn version(
+    observation: &Observation,
+    promotion: Option<(Timestamp, Reverse<JournalPosition>, Timestamp)>,
+) -> Option<Current<'_>> {
+    let plain = Current {
+        observation,
+        class: observation.status.class,
+        promoted: false,
+        position: observation.position,
+        received_at: observation.received_at,
+    };
+    match observation.status.class {
+        StatusClass::Final => Some(plain),
+        StatusClass::Preliminary => Some(match promotion {
+            Some((at, Reverse(position), received_at)) if at >= observation.version_at => {
+                let own = (observation.position, observation.received_at);
+                let (position, received_at) = own.max((position, received_at));
+                Current {
+                    class: StatusClass::Final,
+                    promoted: true,
+                    position,
+                    received_at,
+                    ..plain
+                }
+            }
+            Some(_) | None => plain,
+        }),
+        StatusClass::NoResult | StatusClass::Promotion | StatusClass::Withdrawal => None,
+    }
+}
+
+fn rank(candidate: &Current<'_>) -> Rank {
+    let observation = candidate.observation;
+    let letter = observation.status.letter.as_str();
+    Rank {
+        final_class: candidate.class == StatusClass::Final,
+        says_something: letter == "C"
+            || !matches!(observation.value.expose(), ReportedValue::Absent),
+        version_at: observation.version_at,
+        kind: if matches!(letter, "C" | "A") && !candidate.promoted {
+            Kind::Corrected
+        } else {
+            Kind::Plain
+        },
+        content: observation.content_hash,
+        first: Reverse(observation.position),
+    }
+}
+
+/// Compares two versions of one result by S-1; for showing them in order.
+pub fn compare(a: &Observation, b: &Observation) -> std::cmp::Ordering {
+    let key = |observation: &Observation| {
+        let kind = match observation.status.class {
+            StatusClass::Withdrawal => Kind::Withdrawal,
+            _ if matches!(observation.status.letter.as_str(), "C" | "A") => Kind::Corrected,
+            _ => Kind::Plain,
+        };
+        let final_class = matches!(
+            observation.status.class,
+            StatusClass::Final | StatusClass::Withdrawal
+        );
+        (
+            final_class,
+            observation.version_at,
+            kind,
+            observation.content_hash,
+            Reverse(observation.position),
+        )
+    };
+    key(a).cmp(&key(b))
+}
+
+#[cfg(test)]
+mod tests;
