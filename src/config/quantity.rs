@@ -79,7 +79,7 @@ pub(super) fn show_duration(duration: Duration) -> String {
         (1_000, "s"),
     ]
     .into_iter()
-    .find(|(unit, _)| millis >= *unit && millis % unit == 0)
+    .find(|(unit, _)| millis >= *unit && millis.is_multiple_of(*unit))
     .map_or_else(
         || match millis {
             0 => "0".to_owned(),
@@ -98,7 +98,7 @@ pub(super) fn show_size(size: u64) -> String {
         (1 << 10, "KiB"),
     ]
     .into_iter()
-    .find(|(unit, _)| size >= *unit && size % unit == 0)
+    .find(|(unit, _)| size >= *unit && size.is_multiple_of(*unit))
     .map_or_else(
         || match size {
             0 => "0".to_owned(),

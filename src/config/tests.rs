@@ -131,6 +131,10 @@ fn good_files_load_and_their_listing_loads_as_the_same() {
 }
 
 #[test]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "UPDATE_EXPECTED=1 writes the expected texts, for review in the diff"
+)]
 fn wrong_files_are_told_all_that_is_wrong() {
     for path in files("tests/configs/wrong") {
         let found = problems(&path.to_string_lossy(), &[]);
