@@ -22,3 +22,35 @@ pub enum Unit {
     /// None sent, none configured.
     Missing,
 }
+
+impl Unit {
+    /// Reads one text, e.g. `mg/dL`.
+    pub fn parse(text: &str) -> Self {
+        match text.trim() {
+            "" => Self::Missing,
+            "g/L" => Self::GramPerLitre,
+            "mg/dL" => Self::MilligramPerDecilitre,
+            "mg/L" => Self::MilligramPerLitre,
+            other => Self::Other(other.to_owned()),
+        }
+    }
+
+    /// Whether it is a mass in a volume, so convertible.
+    pub const fn is_mass(&self) -> bool {
+        !matches!(self, Self::Other(_) | Self::Missing)
+    }
+
+    /// As shown to people.
+    pub fn shown(&self) -> String {
+        match self {
+            Self::GramPerLitre => "g/L".to_owned(),
+            Self::MilligramPerDecilitre => "mg/dL".to_owned(),
+            Self::MilligramPerLitre => "mg/L".to_owned(),
+            Self::GramPerDecilitre => "g/dL".to_owned(),
+            Self::MicrogramPerDecilitre => "ug/dL".to_owned(),
+            Self::MicrogramPerLitre => "ug/L".to_owned(),
+            Self::Other(text) => text.clone(),
+            Self::Missing => String::new(),
+        }
+    }
+}
