@@ -6,8 +6,11 @@ use super::quantity::{show_age, show_duration, show_size};
 use super::settings::{CACHES, LOG_FORMATS};
 use super::sink::{ALWAYS, EVENTS, PHI_LEVELS, SEVERITIES, Sink, SinkKind};
 use super::site::SUPPRESS_KNOWN;
-use super::tables::{AnalyteEntry, AssociationEntry, IntervalEntry};
-use crate::core::clinical::observation::Sex;
+use super::tables::{CLASSES, KINDS, SEXES, SPECIMENS};
+use crate::core::clinical::Unit;
+use crate::core::clinical::analyte::AnalyteRow;
+use crate::core::clinical::association::AssociationRow;
+use crate::core::clinical::interval::IntervalRow;
 use crate::core::policy::{Detection, Site};
 use crate::core::time::Span;
 use std::fmt::{Display, Write as _};
@@ -209,36 +212,37 @@ fn detection(lines: &mut Lines, detection: &Detection) {
     lines.bare("trend_results", detection.trend_results);
 }
 
-fn analyte(lines: &mut Lines, row: &AnalyteEntry) {
+fn analyte(lines: &mut Lines, row: &AnalyteRow) {
     lines.heading("[[analyte]]");
     lines.text("analyte", row.analyte.name());
     lines.text("system", &row.system);
     lines.text("code", &row.code);
-    lines.optional("feed", row.feed.as_deref());
-    lines.optional("specimen", row.specimen.as_deref());
-    lines.optional("default_unit", row.default_unit.as_deref());
+    lines.text("feed", &row.feed);
+    if let Some(specimen) = &row.specimen {
+        lines.word("specimen", SPECIMENS, specimen);
+    }
+    lines.optional(
+        "default_unit",
+        row.default_unit.as_ref().map(Unit::shown).as_deref(),
+    );
     lines.optional("match_text", row.match_text.as_deref());
     lines.bare("enabled", row.enabled);
 }
 
-fn interval(lines: &mut Lines, row: &IntervalEntry) {
+fn interval(lines: &mut Lines, row: &IntervalRow) {
     lines.heading("[[interval]]");
     lines.text("analyte", row.analyte.name());
     lines.optional("low", row.low.map(|limit| limit.to_string()).as_deref());
     lines.optional("high", row.high.map(|limit| limit.to_string()).as_deref());
-    lines.text("unit", &row.unit);
+    lines.text("unit", &row.unit.shown());
     lines.optional("from_age", row.from_age.map(show_age).as_deref());
     lines.optional("to_age", row.to_age.map(show_age).as_deref());
-    lines.optional(
-        "sex",
-        row.sex.map(|sex| match sex {
-            Sex::Female => "F",
-            Sex::Male => "M",
-        }),
-    );
-    lines.optional("feed", row.feed.as_deref());
-    lines.optional("laboratory", row.laboratory.as_deref());
-    lines.optional("method", row.method.as_deref());
+    if let Some(sex) = &row.sex {
+        lines.word("sex", SEXES, sex);
+    }
+    lines.text("feed", &row.feed);
+    lines.text("laboratory", &row.laboratory);
+    lines.text("method", &row.method);
     lines.optional(
         "valid_from",
         row.valid_from.map(|day| day.to_string()).as_deref(),
@@ -250,13 +254,15 @@ fn interval(lines: &mut Lines, row: &IntervalEntry) {
     lines.text("source", &row.source);
 }
 
-fn association(lines: &mut Lines, row: &AssociationEntry) {
+fn association(lines: &mut Lines, row: &AssociationRow) {
     lines.heading("[[association]]");
     lines.text("label", &row.label);
     lines.text("system", &row.system);
     lines.text("code", &row.code);
-    lines.text("class", row.class);
-    lines.text("kind", row.kind);
+    if let Some(class) = row.classes.first() {
+        lines.word("class", CLASSES, class);
+    }
+    lines.word("kind", KINDS, &row.kind);
     lines.text("source", &row.source);
 }
 

@@ -29,7 +29,7 @@ pub use origin::Origin;
 pub use problem::{Problem, Problems, Warning, Wrong};
 pub use settings::{CacheKind, Http, Limits, Log, LogFormat, LogLevel, Storage};
 pub use sink::{PhiLevel, Sink, SinkKind};
-pub use tables::{AnalyteEntry, AssociationEntry, IntervalEntry, Tables};
+pub use tables::Tables;
 
 use crate::core::policy::{Detection, Policy, Site};
 use std::path::Path;

@@ -5,8 +5,12 @@ use super::layer::Raw;
 use super::problem::{Problem, Wrong};
 use super::quantity;
 use super::section::{Section, one_of};
-use crate::core::clinical::observation::{Analyte, Sex};
-use crate::core::policy::{AgeSpan, Policy};
+use crate::core::clinical::Unit;
+use crate::core::clinical::analyte::AnalyteRow;
+use crate::core::clinical::association::{AssociationRow, Class, Kind};
+use crate::core::clinical::interval::IntervalRow;
+use crate::core::clinical::observation::{Analyte, Sex, Specimen};
+use crate::core::policy::Policy;
 use jiff::civil::Date;
 use rust_decimal::Decimal;
 
@@ -14,89 +18,40 @@ use rust_decimal::Decimal;
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Tables {
     /// `[[analyte]]`.
-    pub analytes: Vec<AnalyteEntry>,
+    pub analytes: Vec<AnalyteRow>,
     /// `[[interval]]`.
-    pub intervals: Vec<IntervalEntry>,
+    pub intervals: Vec<IntervalRow>,
     /// `[[association]]`.
-    pub associations: Vec<AssociationEntry>,
+    pub associations: Vec<AssociationRow>,
 }
 
-/// One `[[analyte]]`: a code that is an analyte (CLINICAL 3.4).
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct AnalyteEntry {
-    /// Which.
-    pub analyte: Analyte,
-    /// Coding system as sent; empty = a local code.
-    pub system: String,
-    /// Code, a whole component; empty where only `match_text` serves.
-    pub code: String,
-    /// `MSH-3/MSH-4`; `None` = every feed.
-    pub feed: Option<String>,
-    /// Specimen that is implied where none is sent.
-    pub specimen: Option<String>,
-    /// Unit of values that are sent without one.
-    pub default_unit: Option<String>,
-    /// Text of OBX-3.2 that serves without a code.
-    pub match_text: Option<String>,
-    /// False takes a built-in row out.
-    pub enabled: bool,
-}
+/// `source` of rows that name none.
+const SITE: &str = "site";
 
-/// One `[[interval]]`: limits for an analyte by age, sex and origin (CLINICAL 5).
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct IntervalEntry {
-    /// Which.
-    pub analyte: Analyte,
-    /// Low limit.
-    pub low: Option<Decimal>,
-    /// High limit.
-    pub high: Option<Decimal>,
-    /// Unit of both.
-    pub unit: String,
-    /// From this age on.
-    pub from_age: Option<AgeSpan>,
-    /// Below this age.
-    pub to_age: Option<AgeSpan>,
-    /// `None` = any.
-    pub sex: Option<Sex>,
-    /// `MSH-3/MSH-4`; `None` = every feed.
-    pub feed: Option<String>,
-    /// Performing laboratory; `None` = every one.
-    pub laboratory: Option<String>,
-    /// Method; `None` = every one.
-    pub method: Option<String>,
-    /// First day.
-    pub valid_from: Option<Date>,
-    /// Last day.
-    pub valid_to: Option<Date>,
-    /// Where the numbers are from.
-    pub source: String,
-}
-
-/// One `[[association]]`: a diagnosis or drug that matters beside a low IgM (CLINICAL 2).
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct AssociationEntry {
-    /// As it is shown.
-    pub label: String,
-    /// Coding system.
-    pub system: String,
-    /// Code; `*` at the end = prefix.
-    pub code: String,
-    /// `secondary`, `urgent`, `prompt`, `known` or `context`.
-    pub class: &'static str,
-    /// `diagnosis` or `drug`.
-    pub kind: &'static str,
-    /// Where the fact is from.
-    pub source: String,
-}
-
-pub(super) const CLASSES: &[&str] = &["secondary", "urgent", "prompt", "known", "context"];
-pub(super) const KINDS: &[&str] = &["diagnosis", "drug"];
+pub(super) const SPECIMENS: &[(&str, Specimen)] = &[
+    ("SER", Specimen::Serum),
+    ("serum", Specimen::Serum),
+    ("cord", Specimen::Cord),
+];
+pub(super) const SEXES: &[(&str, Sex)] = &[("F", Sex::Female), ("M", Sex::Male)];
+pub(super) const CLASSES: &[(&str, Class)] = &[
+    ("secondary", Class::Secondary),
+    ("urgent", Class::Urgent),
+    ("prompt", Class::Prompt),
+    ("known", Class::Known),
+    ("context", Class::Context),
+];
+pub(super) const KINDS: &[(&str, Kind)] = &[("diagnosis", Kind::Diagnosis), ("drug", Kind::Drug)];
 
 impl Tables {
     /// The policy with these rows before the built-in ones.
     pub(super) fn add_to(&self, policy: Policy) -> Policy {
-        policy
+        Policy {
+            analytes: policy.analytes.with_rows(self.analytes.clone()),
+            intervals: policy.intervals.with_rows(self.intervals.clone()),
+            associations: policy.associations.with_rows(self.associations.clone()),
+            ..policy
+        }
     }
 }
 
@@ -128,7 +83,7 @@ fn analyte(section: &mut Section<'_>) -> Option<Analyte> {
     )
 }
 
-fn analyte_entry(section: &mut Section<'_>) -> Option<AnalyteEntry> {
+fn analyte_entry(section: &mut Section<'_>) -> Option<AnalyteRow> {
     let code = section.text("code").unwrap_or_default();
     let match_text = section.text("match_text");
     if code.is_empty() && match_text.is_none() && !section.has("code") {
@@ -137,29 +92,30 @@ fn analyte_entry(section: &mut Section<'_>) -> Option<AnalyteEntry> {
             "name the code as it stands in OBX-3, or `match_text`",
         );
     }
-    Some(AnalyteEntry {
+    Some(AnalyteRow {
         analyte: analyte(section)?,
         system: section.text("system").unwrap_or_default(),
         code,
-        feed: section.text("feed"),
-        specimen: section.text("specimen"),
+        feed: section.text("feed").unwrap_or_default(),
+        specimen: section.choice("specimen", SPECIMENS),
         default_unit: unit(section, "default_unit"),
         match_text,
         enabled: section.flag("enabled").unwrap_or(true),
+        source: SITE.to_owned(),
     })
 }
 
-/// A unit of mass concentration; its spelling is the unit table's business.
-fn unit(section: &mut Section<'_>, key: &str) -> Option<String> {
+/// A unit of mass concentration, in any spelling of the unit table.
+fn unit(section: &mut Section<'_>, key: &str) -> Option<Unit> {
     section.parsed(
         key,
         "a unit such as `g/L` or `mg/dL`",
         "units of mass concentration can be converted, others cannot",
-        |text| (!text.trim().is_empty()).then(|| text.to_owned()),
+        |text| Some(Unit::parse(text)).filter(Unit::is_mass),
     )
 }
 
-fn interval_entry(section: &mut Section<'_>) -> Option<IntervalEntry> {
+fn interval_entry(section: &mut Section<'_>) -> Option<IntervalRow> {
     let limit = |section: &mut Section<'_>, key| {
         section.parsed(
             key,
@@ -216,20 +172,21 @@ fn interval_entry(section: &mut Section<'_>) -> Option<IntervalEntry> {
         valid_from.as_ref().zip(valid_to.as_ref()),
         "`valid_to` is before `valid_from`",
     );
-    Some(IntervalEntry {
+    Some(IntervalRow {
         analyte: analyte(section)?,
         low,
         high,
         unit: unit(section, "unit")?,
         from_age,
         to_age,
-        sex: section.choice("sex", &[("F", Sex::Female), ("M", Sex::Male)]),
-        feed: section.text("feed"),
-        laboratory: section.text("laboratory"),
-        method: section.text("method"),
+        sex: section.choice("sex", SEXES),
+        feed: section.text("feed").unwrap_or_default(),
+        laboratory: section.text("laboratory").unwrap_or_default(),
+        method: section.text("method").unwrap_or_default(),
         valid_from,
         valid_to,
-        source: section.text("source").unwrap_or_default(),
+        source: source(section),
+        built_in: false,
     })
 }
 
@@ -248,14 +205,11 @@ fn in_order<T: PartialOrd>(
     }
 }
 
-fn association_entry(section: &mut Section<'_>) -> Option<AssociationEntry> {
-    let words = |words: &'static [&'static str]| -> Vec<(&'static str, &'static str)> {
-        words.iter().map(|word| (*word, *word)).collect()
-    };
+fn association_entry(section: &mut Section<'_>) -> Option<AssociationRow> {
     for key in ["label", "system", "code", "class"] {
         section.require(key, "a row has `label`, `system`, `code` and `class`");
     }
-    Some(AssociationEntry {
+    Some(AssociationRow {
         label: section.text("label")?,
         system: section.text("system")?,
         code: section.parsed(
@@ -267,8 +221,14 @@ fn association_entry(section: &mut Section<'_>) -> Option<AssociationEntry> {
                 (!stem.trim().is_empty() && !stem.contains('*')).then(|| text.to_owned())
             },
         )?,
-        class: section.choice("class", &words(CLASSES))?,
-        kind: section.choice("kind", &words(KINDS)).unwrap_or("diagnosis"),
-        source: section.text("source").unwrap_or_default(),
+        classes: vec![section.choice("class", CLASSES)?],
+        kind: section.choice("kind", KINDS).unwrap_or_default(),
+        max_age: None,
+        enabled: true,
+        source: source(section),
     })
+}
+
+fn source(section: &mut Section<'_>) -> String {
+    section.text("source").unwrap_or_else(|| SITE.to_owned())
 }

@@ -190,6 +190,32 @@ fn a_hospital_gets_what_it_wrote() {
 }
 
 #[test]
+fn rows_of_the_site_are_part_of_the_policy() {
+    let config = loaded("tests/configs/good/hospital.toml").config;
+    let policy = config.policy();
+    for without in [
+        Tables {
+            analytes: Vec::new(),
+            ..config.tables.clone()
+        },
+        Tables {
+            intervals: Vec::new(),
+            ..config.tables.clone()
+        },
+        Tables {
+            associations: Vec::new(),
+            ..config.tables.clone()
+        },
+    ] {
+        let other = Config {
+            tables: without,
+            ..config.clone()
+        };
+        assert_ne!(other.policy().hash(), policy.hash());
+    }
+}
+
+#[test]
 fn without_a_file_the_defaults_hold() {
     let config = Config::built_in();
     assert_eq!(config.listeners, [Listener::default()]);
