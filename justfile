@@ -1,0 +1,45 @@
+# `just` lists the recipes.
+default:
+    @just --list
+
+# All that has to hold before a change goes in
+check:
+    .ci/run
+
+# Format the sources
+fmt:
+    cargo fmt
+
+# Lints, as the CI has them
+lint:
+    cargo fmt --check
+    cargo clippy --all-targets --features failpoints -- -D warnings
+
+# All tests, or those whose names hold a word
+test *FILTER:
+    cargo nextest run --features failpoints {{FILTER}}
+
+# Write the expected texts of wrong configurations anew, for review in the diff
+expected:
+    UPDATE_EXPECTED=1 cargo test --lib config::tests
+    git diff --stat -- tests/configs
+
+# Licences, sources and banned crates
+deny:
+    cargo deny check bans licenses sources
+
+# Benchmarks
+bench *FILTER:
+    cargo bench {{FILTER}}
+
+# A daemon with bundled messages, to look at
+demo *ARGS:
+    cargo run --release -- demo {{ARGS}}
+
+# The reference configuration must be right
+config:
+    cargo run --quiet -- check --config config/pentamer.toml
+
+# The API documentation
+doc:
+    cargo doc --no-deps --open

@@ -1,0 +1,156 @@
+//! The commands: one file each, arguments in and an [`Exit`] out.
+//!
+//! Data goes to stdout, diagnostics go to stderr. `NO_COLOR` is honoured.
+
+pub mod check;
+pub mod completions;
+pub mod demo;
+pub mod explain;
+pub mod run;
+pub mod send;
+
+use clap::{CommandFactory as _, Parser, Subcommand};
+use std::ffi::OsString;
+use std::process::ExitCode;
+
+/// How a command ended; promised to scripts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Exit {
+    /// Done.
+    Done = 0,
+    /// Something asked for failed: a message was not accepted, damage was found.
+    Failed = 1,
+    /// Wrong usage or configuration.
+    Usage = 2,
+    /// Cannot start: port, lock, disk.
+    CannotStart = 3,
+    /// Try again.
+    TryAgain = 75,
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> Self {
+        Self::from(exit as u8)
+    }
+}
+
+/// The exit codes as each `--help` shows them.
+const EXIT_CODES: &str = "\
+Exit codes:
+  0   done
+  1   something asked for failed
+  2   wrong usage or configuration
+  3   cannot start (port, lock, disk)
+  75  try again";
+
+/// The end of each command's `--help`: an example and the exit codes.
+pub(crate) fn after_help(example: &str) -> String {
+    format!("Example:\n  {example}\n\n{EXIT_CODES}")
+}
+
+/// Reads a laboratory's HL7 result feed, recognises isolated low IgM, and pages immunology once.
+#[derive(Debug, Parser)]
+#[command(name = "pentamer", version, after_help = EXIT_CODES, propagate_version = true)]
+pub struct Pentamer {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Name every configuration error and what deserves a second look
+    Check(check::Args),
+    /// Send HL7 messages over MLLP and count the answers
+    Send(send::Args),
+    /// Print the completions of a shell
+    Completions(completions::Args),
+}
+
+/// Runs the command that the arguments name.
+pub fn main(arguments: impl IntoIterator<Item = OsString>) -> Exit {
+    let Pentamer { command } = match Pentamer::try_parse_from(arguments) {
+        Ok(parsed) => parsed,
+        Err(error) => {
+            // Help and version come this way too, to stdout and with code 0. A closed pipe is no fault.
+            let _ = error.print();
+            return match error.exit_code() {
+                0 => Exit::Done,
+                _ => Exit::Usage,
+            };
+        }
+    };
+    match command {
+        Command::Check(args) => check::run(&args),
+        Command::Send(args) => send::run(&args),
+        Command::Completions(args) => completions::run(&args),
+    }
+}
+
+/// The command line as clap knows it, for completions and tests.
+pub fn command() -> clap::Command {
+    Pentamer::command()
+}
+
+/// The process's environment, for [`crate::config::load`]; variables that are not Unicode are left out.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the one place that reads the environment"
+)]
+pub(crate) fn environment() -> impl Iterator<Item = (String, String)> {
+    std::env::vars_os()
+        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+}
+
+/// Writes data to stdout. A reader that went away (`pentamer … | head`) is no fault.
+pub(crate) fn print(data: &str) {
+    use std::io::Write as _;
+    let mut stdout = std::io::stdout().lock();
+    let _ = stdout
+        .write_all(data.as_bytes())
+        .and_then(|()| stdout.flush());
+}
+
+/// Tells a failure in the form of all our messages.
+pub(crate) fn complain(what: &str, place: &str, help: &str) {
+    eprintln!("error: {what}\n  where: {place}\n  help: {help}");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_sound() {
+        command().debug_assert();
+    }
+
+    #[test]
+    fn every_command_has_help_with_an_example_and_exit_codes() {
+        for sub in command().get_subcommands() {
+            let help = sub.clone().render_long_help().to_string();
+            assert!(help.contains("Example"), "{}: {help}", sub.get_name());
+            assert!(help.contains("Exit codes:"), "{}: {help}", sub.get_name());
+        }
+    }
+
+    #[test]
+    fn wrong_usage_is_two() {
+        let arguments = |text: &str| text.split(' ').map(OsString::from).collect::<Vec<_>>();
+        assert_eq!(main(arguments("pentamer nonsense")), Exit::Usage);
+        assert_eq!(main(arguments("pentamer send")), Exit::Usage);
+        assert_eq!(main(arguments("pentamer completions tcl")), Exit::Usage);
+        assert_eq!(
+            main(arguments(
+                "pentamer check --config tests/configs/wrong/ports.toml"
+            )),
+            Exit::Usage
+        );
+        assert_eq!(
+            main(arguments(
+                "pentamer check --config tests/configs/good/empty.toml"
+            )),
+            Exit::Done
+        );
+    }
+}

@@ -1,0 +1,16 @@
+//! `pentamer run`: the daemon.
+
+use super::after_help;
+use std::path::PathBuf;
+
+/// Receive messages, recognise isolated low IgM, and alert
+#[derive(Debug, clap::Args)]
+#[command(after_help = after_help("pentamer run --config /etc/pentamer/pentamer.toml"))]
+pub struct Args {
+    /// Configuration file; without it /etc/pentamer/pentamer.toml if there, else the defaults
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// Write the bound addresses as JSON to this file once all are bound
+    #[arg(long, value_name = "FILE")]
+    pub print_ports: Option<PathBuf>,
+}

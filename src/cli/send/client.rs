@@ -1,0 +1,323 @@
+//! Connections that send frames and wait for their answers.
+
+use super::answer::{Answer, Code, Frames, answers};
+use super::archive::{Answers, Frame};
+use super::tally::{Sum, Tally};
+use bytes::{BufMut as _, Bytes, BytesMut};
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+use tokio::io::AsyncWriteExt as _;
+use tokio::net::TcpStream;
+use tokio::task::JoinSet;
+use tokio::time::{Instant, sleep_until, timeout};
+
+/// What is to be sent, and how.
+pub(super) struct Plan {
+    /// Host and port.
+    pub address: String,
+    /// In order.
+    pub frames: Vec<Frame>,
+    /// So many times all of them.
+    pub repeat: u64,
+    /// Connections at once.
+    pub connections: u32,
+    /// Unanswered frames at once on each connection.
+    pub in_flight: usize,
+    /// Pause from one frame to the next, over all connections.
+    pub interval: Option<Duration>,
+    /// For a connection, a write and an answer.
+    pub timeout: Duration,
+}
+
+impl Plan {
+    /// Messages in all.
+    pub fn messages(&self) -> u64 {
+        let once: u64 = self
+            .frames
+            .iter()
+            .map(|frame| frame.messages.len() as u64)
+            .sum();
+        once * self.repeat
+    }
+}
+
+/// The plan while it is carried out: connections take frames one after the other.
+struct Work {
+    plan: Plan,
+    started: Instant,
+    taken: AtomicU64,
+}
+
+impl Work {
+    /// The number of the next frame, if there is one left.
+    fn take(&self) -> Option<u64> {
+        let all = self.plan.frames.len() as u64 * self.plan.repeat;
+        let number = self.taken.fetch_add(1, Ordering::Relaxed);
+        (number < all).then_some(number)
+    }
+
+    fn frame(&self, number: u64) -> Option<&Frame> {
+        let place = number.checked_rem(self.plan.frames.len() as u64)?;
+        self.plan.frames.get(usize::try_from(place).ok()?)
+    }
+
+    /// When a frame may be sent.
+    fn due(&self, number: u64) -> Instant {
+        let offset = self
+            .plan
+            .interval
+            .map_or(Duration::ZERO, |interval| interval.mul_f64(number as f64));
+        self.started + offset
+    }
+}
+
+/// Sends everything, or what can be sent until the peer is gone or the user has had enough (ctrl-c).
+pub(super) async fn send_all(plan: Plan, tally: Tally) -> Sum {
+    let messages = plan.messages();
+    let work = Arc::new(Work {
+        started: Instant::now(),
+        taken: AtomicU64::new(0),
+        plan,
+    });
+    let tally = Arc::new(tally);
+    let mut connections = JoinSet::new();
+    for _ in 0..work.plan.connections {
+        connections.spawn(carry_out(Arc::clone(&work), Arc::clone(&tally)));
+    }
+    tokio::select! {
+        () = async { while connections.join_next().await.is_some() {} } => {}
+        Ok(()) = tokio::signal::ctrl_c() => tally.error("interrupted".to_owned()),
+    }
+    tally.finish(messages, work.started.elapsed())
+}
+
+/// One connection, made anew when it is lost, until no frame is left or none can be made.
+async fn carry_out(work: Arc<Work>, tally: Arc<Tally>) {
+    let mut next = work.take();
+    while next.is_some() {
+        let stream = match connect(&work.plan).await {
+            Ok(stream) => stream,
+            Err(error) => {
+                tally.error(format!("cannot connect: {error}"));
+                return;
+            }
+        };
+        let mut connection = Connection {
+            work: &work,
+            tally: &tally,
+            waiting: VecDeque::new(),
+        };
+        let end = connection.serve(stream, &mut next).await;
+        let lost = connection.give_up();
+        // A peer that closes between two messages is no trouble: the next one gets a new connection.
+        if let Err(error) = end
+            && lost
+        {
+            tally.error(format!("connection lost: {error}"));
+        }
+        next = next.or_else(|| work.take());
+    }
+}
+
+async fn connect(plan: &Plan) -> std::io::Result<TcpStream> {
+    let stream = timeout(plan.timeout, TcpStream::connect(&plan.address)).await??;
+    stream.set_nodelay(true)?;
+    Ok(stream)
+}
+
+/// A frame that was sent and is not answered in full.
+struct Waiting {
+    sent_at: Instant,
+    messages: Vec<Open>,
+}
+
+/// A message that waits for its answer.
+struct Open {
+    control_id: Bytes,
+    both: bool,
+    /// The commit of a message that awaits its application answer too, and how long it took.
+    commit: Option<(Code, Duration)>,
+}
+
+struct Connection<'a> {
+    work: &'a Work,
+    tally: &'a Tally,
+    /// Oldest first.
+    waiting: VecDeque<Waiting>,
+}
+
+impl Connection<'_> {
+    /// Sends and receives until nothing is left (`Ok`) or the connection is of no more use.
+    async fn serve(&mut self, stream: TcpStream, next: &mut Option<u64>) -> std::io::Result<()> {
+        let plan = &self.work.plan;
+        let (reader, mut writer) = stream.into_split();
+        let mut frames = Frames::new(reader);
+        let mut silent = false;
+        loop {
+            let room = self.waiting.len() < plan.in_flight;
+            if next.is_none() && room {
+                *next = self.work.take();
+            }
+            if next.is_none() && self.waiting.is_empty() {
+                break;
+            }
+            let due = next.filter(|_| room).map(|number| self.work.due(number));
+            let deadline = self
+                .waiting
+                .front()
+                .map(|oldest| oldest.sent_at + plan.timeout);
+            tokio::select! {
+                frame = frames.next() => match frame? {
+                    Some(frame) => self.receive(&frame),
+                    None => return Err(std::io::Error::other("the peer closed without an answer")),
+                },
+                () = at(due) => {
+                    let Some(frame) = next.take().and_then(|number| self.work.frame(number)) else {
+                        continue;
+                    };
+                    silent |= self.expect(frame);
+                    timeout(plan.timeout, writer.write_all(&framed(&frame.content))).await??;
+                }
+                () = at(deadline) => return Err(std::io::Error::other("no answer in time")),
+            }
+        }
+        writer.shutdown().await?;
+        if silent {
+            // Messages without answers are known to have arrived only when the peer closes; refusals may come.
+            let until = Instant::now() + plan.timeout.min(Duration::from_secs(2));
+            while let Ok(Ok(Some(frame))) = tokio::time::timeout_at(until, frames.next()).await {
+                self.receive(&frame);
+            }
+        }
+        Ok(())
+    }
+
+    /// Puts a frame that is about to be sent among those that wait. True if it asks for no answer at all.
+    fn expect(&mut self, frame: &Frame) -> bool {
+        self.tally.sent(frame.messages.len() as u64);
+        let mut messages = Vec::with_capacity(frame.messages.len());
+        for message in &frame.messages {
+            if message.answers == Answers::None {
+                self.tally.unasked();
+            } else {
+                messages.push(Open {
+                    control_id: message.control_id.clone(),
+                    both: message.answers == Answers::Two,
+                    commit: None,
+                });
+            }
+        }
+        let silent = messages.is_empty();
+        if !silent {
+            self.waiting.push_back(Waiting {
+                sent_at: Instant::now(),
+                messages,
+            });
+        }
+        silent
+    }
+
+    fn receive(&mut self, frame: &Bytes) {
+        for answer in answers(frame) {
+            self.pair(&answer);
+        }
+        self.waiting.retain(|frame| !frame.messages.is_empty());
+    }
+
+    /// Gives an answer to the oldest message with its control id; one without an id to the oldest of all.
+    fn pair(&mut self, answer: &Answer) {
+        let exact = |open: &Open| open.control_id == answer.control_id;
+        let anonymous = |_: &Open| answer.control_id.is_empty();
+        let place = self.position(exact).or_else(|| self.position(anonymous));
+        let found = place.and_then(|(frame, message)| {
+            let waiting = self.waiting.get_mut(frame)?;
+            let latency = waiting.sent_at.elapsed();
+            let open = waiting.messages.get_mut(message)?;
+            if open.both && open.commit.is_none() && answer.code == Code::Ca {
+                open.commit = Some((answer.code, latency));
+                return Some(None);
+            }
+            let open = waiting.messages.swap_remove(message);
+            Some(Some(open.commit.map_or(latency, |(_, first)| first)))
+        });
+        match found {
+            Some(Some(latency)) => self.tally.answered(answer.code, latency),
+            Some(None) => {}
+            None => self.tally.unexpected(answer.code),
+        }
+    }
+
+    fn position(&self, fits: impl Fn(&Open) -> bool) -> Option<(usize, usize)> {
+        self.waiting
+            .iter()
+            .enumerate()
+            .find_map(|(frame, waiting)| {
+                let message = waiting.messages.iter().position(&fits)?;
+                Some((frame, message))
+            })
+    }
+
+    /// Counts what never got its answer, and tells whether there was any; a message with a commit was accepted.
+    fn give_up(&mut self) -> bool {
+        let mut lost = false;
+        for open in self.waiting.drain(..).flat_map(|frame| frame.messages) {
+            match open.commit {
+                Some((code, latency)) => self.tally.answered(code, latency),
+                None => {
+                    lost = true;
+                    self.tally.unanswered();
+                }
+            }
+        }
+        lost
+    }
+}
+
+/// Waits for a moment; for ever where there is none.
+async fn at(moment: Option<Instant>) {
+    match moment {
+        Some(moment) => sleep_until(moment).await,
+        None => std::future::pending().await,
+    }
+}
+
+/// `<VT> content <FS><CR>` in one piece (WIRE F-1).
+fn framed(content: &[u8]) -> Bytes {
+    let mut frame = BytesMut::with_capacity(content.len() + 3);
+    frame.put_u8(0x0b);
+    frame.put_slice(content);
+    frame.put_slice(&[0x1c, b'\r']);
+    frame.freeze()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn frames_are_due_at_the_rate_and_taken_once() {
+        let frame = Frame {
+            content: Bytes::new(),
+            messages: Vec::new(),
+        };
+        let work = Work {
+            plan: Plan {
+                address: String::new(),
+                frames: vec![frame; 2],
+                repeat: 2,
+                connections: 1,
+                in_flight: 1,
+                interval: Some(Duration::from_millis(10)),
+                timeout: Duration::ZERO,
+            },
+            started: Instant::now(),
+            taken: AtomicU64::new(0),
+        };
+        let taken: Vec<u64> = std::iter::from_fn(|| work.take()).collect();
+        assert_eq!(taken, [0, 1, 2, 3]);
+        assert_eq!(work.due(3) - work.started, Duration::from_millis(30));
+        assert!(work.frame(3).is_some());
+    }
+}

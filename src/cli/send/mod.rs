@@ -1,0 +1,175 @@
+//! `pentamer send`: an MLLP client that counts the answers.
+//!
+//! [`archive`] makes frames of files, [`client`] sends them and pairs the answers by MSA-2, [`tally`]
+//! counts. Nothing of a message is ever printed.
+
+mod answer;
+mod archive;
+mod client;
+mod tally;
+
+use super::{Exit, after_help, complain, print};
+use archive::Frame;
+use client::Plan;
+use std::io::Read as _;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+use tally::Tally;
+
+/// Send HL7 messages over MLLP, pair the answers by MSA-2, and sum up
+#[derive(Debug, clap::Args)]
+#[command(after_help = after_help("pentamer send 127.0.0.1:2575 results.hl7 --connections 4 --rate 200/s"))]
+pub struct Args {
+    /// Host and port
+    #[arg(value_name = "ADDR")]
+    address: String,
+    /// Files with messages, raw or in MLLP frames, one or many in a file; `-` is stdin
+    #[arg(value_name = "FILE", required = true)]
+    files: Vec<PathBuf>,
+    /// Connections at once
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=4096))]
+    connections: u32,
+    /// Unanswered frames at once on each connection
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=65_536))]
+    in_flight: u32,
+    /// Send no faster than this over all connections, e.g. `200/s` or `30/min`
+    #[arg(long, value_name = "N/s", value_parser = interval)]
+    rate: Option<Duration>,
+    /// Send everything so many times
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
+    repeat: u32,
+    /// Longest wait for a connection or an answer
+    #[arg(long, value_name = "DURATION", default_value = "30s", value_parser = humantime::parse_duration)]
+    timeout: Duration,
+    /// Send what a file or frame holds as one frame, batches with their envelope
+    #[arg(long)]
+    whole: bool,
+    /// Neither progress nor summary
+    #[arg(long, short)]
+    quiet: bool,
+}
+
+/// The pause between two messages of a rate.
+fn interval(text: &str) -> Result<Duration, String> {
+    let (number, unit) = text.split_once('/').unwrap_or((text, "s"));
+    let seconds = match unit.trim() {
+        "s" => 1.0,
+        "min" | "m" => 60.0,
+        "h" => 3600.0,
+        _ => return Err("expected a rate such as `200/s`, `30/min` or `10/h`".to_owned()),
+    };
+    number
+        .trim()
+        .parse::<f64>()
+        .ok()
+        .filter(|number| *number > 0.0 && number.is_finite())
+        .and_then(|number| Duration::try_from_secs_f64(seconds / number).ok())
+        .ok_or_else(|| "expected a number above 0 such as `200/s`".to_owned())
+}
+
+/// Sends all files; [`Exit::Failed`] if any message was not accepted.
+pub fn run(args: &Args) -> Exit {
+    let Some(frames) = read_all(&args.files, args.whole) else {
+        return Exit::Failed;
+    };
+    let runtime = match tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+    {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            complain(
+                &format!("cannot start: {error}"),
+                "the operating system",
+                "close other programs, or raise the limit of threads",
+            );
+            return Exit::CannotStart;
+        }
+    };
+    let plan = Plan {
+        address: args.address.clone(),
+        frames,
+        repeat: u64::from(args.repeat),
+        connections: args.connections,
+        in_flight: args.in_flight as usize,
+        interval: args.rate,
+        timeout: args.timeout,
+    };
+    let tally = Tally::new(progress(&plan, args.quiet));
+    let sum = runtime.block_on(client::send_all(plan, tally));
+    for error in &sum.errors {
+        complain(
+            error,
+            &format!("peer `{}`", args.address),
+            "check the address, and whether the receiver runs and allows this host",
+        );
+    }
+    if !args.quiet {
+        print(&sum.to_string());
+    }
+    if sum.all_accepted() {
+        Exit::Done
+    } else {
+        Exit::Failed
+    }
+}
+
+/// A bar on stderr, only where a person looks.
+fn progress(plan: &Plan, quiet: bool) -> indicatif::ProgressBar {
+    use std::io::IsTerminal as _;
+    if quiet || !std::io::stderr().is_terminal() {
+        return indicatif::ProgressBar::hidden();
+    }
+    let style = indicatif::ProgressStyle::with_template(
+        "{bar:40} {pos}/{len} messages  {per_sec}  {eta} left",
+    );
+    let bar = indicatif::ProgressBar::new(plan.messages());
+    match style {
+        Ok(style) => bar.with_style(style),
+        Err(_) => bar,
+    }
+}
+
+/// Frames of all files in order; `None` when one cannot be read or holds nothing, which is told.
+fn read_all(files: &[PathBuf], whole: bool) -> Option<Vec<Frame>> {
+    let mut frames = Vec::new();
+    let mut good = true;
+    for path in files {
+        let place = path.display().to_string();
+        match read(path) {
+            Ok(content) => {
+                let before = frames.len();
+                frames.extend(archive::frames(content.into(), whole));
+                if frames.len() == before {
+                    good = false;
+                    complain(
+                        "the file holds no message",
+                        &place,
+                        "name a file with HL7 messages",
+                    );
+                }
+            }
+            Err(error) => {
+                good = false;
+                complain(
+                    &format!("cannot read the file: {error}"),
+                    &place,
+                    "name a readable file",
+                );
+            }
+        }
+    }
+    good.then_some(frames)
+}
+
+fn read(path: &Path) -> std::io::Result<Vec<u8>> {
+    if path == Path::new("-") {
+        let mut content = Vec::new();
+        std::io::stdin().lock().read_to_end(&mut content)?;
+        return Ok(content);
+    }
+    std::fs::read(path)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,151 @@
+//! Configuration: from files and environment to one checked value, or to every problem at once.
+//!
+//! In order: [`layer`] reads each source with the place of every key and stacks them by the `config`
+//! crate into a [`Raw`](layer::Raw); the files named after sections read their keys out of it, each
+//! reporting what is wrong to one [`Problems`]; [`validate`] looks at what only makes sense together.
+//! `pentamer check` and `pentamer run` call the same [`load`].
+//!
+//! Later layers win: built-in defaults, the file, `conf.d/*.toml` beside it in the order of their
+//! names, environment variables `PENTAMER__SECTION__KEY`. Tables written `[[…]]` are not replaced but
+//! added; a repeated `name` is an error.
+
+mod keys;
+mod layer;
+mod listener;
+mod listing;
+mod origin;
+mod problem;
+mod quantity;
+mod section;
+mod settings;
+mod sink;
+mod site;
+mod tables;
+mod validate;
+
+pub use keys::{SECTIONS, Shape};
+pub use listener::{AckMode, AckPolicy, BatchAck, Listener, Mode};
+pub use origin::Origin;
+pub use problem::{Problem, Problems, Warning, Wrong};
+pub use settings::{CacheKind, Http, Limits, Log, LogFormat, LogLevel, Storage};
+pub use sink::{PhiLevel, Sink, SinkKind};
+pub use tables::Tables;
+
+use crate::core::policy::{Detection, Policy, Site};
+use std::path::Path;
+
+/// The file that is read where none is named.
+pub const DEFAULT_FILE: &str = "/etc/pentamer/pentamer.toml";
+
+/// The configuration in force: every value checked, no string where a type exists.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// `[[listener]]`; the built-in one where none is configured.
+    pub listeners: Vec<Listener>,
+    /// `[storage]`.
+    pub storage: Storage,
+    /// `[site]`.
+    pub site: Site,
+    /// `[detection]`.
+    pub detection: Detection,
+    /// `[[analyte]]`, `[[interval]]`, `[[association]]`: rows added to the data files.
+    pub tables: Tables,
+    /// `[[sink]]`, or the built-in `log`; the last one is always `alerts.jsonl` in the data directory.
+    pub sinks: Vec<Sink>,
+    /// `[http]`.
+    pub http: Http,
+    /// `[limits]`.
+    pub limits: Limits,
+    /// `[log]`.
+    pub log: Log,
+}
+
+/// What [`load`] yields.
+#[derive(Debug)]
+pub struct Loaded {
+    /// The configuration in force.
+    pub config: Config,
+    /// What works but deserves a second look.
+    pub warnings: Vec<Warning>,
+    /// What was read, lowest layer first: `built-in defaults`, files, environment variables.
+    pub sources: Vec<String>,
+}
+
+/// Reads all layers and checks them.
+///
+/// `path` is `--config`; without it [`DEFAULT_FILE`] is read if it is there. `environment` is all of
+/// the process's environment; only variables beginning with `PENTAMER__` are looked at.
+///
+/// # Errors
+/// Every problem of every layer at once.
+pub fn load(
+    path: Option<&Path>,
+    environment: impl IntoIterator<Item = (String, String)>,
+) -> Result<Loaded, Problems> {
+    let mut problems = Vec::new();
+    let default = Path::new(DEFAULT_FILE);
+    let file = path.or_else(|| default.exists().then_some(default));
+    let (raw, sources) = layer::stack(file, environment, &mut problems);
+    let (config, warnings) = read(&raw, &mut problems);
+    if problems.is_empty() {
+        Ok(Loaded {
+            config,
+            warnings,
+            sources,
+        })
+    } else {
+        Err(Problems::new(problems))
+    }
+}
+
+/// Reads every section; what is wrong is reported and stands in the result with its default.
+fn read(raw: &layer::Raw, problems: &mut Vec<Problem>) -> (Config, Vec<Warning>) {
+    keys::check_sections(raw, problems);
+    let listeners = listener::read(raw, problems);
+    let storage = settings::storage(raw, problems);
+    let sinks = sink::read(raw, &storage, problems);
+    let config = Config {
+        site: site::site(raw, problems),
+        detection: site::detection(raw, problems),
+        tables: tables::read(raw, problems),
+        http: settings::http(raw, problems),
+        limits: settings::limits(raw, problems),
+        log: settings::log(raw, problems),
+        listeners,
+        storage,
+        sinks,
+    };
+    validate::conflicts(&config, raw, problems);
+    let warnings = validate::warnings(&config, raw);
+    (config, warnings)
+}
+
+impl Config {
+    /// The configuration of a `run` without any file.
+    pub fn built_in() -> Self {
+        read(&layer::Raw::default(), &mut Vec::new()).0
+    }
+
+    /// Tables and thresholds for the core.
+    pub fn policy(&self) -> Policy {
+        let policy = Policy {
+            site: self.site.clone(),
+            detection: self.detection.clone(),
+            listeners: self
+                .listeners
+                .iter()
+                .map(|listener| (listener.name.clone(), listener.reading.clone()))
+                .collect(),
+            ..Policy::built_in()
+        };
+        self.tables.add_to(policy)
+    }
+
+    /// The effective configuration as TOML that [`load`] reads back as the same.
+    pub fn to_toml(&self) -> String {
+        listing::toml(self)
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,220 @@
+//! `[storage]`, `[http]`, `[limits]` and `[log]`.
+
+use super::keys::{HTTP, LIMITS, LOG, STORAGE};
+use super::layer::Raw;
+use super::problem::{Problem, Wrong};
+use super::section::Section;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
+
+/// What holds the folded state.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CacheKind {
+    /// On disk, below the data directory.
+    Sled,
+    /// In memory; built anew from the journal at each start.
+    Memory,
+}
+
+/// `[storage]`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Storage {
+    /// The data directory; a relative one is below the working directory.
+    pub dir: PathBuf,
+    /// Bytes of the disk that are left free (WIRE A-70); 0 is off.
+    pub reserve: u64,
+    /// Bytes of one segment of the journal.
+    pub segment_size: u64,
+    /// What holds the folded state.
+    pub cache: CacheKind,
+    /// Bytes of memory for it.
+    pub cache_memory: u64,
+}
+
+impl Default for Storage {
+    fn default() -> Self {
+        Self {
+            dir: PathBuf::from("pentamer-data"),
+            reserve: 1 << 30,
+            segment_size: 64 << 20,
+            cache: CacheKind::Sled,
+            cache_memory: 16 << 20,
+        }
+    }
+}
+
+pub(super) const CACHES: &[(&str, CacheKind)] =
+    &[("sled", CacheKind::Sled), ("memory", CacheKind::Memory)];
+
+pub(super) fn storage(raw: &Raw, problems: &mut Vec<Problem>) -> Storage {
+    let default = Storage::default();
+    let mut section = Section::open(&STORAGE, raw.section(STORAGE.name), problems);
+    Storage {
+        dir: section
+            .parsed(
+                "dir",
+                "a directory",
+                "name the directory that holds journal, checkpoints and cache",
+                path,
+            )
+            .unwrap_or(default.dir),
+        reserve: section
+            .size("reserve", 0..=1 << 50)
+            .unwrap_or(default.reserve),
+        segment_size: section
+            .size("segment_size", 64 << 10..=4 << 30)
+            .unwrap_or(default.segment_size),
+        cache: section.choice("cache", CACHES).unwrap_or(default.cache),
+        cache_memory: section
+            .size("cache_memory", 1 << 20..=1 << 40)
+            .unwrap_or(default.cache_memory),
+    }
+}
+
+/// A path that is not empty and holds no NUL.
+pub(super) fn path(text: &str) -> Option<PathBuf> {
+    (!text.trim().is_empty() && !text.contains('\0')).then(|| PathBuf::from(text))
+}
+
+/// `[http]`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Http {
+    /// Address and port of pages, API and metrics; port 0 takes a free one.
+    pub bind: SocketAddr,
+}
+
+impl Default for Http {
+    fn default() -> Self {
+        Self {
+            bind: SocketAddr::from((Ipv4Addr::LOCALHOST, 8025)),
+        }
+    }
+}
+
+pub(super) fn http(raw: &Raw, problems: &mut Vec<Problem>) -> Http {
+    let default = Http::default();
+    let mut section = Section::open(&HTTP, raw.section(HTTP.name), problems);
+    let bind: Option<SocketAddr> = section.parsed(
+        "bind",
+        "an address and port such as `127.0.0.1:8025`",
+        "write an IP address, not a name",
+        |text| text.parse().ok(),
+    );
+    if let Some(bind) = bind.filter(|bind| !bind.ip().to_canonical().is_loopback()) {
+        section.report(
+            "bind",
+            Wrong::Conflict(format!(
+                "the pages show patients, and without users only loopback may serve them, not `{bind}`"
+            )),
+            "bind 127.0.0.1 or [::1], and put a proxy that asks for a password before it",
+        );
+    }
+    Http {
+        bind: bind.unwrap_or(default.bind),
+    }
+}
+
+/// `[limits]`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Limits {
+    /// Bytes of all frames in assembly (WIRE F-52).
+    pub frame_memory: u64,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            frame_memory: 256 << 20,
+        }
+    }
+}
+
+pub(super) fn limits(raw: &Raw, problems: &mut Vec<Problem>) -> Limits {
+    let mut section = Section::open(&LIMITS, raw.section(LIMITS.name), problems);
+    Limits {
+        frame_memory: section
+            .size("frame_memory", 1 << 10..=1 << 40)
+            .unwrap_or(Limits::default().frame_memory),
+    }
+}
+
+/// How log lines are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LogFormat {
+    /// Human on a terminal, the journal's fields under systemd, else human.
+    Auto,
+    /// For people.
+    Human,
+    /// One JSON object a line.
+    Json,
+}
+
+/// The least pressing lines that are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum LogLevel {
+    /// Errors only.
+    Error,
+    /// And warnings.
+    Warn,
+    /// And what happens.
+    Info,
+    /// And details.
+    Debug,
+    /// And every step.
+    Trace,
+}
+
+impl LogLevel {
+    /// As `tracing` names it.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Error => "error",
+            Self::Warn => "warn",
+            Self::Info => "info",
+            Self::Debug => "debug",
+            Self::Trace => "trace",
+        }
+    }
+}
+
+/// `[log]`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Log {
+    /// Form of the lines.
+    pub format: LogFormat,
+    /// Which lines.
+    pub level: LogLevel,
+}
+
+impl Default for Log {
+    fn default() -> Self {
+        Self {
+            format: LogFormat::Auto,
+            level: LogLevel::Info,
+        }
+    }
+}
+
+pub(super) const LOG_FORMATS: &[(&str, LogFormat)] = &[
+    ("auto", LogFormat::Auto),
+    ("human", LogFormat::Human),
+    ("json", LogFormat::Json),
+];
+const LOG_LEVELS: &[(&str, LogLevel)] = &[
+    ("error", LogLevel::Error),
+    ("warn", LogLevel::Warn),
+    ("info", LogLevel::Info),
+    ("debug", LogLevel::Debug),
+    ("trace", LogLevel::Trace),
+];
+
+pub(super) fn log(raw: &Raw, problems: &mut Vec<Problem>) -> Log {
+    let default = Log::default();
+    let mut section = Section::open(&LOG, raw.section(LOG.name), problems);
+    Log {
+        format: section
+            .choice("format", LOG_FORMATS)
+            .unwrap_or(default.format),
+        level: section.choice("level", LOG_LEVELS).unwrap_or(default.level),
+    }
+}

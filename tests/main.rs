@@ -1,0 +1,3 @@
+//! All integration tests, as one program: linked once, run in parallel.
+
+mod architecture;
