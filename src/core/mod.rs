@@ -14,6 +14,7 @@ pub mod extract;
 pub mod fact;
 pub mod fold;
 pub mod hl7;
+pub mod identity;
 pub mod mllp;
 pub mod phi;
 pub mod policy;

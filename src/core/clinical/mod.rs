@@ -12,8 +12,8 @@ mod guard;
 pub mod interval;
 pub mod number;
 pub mod observation;
-pub mod range;
 pub mod panel;
+pub mod range;
 pub mod reasons;
 pub mod related;
 #[cfg(test)]
