@@ -115,11 +115,7 @@ impl Appender {
         block_on(answer).map_err(|_| AppendError::Closed)
     }
 
-    fn push(
-        &self,
-        facts: Vec<Queued>,
-        slots: OwnedSemaphorePermit,
-    ) -> Result<Answer, AppendError> {
+    fn push(&self, facts: Vec<Queued>, slots: OwnedSemaphorePermit) -> Result<Answer, AppendError> {
         let (answer, receiver) = oneshot::channel();
         if facts.is_empty() {
             let _ = answer.send(Vec::new());

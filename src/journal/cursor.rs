@@ -123,7 +123,10 @@ impl Cursor {
                     None => looked_at - found < RECORD_HEADER,
                 };
                 if possible && (found as u64).is_multiple_of(ALIGNMENT) {
-                    places.push((at + found as u64, header.map_or(0, |h| u64::from(h.payload))));
+                    places.push((
+                        at + found as u64,
+                        header.map_or(0, |h| u64::from(h.payload)),
+                    ));
                 }
             }
             for (place, payload) in places {

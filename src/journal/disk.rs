@@ -55,7 +55,11 @@ pub trait DiskFile: Send + Sync {
 pub trait DiskLock: Send + Sync {}
 
 /// Writes all of `data`; a file that takes nothing more is an error.
-pub(crate) fn write_all_at(file: &dyn DiskFile, mut data: &[u8], mut offset: u64) -> io::Result<()> {
+pub(crate) fn write_all_at(
+    file: &dyn DiskFile,
+    mut data: &[u8],
+    mut offset: u64,
+) -> io::Result<()> {
     while !data.is_empty() {
         match file.write_at(data, offset) {
             Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
@@ -71,7 +75,11 @@ pub(crate) fn write_all_at(file: &dyn DiskFile, mut data: &[u8], mut offset: u64
 }
 
 /// Reads until the buffer is full or the file ends; the number of bytes read.
-pub(crate) fn read_full_at(file: &dyn DiskFile, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
+pub(crate) fn read_full_at(
+    file: &dyn DiskFile,
+    buffer: &mut [u8],
+    offset: u64,
+) -> io::Result<usize> {
     let mut done = 0;
     while done < buffer.len() {
         let Some(rest) = buffer.get_mut(done..) else {

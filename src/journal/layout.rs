@@ -85,8 +85,8 @@ impl SegmentHeader {
     }
 
     fn read(bytes: &[u8]) -> Option<Result<Self, HeaderFault>> {
-        let whole = bytes.get(..8)? == MAGIC
-            && crc32c::crc32c(bytes.get(..60)?) == u32_at(bytes, 60)?;
+        let whole =
+            bytes.get(..8)? == MAGIC && crc32c::crc32c(bytes.get(..60)?) == u32_at(bytes, 60)?;
         if !whole {
             return None;
         }
@@ -170,7 +170,9 @@ impl RecordHeader {
 
     /// Whether the checksum is that of this whole record (header and payload, without padding).
     pub fn is_sum_of(&self, record: &[u8]) -> bool {
-        record.get(8..).is_some_and(|rest| crc32c::crc32c(rest) == self.checksum)
+        record
+            .get(8..)
+            .is_some_and(|rest| crc32c::crc32c(rest) == self.checksum)
     }
 }
 

@@ -356,7 +356,8 @@ impl Disk for ModelDisk {
         }
         let pending = std::mem::take(&mut state.pending_names);
         for change in pending {
-            let (NameChange::Link(path, _) | NameChange::Unlink(path)
+            let (NameChange::Link(path, _)
+            | NameChange::Unlink(path)
             | NameChange::Rename(path, _, _)) = &change;
             if path.parent() == Some(dir) {
                 apply_name(&mut state.synced_names, &change);
@@ -444,7 +445,10 @@ impl DiskFile for ModelFile {
         let mut state = self.disk.state();
         state.begin_needing_space()?;
         let len = usize::try_from(len).map_err(|_| io::ErrorKind::FileTooLarge)?;
-        let longer = state.inodes.get(self.inode).is_some_and(|i| i.written.len() < len);
+        let longer = state
+            .inodes
+            .get(self.inode)
+            .is_some_and(|i| i.written.len() < len);
         if longer {
             state.change(self.inode, Change::Length(len));
         }
@@ -453,7 +457,10 @@ impl DiskFile for ModelFile {
 
     fn len(&self) -> io::Result<u64> {
         let state = self.disk.state();
-        Ok(state.inodes.get(self.inode).map_or(0, |i| i.written.len() as u64))
+        Ok(state
+            .inodes
+            .get(self.inode)
+            .map_or(0, |i| i.written.len() as u64))
     }
 }
 

@@ -262,8 +262,13 @@ impl Journal {
             pending: VecDeque::new(),
         };
         let thread = std::thread::Builder::new().name("journal".to_owned());
-        #[expect(clippy::expect_used, reason = "at start-up, before anything is accepted")]
-        let thread = thread.spawn(move || writer.run()).expect("a thread for the journal");
+        #[expect(
+            clippy::expect_used,
+            reason = "at start-up, before anything is accepted"
+        )]
+        let thread = thread
+            .spawn(move || writer.run())
+            .expect("a thread for the journal");
         (
             Appender::new(Arc::clone(&shared)),
             WriterHandle { shared, thread },

@@ -31,7 +31,10 @@ fn injected(argument: Option<String>) -> io::Error {
 
 impl Disk for OsDisk {
     fn create_dir(&self, path: &Path) -> io::Result<()> {
-        fs::DirBuilder::new().recursive(true).mode(0o700).create(path)
+        fs::DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(path)
     }
 
     fn list(&self, dir: &Path) -> io::Result<Vec<String>> {

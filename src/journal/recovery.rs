@@ -125,7 +125,10 @@ pub(crate) fn recover(
     let mut tail = None;
     let mut previous = 0;
     for index in 0..files.len() {
-        let next = files.get(index + 1).map(|file| file.number);
+        let next = files.get(index + 1);
+        // Where that one is unreadable, what is lost is lost there.
+        let next = next.filter(|file| file.segment.is_some());
+        let next = next.map(|file| file.number);
         let Some(file) = files.get_mut(index) else {
             break;
         };
@@ -343,7 +346,10 @@ impl Walk<'_> {
                 if position >= file.limit {
                     return Ok(offset);
                 }
-                let last = self.pending.back().map_or(self.expected, |p| p.position + 1);
+                let last = self
+                    .pending
+                    .back()
+                    .map_or(self.expected, |p| p.position + 1);
                 // Never so in what the writer writes; a copied-back file could hold it.
                 if position >= last && position < u64::MAX {
                     self.pending.push_back(Pending {
@@ -404,7 +410,11 @@ impl Walk<'_> {
             self.lose(kind, file.number, place, self.proven);
         }
         let mut kept = Vec::new();
-        while self.pending.front().is_some_and(|p| p.position == self.expected) {
+        while self
+            .pending
+            .front()
+            .is_some_and(|p| p.position == self.expected)
+        {
             kept.extend(self.accept(file));
         }
         if let Some(cut) = self.pending.front() {

@@ -136,7 +136,10 @@ impl Writer {
                     }
                 }
                 Err(trouble) => {
-                    self.shared.counters.failures.fetch_add(1, Ordering::Relaxed);
+                    self.shared
+                        .counters
+                        .failures
+                        .fetch_add(1, Ordering::Relaxed);
                     self.abandon(&trouble);
                     let now = Instant::now();
                     let since = failing.map_or(now, |(since, _)| since);
@@ -158,7 +161,9 @@ impl Writer {
     }
 
     fn say(&self, storing: Storing) {
-        self.shared.status.send_modify(|status| status.storing = storing);
+        self.shared
+            .status
+            .send_modify(|status| status.storing = storing);
     }
 
     fn drop_abandoned(&mut self) {
@@ -225,7 +230,10 @@ impl Writer {
         };
         let mut preview = Preview::new(&self.index);
         let mut position = self.synced;
-        let facts = self.pending.iter().flat_map(|g| g.facts.iter().skip(g.stored.len()));
+        let facts = self
+            .pending
+            .iter()
+            .flat_map(|g| g.facts.iter().skip(g.stored.len()));
         for fact in facts {
             let (record, verdict) = render(fact, &preview);
             if !active.fits(record.payload()) {
@@ -269,7 +277,12 @@ impl Writer {
         let library = &self.shared.library;
         let new = active.publish(self.disk.as_ref(), &library.dir);
         if new.map_err(Trouble::syncing)? {
-            let SegmentHeader { number, first, salt, .. } = active.header;
+            let SegmentHeader {
+                number,
+                first,
+                salt,
+                ..
+            } = active.header;
             library.push(Segment::new(number, first, salt));
             self.next_number = number + 1;
             self.proven = self.synced;
@@ -307,7 +320,9 @@ impl Writer {
             }
         }
         let synced = self.synced;
-        self.shared.status.send_modify(|status| status.synced = synced);
+        self.shared
+            .status
+            .send_modify(|status| status.synced = synced);
         for group in answers {
             drop(group.slots);
             let _ = group.answer.send(group.stored);
