@@ -3,7 +3,6 @@
 //!
 //! For a laboratory: an acknowledgement cannot come before one such sync. A busy hospital sends some
 //! tens of messages a second; what a group of 256 reaches is the most that one machine takes.
-#![expect(missing_docs, reason = "criterion's macros make public functions")]
 
 use criterion::{BatchSize, BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use pentamer::core::fact::{Fact, Origin, Received};

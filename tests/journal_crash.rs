@@ -218,7 +218,7 @@ fn a_crash_at_any_call_loses_nothing_acknowledged() {
 
 #[test]
 fn a_second_crash_while_recovering_loses_nothing_acknowledged() {
-    for seed in 0..40 {
+    for seed in 0..15 {
         let mut random = Random(seed);
         let disk = ModelDisk::new();
         let mut acknowledged = Acknowledged::default();
@@ -246,7 +246,7 @@ fn a_second_crash_while_recovering_loses_nothing_acknowledged() {
 /// Groups in flight together, faults that pass, crashes, restarts, over and over.
 #[test]
 fn many_lives_with_faults_and_crashes_lose_nothing_acknowledged() {
-    for seed in 0..150 {
+    for seed in 0..100 {
         let mut random = Random(seed);
         let mut disk = ModelDisk::new();
         let mut acknowledged = Acknowledged::default();
