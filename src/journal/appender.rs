@@ -1,0 +1,175 @@
+//! The door: how facts get to the writer, and how others learn what is stored.
+
+use super::duplicates::Fingerprint;
+use super::encode::encode;
+use super::error::{AppendError, JournalError};
+use super::queue::{Group, KnownBy, Queue, Queued, block_on, slots_of};
+use super::reader::Reader;
+use super::table::Library;
+use super::writer::{Status, Stored};
+use crate::core::fact::{Fact, JournalPosition};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, TryAcquireError, oneshot, watch};
+
+/// A fact to be appended.
+#[derive(Debug, Clone)]
+pub struct Draft {
+    /// The fact.
+    pub fact: Fact,
+    /// How duplicates of a message are known; looked at only with [`Fact::Received`].
+    pub fingerprint: Option<Fingerprint>,
+}
+
+impl From<Fact> for Draft {
+    fn from(fact: Fact) -> Self {
+        Self {
+            fact,
+            fingerprint: None,
+        }
+    }
+}
+
+/// What the writer has done since it was started.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Stats {
+    /// Successful syncs of groups (`pentamer_journal_syncs_total`).
+    pub syncs: u64,
+    /// Facts stored.
+    pub records: u64,
+    /// Their bytes on disk.
+    pub bytes: u64,
+    /// Failed attempts to store.
+    pub failures: u64,
+}
+
+#[derive(Default)]
+pub(crate) struct Counters {
+    pub syncs: AtomicU64,
+    pub records: AtomicU64,
+    pub bytes: AtomicU64,
+    pub failures: AtomicU64,
+}
+
+/// What appenders, readers and the writer have in common.
+pub(crate) struct Shared {
+    pub queue: Queue,
+    pub library: Arc<Library>,
+    pub counters: Counters,
+    pub status: watch::Sender<Status>,
+}
+
+/// Closes the queue when the last appender is dropped.
+struct Door(Arc<Shared>);
+
+impl Drop for Door {
+    fn drop(&mut self) {
+        self.0.queue.close();
+    }
+}
+
+/// Appends facts; clones share one writer.
+#[derive(Clone)]
+pub struct Appender {
+    door: Arc<Door>,
+}
+
+type Answer = oneshot::Receiver<Vec<Stored>>;
+
+impl Appender {
+    pub(crate) fn new(shared: Arc<Shared>) -> Self {
+        Self {
+            door: Arc::new(Door(shared)),
+        }
+    }
+
+    fn shared(&self) -> &Shared {
+        &self.door.0
+    }
+
+    /// Queues a group, waiting for a slot where the queue is full. It is written contiguously; the
+    /// answer, one [`Stored`] a draft, comes after `fdatasync`. While nothing can be stored, a group
+    /// whose answer is dropped is dropped too; otherwise it is stored whether or not anyone listens.
+    pub async fn submit(&self, group: Vec<Draft>) -> Result<Answer, AppendError> {
+        let facts = prepare(group)?;
+        let slots = Arc::clone(&self.shared().queue.slots);
+        let slots = slots.acquire_many_owned(slots_of(&facts)).await;
+        self.push(facts, slots.map_err(|_| AppendError::Closed)?)
+    }
+
+    /// Like [`submit`](Self::submit), with [`AppendError::Full`] instead of waiting.
+    pub fn try_submit(&self, group: Vec<Draft>) -> Result<Answer, AppendError> {
+        let facts = prepare(group)?;
+        let slots: Arc<Semaphore> = Arc::clone(&self.shared().queue.slots);
+        let slots = slots.try_acquire_many_owned(slots_of(&facts));
+        let slots = slots.map_err(|error| match error {
+            TryAcquireError::Closed => AppendError::Closed,
+            TryAcquireError::NoPermits => AppendError::Full,
+        })?;
+        self.push(facts, slots)
+    }
+
+    /// For threads without a runtime: queues a group and waits until it is stored, however long.
+    pub fn append_blocking(&self, group: Vec<Draft>) -> Result<Vec<Stored>, AppendError> {
+        let answer = block_on(self.submit(group))?;
+        block_on(answer).map_err(|_| AppendError::Closed)
+    }
+
+    fn push(&self, facts: Vec<Queued>, slots: OwnedSemaphorePermit) -> Result<Answer, AppendError> {
+        let (answer, receiver) = oneshot::channel();
+        if facts.is_empty() {
+            let _ = answer.send(Vec::new());
+            return Ok(receiver);
+        }
+        let group = Group {
+            stored: Vec::with_capacity(facts.len()),
+            facts,
+            answer,
+            slots,
+        };
+        if self.shared().queue.push(group) {
+            Ok(receiver)
+        } else {
+            Err(AppendError::Closed)
+        }
+    }
+
+    /// What is synced, and whether the journal can store.
+    pub fn status(&self) -> watch::Receiver<Status> {
+        self.shared().status.subscribe()
+    }
+
+    /// A reader of the facts behind a position.
+    pub fn reader(&self, after: JournalPosition) -> Result<Reader, JournalError> {
+        Ok(Reader::new(Arc::clone(&self.shared().library), after))
+    }
+
+    /// What was done since the start.
+    pub fn stats(&self) -> Stats {
+        let counters = &self.shared().counters;
+        Stats {
+            syncs: counters.syncs.load(Ordering::Relaxed),
+            records: counters.records.load(Ordering::Relaxed),
+            bytes: counters.bytes.load(Ordering::Relaxed),
+            failures: counters.failures.load(Ordering::Relaxed),
+        }
+    }
+}
+
+/// Encodes on the caller's thread, so that the writer only writes.
+fn prepare(group: Vec<Draft>) -> Result<Vec<Queued>, AppendError> {
+    let mut facts = Vec::with_capacity(group.len());
+    for Draft { fact, fingerprint } in group {
+        let encoded = encode(&fact, fingerprint.as_ref())?;
+        let known_by = match (fact, fingerprint) {
+            (Fact::Received(received), Some(fingerprint)) => Some(KnownBy {
+                fingerprint,
+                origin: received.origin,
+                received_at: received.received_at,
+            }),
+            _ => None,
+        };
+        facts.push(Queued { encoded, known_by });
+    }
+    Ok(facts)
+}

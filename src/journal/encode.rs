@@ -1,0 +1,366 @@
+//! Facts as records: a JSON meta part, which evolves by serde's defaults, and the raw bytes of a
+//! message, which are never encoded again.
+
+use super::duplicates::Fingerprint;
+use super::error::{AppendError, DecodeError};
+use super::layout::MAX_PAYLOAD;
+use crate::core::fact::{Decided, Fact, JournalPosition, Origin, Reason, Received, Refused};
+use crate::core::time::Timestamp;
+use bytes::Bytes;
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
+
+/// The version written of every kind so far.
+const VERSION: u8 = 1;
+
+/// The kinds of records, as numbered on disk. Numbers are never given twice.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+pub(crate) enum Kind {
+    /// Not a fact, without a position of its own: only says what is durable.
+    Mark = 0,
+    Received = 1,
+    SeenAgain = 2,
+    Refused = 3,
+    Decided = 4,
+    Attempted = 5,
+    Delivered = 6,
+    Dead = 7,
+    PolicyChanged = 8,
+    Started = 9,
+}
+
+impl Kind {
+    const ALL: [Self; 10] = [
+        Self::Mark,
+        Self::Received,
+        Self::SeenAgain,
+        Self::Refused,
+        Self::Decided,
+        Self::Attempted,
+        Self::Delivered,
+        Self::Dead,
+        Self::PolicyChanged,
+        Self::Started,
+    ];
+
+    fn from_number(number: u8) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| *kind as u8 == number)
+    }
+
+    const fn word(self) -> &'static str {
+        match self {
+            Self::Mark => "mark",
+            Self::Received => "received",
+            Self::SeenAgain => "seen_again",
+            Self::Refused => "refused",
+            Self::Decided => "decided",
+            Self::Attempted => "attempted",
+            Self::Delivered => "delivered",
+            Self::Dead => "dead",
+            Self::PolicyChanged => "policy_changed",
+            Self::Started => "started",
+        }
+    }
+}
+
+/// A record without its place.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Encoded {
+    pub kind: u8,
+    pub version: u8,
+    pub meta: Vec<u8>,
+    pub raw: Bytes,
+}
+
+impl Encoded {
+    /// Bytes of the payload.
+    pub fn payload(&self) -> u64 {
+        self.meta.len() as u64 + self.raw.len() as u64
+    }
+
+    /// A record that only says what is durable.
+    pub fn mark() -> Self {
+        Self {
+            kind: Kind::Mark as u8,
+            version: VERSION,
+            meta: Vec::new(),
+            raw: Bytes::new(),
+        }
+    }
+}
+
+#[derive(Serialize, Deserialize)]
+struct ReceivedMeta {
+    listener: String,
+    peer: String,
+    at: Timestamp,
+    part: (u32, u32),
+    /// 32 hexadecimal digits: JSON numbers do not hold 128 bits.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    content: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    control: Option<String>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct SeenAgainMeta {
+    first: JournalPosition,
+    listener: String,
+    peer: String,
+    at: Timestamp,
+}
+
+#[derive(Serialize, Deserialize)]
+struct RefusedMeta {
+    listener: String,
+    peer: String,
+    at: Timestamp,
+    reason: Reason,
+    total_len: u64,
+}
+
+#[derive(Serialize, Deserialize)]
+struct DeliveryMeta {
+    sink: String,
+    alert_id: String,
+    at: Timestamp,
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    reason: String,
+}
+
+#[derive(Serialize, Deserialize)]
+struct PolicyMeta {
+    policy: String,
+    at: Timestamp,
+}
+
+#[derive(Serialize, Deserialize)]
+struct StartedMeta {
+    version: String,
+    at: Timestamp,
+}
+
+fn record(kind: Kind, meta: &impl Serialize, raw: &Bytes) -> Result<Encoded, AppendError> {
+    let Ok(meta) = serde_json::to_vec(meta) else {
+        return Err(AppendError::NotEncodable { kind: kind.word() });
+    };
+    let encoded = Encoded {
+        kind: kind as u8,
+        version: VERSION,
+        meta,
+        raw: raw.clone(),
+    };
+    let len = encoded.payload();
+    if len > MAX_PAYLOAD {
+        return Err(AppendError::TooLarge {
+            len,
+            max: MAX_PAYLOAD,
+        });
+    }
+    Ok(encoded)
+}
+
+/// A fact as a record; the fingerprint is kept with a received message only.
+pub(crate) fn encode(
+    fact: &Fact,
+    fingerprint: Option<&Fingerprint>,
+) -> Result<Encoded, AppendError> {
+    let none = Bytes::new();
+    match fact {
+        Fact::Received(received) => {
+            let meta = ReceivedMeta {
+                listener: received.origin.listener.clone(),
+                peer: received.origin.peer.clone(),
+                at: received.received_at,
+                part: received.part,
+                content: fingerprint.map(|f| format!("{:032x}", f.content)),
+                control: fingerprint
+                    .and_then(|f| f.control)
+                    .map(|c| format!("{c:016x}")),
+            };
+            record(Kind::Received, &meta, &received.raw)
+        }
+        Fact::SeenAgain {
+            first,
+            origin,
+            received_at,
+        } => {
+            let meta = SeenAgainMeta {
+                first: *first,
+                listener: origin.listener.clone(),
+                peer: origin.peer.clone(),
+                at: *received_at,
+            };
+            record(Kind::SeenAgain, &meta, &none)
+        }
+        Fact::Refused(refused) => {
+            let meta = RefusedMeta {
+                listener: refused.origin.listener.clone(),
+                peer: refused.origin.peer.clone(),
+                at: refused.received_at,
+                reason: refused.reason,
+                total_len: refused.total_len,
+            };
+            record(Kind::Refused, &meta, &refused.raw)
+        }
+        Fact::Decided(decided) => record(Kind::Decided, decided, &none),
+        Fact::Attempted { sink, alert_id, at } => {
+            record(Kind::Attempted, &delivery(sink, alert_id, *at, ""), &none)
+        }
+        Fact::Delivered { sink, alert_id, at } => {
+            record(Kind::Delivered, &delivery(sink, alert_id, *at, ""), &none)
+        }
+        Fact::Dead {
+            sink,
+            alert_id,
+            at,
+            reason,
+        } => record(Kind::Dead, &delivery(sink, alert_id, *at, reason), &none),
+        Fact::PolicyChanged { policy, at } => {
+            let meta = PolicyMeta {
+                policy: policy.clone(),
+                at: *at,
+            };
+            record(Kind::PolicyChanged, &meta, &none)
+        }
+        Fact::Started { version, at } => {
+            let meta = StartedMeta {
+                version: version.clone(),
+                at: *at,
+            };
+            record(Kind::Started, &meta, &none)
+        }
+    }
+}
+
+fn delivery(sink: &str, alert_id: &str, at: Timestamp, reason: &str) -> DeliveryMeta {
+    DeliveryMeta {
+        sink: sink.to_owned(),
+        alert_id: alert_id.to_owned(),
+        at,
+        reason: reason.to_owned(),
+    }
+}
+
+fn known(number: u8, version: u8) -> Result<Kind, DecodeError> {
+    let Some(kind) = Kind::from_number(number) else {
+        return Err(DecodeError::UnknownKind { kind: number });
+    };
+    if version != VERSION {
+        return Err(DecodeError::UnknownVersion {
+            kind: kind.word(),
+            version,
+        });
+    }
+    Ok(kind)
+}
+
+fn meta<T: DeserializeOwned>(kind: Kind, bytes: &[u8]) -> Result<T, DecodeError> {
+    serde_json::from_slice(bytes).map_err(|_| DecodeError::Meta { kind: kind.word() })
+}
+
+/// Whether a record of this kind is a fact.
+pub(crate) fn is_fact(kind: u8) -> bool {
+    kind != Kind::Mark as u8
+}
+
+/// The fact in a whole record.
+pub(crate) fn decode(
+    number: u8,
+    version: u8,
+    bytes: &[u8],
+    raw: &[u8],
+) -> Result<Fact, DecodeError> {
+    let kind = known(number, version)?;
+    Ok(match kind {
+        Kind::Mark => return Err(DecodeError::UnknownKind { kind: number }),
+        Kind::Received => {
+            let meta: ReceivedMeta = meta(kind, bytes)?;
+            Fact::Received(Received {
+                origin: origin(meta.listener, meta.peer),
+                received_at: meta.at,
+                part: meta.part,
+                raw: Bytes::copy_from_slice(raw),
+            })
+        }
+        Kind::SeenAgain => {
+            let meta: SeenAgainMeta = meta(kind, bytes)?;
+            Fact::SeenAgain {
+                first: meta.first,
+                origin: origin(meta.listener, meta.peer),
+                received_at: meta.at,
+            }
+        }
+        Kind::Refused => {
+            let meta: RefusedMeta = meta(kind, bytes)?;
+            Fact::Refused(Refused {
+                origin: origin(meta.listener, meta.peer),
+                received_at: meta.at,
+                reason: meta.reason,
+                total_len: meta.total_len,
+                raw: Bytes::copy_from_slice(raw),
+            })
+        }
+        Kind::Decided => Fact::Decided(meta::<Decided>(kind, bytes)?),
+        Kind::Attempted => {
+            let DeliveryMeta {
+                sink, alert_id, at, ..
+            } = meta(kind, bytes)?;
+            Fact::Attempted { sink, alert_id, at }
+        }
+        Kind::Delivered => {
+            let DeliveryMeta {
+                sink, alert_id, at, ..
+            } = meta(kind, bytes)?;
+            Fact::Delivered { sink, alert_id, at }
+        }
+        Kind::Dead => {
+            let DeliveryMeta {
+                sink,
+                alert_id,
+                at,
+                reason,
+            } = meta(kind, bytes)?;
+            Fact::Dead {
+                sink,
+                alert_id,
+                at,
+                reason,
+            }
+        }
+        Kind::PolicyChanged => {
+            let PolicyMeta { policy, at } = meta(kind, bytes)?;
+            Fact::PolicyChanged { policy, at }
+        }
+        Kind::Started => {
+            let StartedMeta { version, at } = meta(kind, bytes)?;
+            Fact::Started { version, at }
+        }
+    })
+}
+
+fn origin(listener: String, peer: String) -> Origin {
+    Origin { listener, peer }
+}
+
+/// The fingerprint and time of receipt in the record of a received message.
+pub(crate) fn fingerprint(
+    number: u8,
+    version: u8,
+    bytes: &[u8],
+) -> Option<(Fingerprint, Timestamp)> {
+    let kind = known(number, version).ok()?;
+    if kind != Kind::Received {
+        return None;
+    }
+    let meta: ReceivedMeta = meta(kind, bytes).ok()?;
+    let content = u128::from_str_radix(&meta.content?, 16).ok()?;
+    let control = match meta.control {
+        Some(control) => Some(u64::from_str_radix(&control, 16).ok()?),
+        None => None,
+    };
+    Some((Fingerprint { content, control }, meta.at))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,192 @@
+use super::*;
+use crate::core::alert::{AlertData, AlertPatient};
+use crate::core::clinical::observation::{Analyte, OrderNumber, PatientKey, ResultId, Specimen};
+use crate::core::episode::{AlertId, Delivery, EpisodeId, Severity, Transition, TransitionKind};
+use crate::core::phi::Phi;
+use proptest::prelude::*;
+
+fn transition(text: &str, number: u32, at: Timestamp) -> Transition {
+    let patient = PatientKey {
+        authority: "LAB".to_owned(),
+        id: Phi::new(text.to_owned()),
+    };
+    let opening = ResultId {
+        patient: patient.clone(),
+        order: OrderNumber::Filler(Phi::new(text.to_owned())),
+        analyte: Analyte::IgM,
+        specimen: Specimen::Serum,
+        sub_id: None,
+    };
+    Transition {
+        episode: EpisodeId("e".to_owned()),
+        number,
+        alert_id: AlertId("a".to_owned()),
+        kind: TransitionKind::Detected,
+        severity: Severity::Prompt,
+        delivery: Delivery::Page,
+        filed_under: patient,
+        opening: opening.clone(),
+        members: vec![opening],
+        evidence_through: JournalPosition(u64::from(number)),
+        at,
+        alert: Phi::new(AlertData {
+            alert_id: "a".to_owned(),
+            episode_id: "e".to_owned(),
+            kind: TransitionKind::Detected,
+            severity: Severity::Prompt,
+            classification: "isolated_low_igm".to_owned(),
+            tier: "complete".to_owned(),
+            tier_reason: None,
+            qualifiers: vec![text.to_owned()],
+            patient: AlertPatient {
+                id: Some(text.to_owned()),
+                authority: None,
+                name: None,
+                birth_date: None,
+                sex: None,
+                age: None,
+            },
+            evidence: Vec::new(),
+            missing: Vec::new(),
+            associations: Vec::new(),
+            delivery: Delivery::Page,
+            explanation: String::new(),
+            policy: String::new(),
+            supersedes: None,
+        }),
+        listener: "feed".to_owned(),
+    }
+}
+
+fn facts() -> impl Strategy<Value = Fact> {
+    let raw = prop::collection::vec(any::<u8>(), 0..200);
+    (
+        0..9u8,
+        ".{0,12}",
+        ".{0,12}",
+        any::<i64>(),
+        any::<u64>(),
+        raw,
+    )
+        .prop_map(|(kind, a, b, at, number, raw)| {
+            let at = Timestamp::from_micros(at);
+            let origin = Origin {
+                listener: a.clone(),
+                peer: b.clone(),
+            };
+            match kind {
+                0 => Fact::Received(Received {
+                    origin,
+                    received_at: at,
+                    part: (number as u32, (number >> 32) as u32),
+                    raw: raw.into(),
+                }),
+                1 => Fact::SeenAgain {
+                    first: JournalPosition(number),
+                    origin,
+                    received_at: at,
+                },
+                2 => Fact::Refused(Refused {
+                    origin,
+                    received_at: at,
+                    reason: Reason::Truncated,
+                    total_len: number,
+                    raw: raw.into(),
+                }),
+                3 => Fact::Decided(Decided {
+                    through: JournalPosition(number),
+                    policy: b.clone(),
+                    decided_at: at,
+                    transitions: vec![transition(&a, number as u32, at)],
+                }),
+                4 => Fact::Attempted {
+                    sink: a,
+                    alert_id: b,
+                    at,
+                },
+                5 => Fact::Delivered {
+                    sink: a,
+                    alert_id: b,
+                    at,
+                },
+                6 => Fact::Dead {
+                    sink: a.clone(),
+                    alert_id: b,
+                    at,
+                    reason: a,
+                },
+                7 => Fact::PolicyChanged { policy: a, at },
+                _ => Fact::Started { version: a, at },
+            }
+        })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(256))]
+
+    #[test]
+    fn every_fact_comes_back_as_it_was(fact in facts(), content: u128, control: Option<u64>) {
+        let print = Fingerprint { content, control };
+        let record = encode(&fact, Some(&print)).unwrap();
+        let back = decode(record.kind, record.version, &record.meta, &record.raw);
+        prop_assert_eq!(back.as_ref(), Ok(&fact));
+        let known = fingerprint(record.kind, record.version, &record.meta);
+        let expected = match &fact {
+            Fact::Received(received) => Some((print, received.received_at)),
+            _ => None,
+        };
+        prop_assert_eq!(known, expected);
+    }
+
+    #[test]
+    fn any_bytes_are_a_fact_or_an_error(
+        kind: u8,
+        version in 0..3u8,
+        meta in prop::collection::vec(any::<u8>(), 0..60),
+    ) {
+        let _ = decode(kind, version, &meta, &[]);
+        let _ = fingerprint(kind, version, &meta);
+    }
+}
+
+#[test]
+fn what_is_not_known_is_named() {
+    assert_eq!(
+        decode(200, 1, b"{}", b""),
+        Err(DecodeError::UnknownKind { kind: 200 })
+    );
+    assert_eq!(
+        decode(Kind::Dead as u8, 9, b"{}", b"")
+            .unwrap_err()
+            .to_string(),
+        "version 9 of the record kind `dead` is not known to this version"
+    );
+    assert_eq!(
+        decode(Kind::Started as u8, 1, b"[", b""),
+        Err(DecodeError::Meta { kind: "started" })
+    );
+}
+
+#[test]
+fn meta_parts_may_grow_and_messages_stay_raw() {
+    let json = br#"{"listener":"a","peer":"b","at":5,"part":[0,1],"added later":true}"#;
+    let fact = decode(Kind::Received as u8, 1, json, b"\xFFMSH").unwrap();
+    let Fact::Received(received) = fact else {
+        panic!("not a message");
+    };
+    assert_eq!(received.raw.as_ref(), b"\xFFMSH");
+    assert_eq!(fingerprint(Kind::Received as u8, 1, json), None);
+}
+
+#[test]
+fn a_seen_again_is_small() {
+    let fact = Fact::SeenAgain {
+        first: JournalPosition(1_000_000),
+        origin: Origin {
+            listener: "immunology".to_owned(),
+            peer: "10.0.0.5:50000".to_owned(),
+        },
+        received_at: Timestamp::from_micros(1_700_000_000_000_000),
+    };
+    assert!(encode(&fact, None).unwrap().payload() < 128);
+}

@@ -1,0 +1,159 @@
+//! What can go wrong, by what the caller can do about it. No text here holds patient data.
+
+use crate::core::fact::JournalPosition;
+use std::io;
+use std::path::PathBuf;
+
+/// The journal cannot be opened.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum JournalError {
+    /// Another daemon works in this data directory.
+    #[error("the data directory is in use by another process: `{}` is locked", path.display())]
+    Locked {
+        /// The lock file.
+        path: PathBuf,
+    },
+    /// Written by a newer version; reading on would misread it.
+    #[error(
+        "expected a journal of format version {supported} or older, but segment `{}` has version {found}",
+        path.display()
+    )]
+    NewerFormat {
+        /// The segment's file.
+        path: PathBuf,
+        /// The version it says.
+        found: u32,
+        /// The newest version this program reads.
+        supported: u32,
+    },
+    /// The operating system refused.
+    #[error("cannot {what} `{}`", path.display())]
+    Io {
+        /// A verb: `open`, `read`, …
+        what: &'static str,
+        /// The file or directory.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+}
+
+impl JournalError {
+    pub(crate) fn io(what: &'static str, path: impl Into<PathBuf>, source: io::Error) -> Self {
+        Self::Io {
+            what,
+            path: path.into(),
+            source,
+        }
+    }
+
+    /// Whether trying again without changing anything can help.
+    pub fn is_transient(&self) -> bool {
+        match self {
+            Self::Locked { .. } | Self::Io { .. } => true,
+            Self::NewerFormat { .. } => false,
+        }
+    }
+}
+
+/// A group was not taken, or not stored.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum AppendError {
+    /// The writer has ended (or ended before it could store the group).
+    #[error("the journal is closed")]
+    Closed,
+    /// No slot is free; only from [`Appender::try_submit`](super::Appender::try_submit).
+    #[error("the journal's queue is full")]
+    Full,
+    /// A fact is larger than a record can be.
+    #[error("expected a fact of at most {max} bytes, but found {len}")]
+    TooLarge {
+        /// Its size in bytes.
+        len: u64,
+        /// The limit in bytes.
+        max: u64,
+    },
+    /// A fact could not be turned into a record.
+    #[error("the fact of kind `{kind}` cannot be encoded")]
+    NotEncodable {
+        /// The kind's word.
+        kind: &'static str,
+    },
+}
+
+impl AppendError {
+    /// Whether trying again can help.
+    pub fn is_transient(&self) -> bool {
+        matches!(self, Self::Full)
+    }
+}
+
+/// A whole record whose meaning cannot be told.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum DecodeError {
+    /// A kind this program does not know (a newer one wrote it).
+    #[error("the record's kind {kind} is not known to this version")]
+    UnknownKind {
+        /// The kind's number.
+        kind: u8,
+    },
+    /// A version of a known kind that this program does not know.
+    #[error("version {version} of the record kind `{kind}` is not known to this version")]
+    UnknownVersion {
+        /// The kind's word.
+        kind: &'static str,
+        /// The version found.
+        version: u8,
+    },
+    /// The checksum is right, but the meta part is not what the kind asks for.
+    #[error("the meta part of the record of kind `{kind}` is not understood")]
+    Meta {
+        /// The kind's word.
+        kind: &'static str,
+    },
+}
+
+/// Reading on met something. After `Damaged` and `NotUnderstood` the reader stands behind the
+/// place, and the next call goes on there; after `Io` it stands where it was.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ReadError {
+    /// These positions were stored and are lost.
+    #[error("positions {from} to {through} are damaged (segment {segment}, byte {offset})")]
+    Damaged {
+        /// The first lost position.
+        from: JournalPosition,
+        /// The last lost position.
+        through: JournalPosition,
+        /// The segment in which the damage begins.
+        segment: u64,
+        /// Where in the segment's file.
+        offset: u64,
+    },
+    /// The record is whole, but this program does not understand it.
+    #[error("position {position} is not understood")]
+    NotUnderstood {
+        /// Its position.
+        position: JournalPosition,
+        /// Why.
+        source: DecodeError,
+    },
+    /// The operating system refused.
+    #[error("cannot read segment {segment}")]
+    Io {
+        /// The segment.
+        segment: u64,
+        /// Why.
+        source: io::Error,
+    },
+}
+
+impl ReadError {
+    /// Whether the same call can succeed later.
+    pub fn is_transient(&self) -> bool {
+        matches!(self, Self::Io { .. })
+    }
+}

@@ -1,0 +1,277 @@
+//! Opening a data directory: lock, recover, make the tail durable; then starting the writer.
+
+use super::active::{Active, NEXT};
+use super::appender::{Appender, Counters, Shared};
+use super::cursor::Cursor;
+use super::disk::{Disk, DiskLock};
+use super::duplicates::Index;
+use super::encode::Encoded;
+use super::error::JournalError;
+use super::layout::{SegmentHeader, record_size};
+use super::prepare::{PREPARED, Preparer, prepare};
+use super::queue::Queue;
+use super::reader::Reader;
+use super::recovery::{Found, Recovery, recover};
+use super::table::{Library, Segment};
+use super::writer::{Status, Storing, Writer};
+use crate::core::fact::JournalPosition;
+use crate::core::time::Timestamp;
+use bytes::Bytes;
+use std::collections::VecDeque;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::thread::JoinHandle;
+use std::time::Duration;
+use tokio::sync::watch;
+
+/// How to keep the journal.
+#[derive(Clone)]
+pub struct Options {
+    /// The data directory; segments are in its `journal`, the lock file beside that.
+    pub dir: PathBuf,
+    /// Bytes of a segment; a larger record gets one of its own size. Default 64 MiB.
+    pub segment_size: u64,
+    /// Bytes to leave free on the disk (`[storage] reserve`). Default 1 GiB.
+    pub reserve: u64,
+    /// How long a message is known again (WIRE A-60). Default 30 days.
+    pub duplicate_days: u32,
+    /// How many messages are known again at most; each takes about 150 bytes of memory. Default 1,000,000.
+    pub duplicate_entries: usize,
+    /// Time between attempts while nothing can be stored (WIRE A-70). Default 1 s.
+    pub retry: Duration,
+    /// Whether a thread makes the next segment ready ahead. Default true.
+    pub prepare_ahead: bool,
+    /// Told the duration of every successful sync (`pentamer_journal_sync_seconds`).
+    pub on_sync: Option<Arc<dyn Fn(Duration) + Send + Sync>>,
+    /// The time, for the headers of segments.
+    pub clock: fn() -> Timestamp,
+}
+
+impl Options {
+    /// The defaults for a data directory.
+    pub fn new(dir: impl Into<PathBuf>, clock: fn() -> Timestamp) -> Self {
+        Self {
+            dir: dir.into(),
+            segment_size: 64 << 20,
+            reserve: 1 << 30,
+            duplicate_days: 30,
+            duplicate_entries: 1_000_000,
+            retry: Duration::from_secs(1),
+            prepare_ahead: true,
+            on_sync: None,
+            clock,
+        }
+    }
+}
+
+/// A journal that is open and not yet written to.
+pub struct Journal {
+    disk: Arc<dyn Disk>,
+    options: Options,
+    lock: Box<dyn DiskLock>,
+    library: Arc<Library>,
+    index: Index,
+    active: Option<Active>,
+    next_number: u64,
+    last: JournalPosition,
+    proven: JournalPosition,
+}
+
+/// The writer's thread.
+pub struct WriterHandle {
+    shared: Arc<Shared>,
+    thread: JoinHandle<()>,
+}
+
+impl WriterHandle {
+    /// Takes no more groups; what is queued is stored (or, if that fails, given up) and the thread ends.
+    pub fn stop(&self) {
+        self.shared.queue.close();
+    }
+
+    /// Waits until the thread has ended and the lock is free: after [`stop`](Self::stop), or when
+    /// all appenders are dropped.
+    pub fn join(self) {
+        let _ = self.thread.join();
+    }
+}
+
+/// A journal looked at without changing or locking it, perhaps beside a running daemon.
+pub struct Inspection {
+    /// What was found. Beside a running daemon a group just being written looks like a torn tail.
+    pub recovery: Recovery,
+    library: Arc<Library>,
+}
+
+impl Inspection {
+    /// A reader; pass it `recovery.last` as the last position to read.
+    pub fn reader(&self, after: JournalPosition) -> Reader {
+        Reader::new(Arc::clone(&self.library), after)
+    }
+}
+
+fn segments_dir(data: &Path) -> PathBuf {
+    data.join("journal")
+}
+
+/// Reads and verifies a data directory's journal, changing nothing.
+pub fn inspect(disk: Arc<dyn Disk>, dir: &Path) -> Result<Inspection, JournalError> {
+    let dir = segments_dir(dir);
+    let mut index = Index::new(0, 0);
+    let found = recover(disk.as_ref(), &dir, &mut index)?;
+    Ok(Inspection {
+        recovery: found.recovery,
+        library: Arc::new(Library::new(disk, dir, found.segments)),
+    })
+}
+
+/// Locks and recovers a data directory's journal, making it if it is not there.
+///
+/// # Errors
+/// [`JournalError::Locked`] when another process has it, [`JournalError::NewerFormat`] when a newer
+/// version wrote it, [`JournalError::Io`] when it cannot be read, or its tail not be made durable.
+pub fn open(disk: Arc<dyn Disk>, options: Options) -> Result<(Journal, Recovery), JournalError> {
+    let dir = segments_dir(&options.dir);
+    let made = disk.create_dir(&dir);
+    made.map_err(|error| JournalError::io("create", &dir, error))?;
+    let path = options.dir.join("lock");
+    let lock = disk.lock(&path).map_err(|error| match error.kind() {
+        io::ErrorKind::WouldBlock => JournalError::Locked { path },
+        _ => JournalError::io("lock", path, error),
+    })?;
+    let synced = disk.sync_dir(&options.dir);
+    synced.map_err(|error| JournalError::io("sync", &options.dir, error))?;
+    let mut index = Index::new(options.duplicate_days, options.duplicate_entries);
+    let mut found = recover(disk.as_ref(), &dir, &mut index)?;
+    for leftover in [NEXT, PREPARED] {
+        match disk.remove(&dir.join(leftover)) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                return Err(JournalError::io("remove", dir.join(leftover), error));
+            }
+            _ => {}
+        }
+    }
+    let active = keep_tail(disk.as_ref(), &dir, &options, &mut found)
+        .map_err(|error| JournalError::io("make durable the end of", &dir, error))?;
+    let recovery = found.recovery;
+    let journal = Journal {
+        library: Arc::new(Library::new(Arc::clone(&disk), dir, found.segments)),
+        disk,
+        options,
+        lock,
+        index,
+        active,
+        next_number: found.next_number,
+        last: recovery.last,
+        proven: found.proven,
+    };
+    Ok((journal, recovery))
+}
+
+/// Copies the whole records that nothing proves to be synced into a new segment. A process that was
+/// killed leaves them in the page cache, and after a failed sync no later sync can be believed.
+fn keep_tail(
+    disk: &dyn Disk,
+    dir: &Path,
+    options: &Options,
+    found: &mut Found,
+) -> io::Result<Option<Active>> {
+    let Some((number, offsets)) = found.unproven.take() else {
+        return Ok(None);
+    };
+    let Some(old) = found.segments.iter().find(|s| s.number == number) else {
+        return Ok(None);
+    };
+    let file = disk.open_read(&super::table::segment_path(dir, number))?;
+    let mut cursor = Cursor::new(file)?;
+    let salt = Some(old.salt);
+    let mut size = super::layout::SEGMENT_HEADER;
+    for offset in &offsets {
+        let record = cursor.record(*offset, salt)?;
+        size += record.map_or(0, |r| record_size(u64::from(r.header.payload)));
+    }
+    let first = found.proven.next();
+    let header = SegmentHeader::new(found.next_number, first, (options.clock)());
+    let size = size.max(options.segment_size);
+    let mut active = Active::begin(disk, dir, header, size, 0, None)?;
+    let mut segment = Segment::new(header.number, header.first, header.salt);
+    for offset in offsets {
+        let record = cursor.record(offset, salt)?;
+        let record = record.ok_or(io::ErrorKind::InvalidData)?;
+        let position = record.header.position;
+        let copy = Encoded {
+            kind: record.header.kind,
+            version: record.header.version,
+            meta: record.meta.to_vec(),
+            raw: Bytes::copy_from_slice(record.raw),
+        };
+        let place = active.put(position, found.proven, &copy)?;
+        segment.note(position, place);
+    }
+    active.write()?;
+    active.sync()?;
+    active.publish(disk, dir)?;
+    found.segments.push(segment);
+    found.next_number += 1;
+    Ok(Some(active))
+}
+
+impl Journal {
+    /// The last position taken.
+    pub fn last(&self) -> JournalPosition {
+        self.last
+    }
+
+    /// Starts the writer's thread. It ends when all appenders are dropped or it is told to stop.
+    ///
+    /// # Panics
+    /// If the system gives no thread.
+    pub fn start(self) -> (Appender, WriterHandle) {
+        let status = Status {
+            synced: self.last,
+            storing: Storing::Good,
+        };
+        let shared = Arc::new(Shared {
+            queue: Queue::new(),
+            library: self.library,
+            counters: Counters::default(),
+            status: watch::Sender::new(status),
+        });
+        let preparer = self.options.prepare_ahead.then(|| {
+            let (size, reserve) = (self.options.segment_size, self.options.reserve);
+            let dir = &shared.library.dir;
+            // The first one now: the feed has not begun. Without it the writer makes its own.
+            let go_on = AtomicBool::new(false);
+            let first = prepare(self.disk.as_ref(), dir, size, reserve, &go_on).ok();
+            Preparer::start(Arc::clone(&self.disk), dir.clone(), size, reserve, first)
+        });
+        let writer = Writer {
+            disk: self.disk,
+            options: self.options,
+            shared: Arc::clone(&shared),
+            index: self.index,
+            active: self.active,
+            next_number: self.next_number,
+            synced: self.last,
+            proven: self.proven,
+            preparer,
+            lock: self.lock,
+            closed: Vec::new(),
+            pending: VecDeque::new(),
+        };
+        let thread = std::thread::Builder::new().name("journal".to_owned());
+        #[expect(
+            clippy::expect_used,
+            reason = "at start-up, before anything is accepted"
+        )]
+        let thread = thread
+            .spawn(move || writer.run())
+            .expect("a thread for the journal");
+        (
+            Appender::new(Arc::clone(&shared)),
+            WriterHandle { shared, thread },
+        )
+    }
+}

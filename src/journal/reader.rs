@@ -1,0 +1,197 @@
+//! Reading facts in order, behind the writer.
+
+use super::cursor::Cursor;
+use super::encode;
+use super::error::ReadError;
+use super::layout::ALIGNMENT;
+use super::table::{Library, Segment};
+use crate::core::fact::{Fact, JournalPosition};
+use std::io;
+use std::sync::Arc;
+
+/// Reads the facts behind a position, one after another, over all segments.
+pub struct Reader {
+    library: Arc<Library>,
+    /// The position that comes next.
+    wanted: JournalPosition,
+    place: Option<Place>,
+}
+
+struct Place {
+    segment: Segment,
+    cursor: Cursor,
+    offset: u64,
+}
+
+/// What stands at a place.
+enum Step {
+    /// The wanted record, to be read at this offset.
+    Here,
+    /// A record further on: what lies between is lost.
+    Beyond(JournalPosition),
+    /// The segment holds nothing more that counts.
+    End,
+}
+
+impl Reader {
+    pub(crate) fn new(library: Arc<Library>, after: JournalPosition) -> Self {
+        Self {
+            library,
+            wanted: after.next(),
+            place: None,
+        }
+    }
+
+    /// The next fact, if its position is not beyond `through`, which must be synced.
+    ///
+    /// What cannot be read is reported once and passed over (except [`ReadError::Io`], after which
+    /// the same fact is tried again).
+    pub fn next(
+        &mut self,
+        through: JournalPosition,
+    ) -> Result<Option<(JournalPosition, Fact)>, ReadError> {
+        if self.wanted > through {
+            return Ok(None);
+        }
+        let result = self.read(through);
+        if matches!(result, Err(ReadError::Io { .. })) {
+            self.place = None;
+        }
+        result
+    }
+
+    fn read(
+        &mut self,
+        through: JournalPosition,
+    ) -> Result<Option<(JournalPosition, Fact)>, ReadError> {
+        let (number, first_behind, step) = loop {
+            let place = self.place()?;
+            let Some(place) = place else {
+                return Err(self.lose(through, 0, 0));
+            };
+            let number = place.segment.number;
+            let behind = self.library.first_behind(number);
+            let step = self.seek(behind).map_err(|source| ReadError::Io {
+                segment: number,
+                source,
+            })?;
+            // The next segment takes over as soon as it begins at the wanted position.
+            if matches!(step, Step::End) && behind.is_some_and(|first| first <= self.wanted) {
+                self.place = None;
+                continue;
+            }
+            break (number, behind, step);
+        };
+        let offset = self.place.as_ref().map_or(0, |place| place.offset);
+        match step {
+            Step::Here => self.take(number),
+            Step::Beyond(position) => {
+                let last = JournalPosition(position.0.saturating_sub(1));
+                Err(self.lose(last.min(through), number, offset))
+            }
+            Step::End => {
+                let last = first_behind.map_or(through.0, |first| first.0.saturating_sub(1));
+                Err(self.lose(JournalPosition(last).min(through), number, offset))
+            }
+        }
+    }
+
+    fn lose(&mut self, through: JournalPosition, segment: u64, offset: u64) -> ReadError {
+        let from = self.wanted;
+        self.wanted = through.next();
+        ReadError::Damaged {
+            from,
+            through,
+            segment,
+            offset,
+        }
+    }
+
+    /// The place in the segment that holds the wanted position.
+    fn place(&mut self) -> Result<Option<&mut Place>, ReadError> {
+        if self.place.is_none() {
+            let Some((segment, offset)) = self.library.holding(self.wanted) else {
+                return Ok(None);
+            };
+            let io = |source| ReadError::Io {
+                segment: segment.number,
+                source,
+            };
+            let path = self.library.path(segment.number);
+            let file = self.library.disk.open_read(&path).map_err(io)?;
+            let cursor = Cursor::new(file).map_err(io)?;
+            self.place = Some(Place {
+                segment,
+                cursor,
+                offset,
+            });
+        }
+        Ok(self.place.as_mut())
+    }
+
+    /// Moves on to the wanted record or to the first one that stands behind it.
+    fn seek(&mut self, behind: Option<JournalPosition>) -> io::Result<Step> {
+        let wanted = self.wanted;
+        let Some(place) = &mut self.place else {
+            return Ok(Step::End);
+        };
+        let salt = Some(place.segment.salt);
+        let mut fresh = false;
+        loop {
+            if behind.is_some_and(|first| first <= wanted) {
+                return Ok(Step::End);
+            }
+            let Some(record) = place.cursor.record(place.offset, salt)? else {
+                // What was read before may be older than what has been written since.
+                if !fresh {
+                    place.cursor.refresh()?;
+                    fresh = true;
+                    continue;
+                }
+                match place.cursor.find(place.offset + ALIGNMENT, salt)? {
+                    Some(next) => {
+                        place.offset = next;
+                        continue;
+                    }
+                    None => return Ok(Step::End),
+                }
+            };
+            let position = record.header.position;
+            let fact = encode::is_fact(record.header.kind);
+            if fact && position >= wanted {
+                return Ok(match behind {
+                    Some(first) if position >= first => Step::End,
+                    _ if position == wanted => Step::Here,
+                    _ => Step::Beyond(position),
+                });
+            }
+            place.offset = record.end;
+        }
+    }
+
+    /// Reads the wanted record at the place reached.
+    fn take(&mut self, number: u64) -> Result<Option<(JournalPosition, Fact)>, ReadError> {
+        let position = self.wanted;
+        let io = |source| ReadError::Io {
+            segment: number,
+            source,
+        };
+        let Some(place) = &mut self.place else {
+            return Ok(None);
+        };
+        let salt = Some(place.segment.salt);
+        let record = place.cursor.record(place.offset, salt).map_err(io)?;
+        let Some(record) = record else {
+            // It was whole a moment ago.
+            return Err(io(io::ErrorKind::InvalidData.into()));
+        };
+        let header = record.header;
+        let fact = encode::decode(header.kind, header.version, record.meta, record.raw);
+        place.offset = record.end;
+        self.wanted = position.next();
+        match fact {
+            Ok(fact) => Ok(Some((position, fact))),
+            Err(source) => Err(ReadError::NotUnderstood { position, source }),
+        }
+    }
+}

@@ -1,0 +1,137 @@
+//! Which segments there are and where in them positions stand: shared by the writer and all readers.
+
+use super::disk::Disk;
+use crate::core::fact::JournalPosition;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+/// A place is remembered at least so many bytes after the last one.
+const LANDMARK_EVERY: u64 = 1 << 20;
+
+/// The file of a segment, in the directory `journal`.
+pub(crate) fn segment_name(number: u64) -> String {
+    format!("{number:010}.seg")
+}
+
+/// The number in a segment's file name.
+pub(crate) fn segment_number(name: &str) -> Option<u64> {
+    let digits = name.strip_suffix(".seg")?;
+    let number = digits.parse().ok()?;
+    (segment_name(number) == name).then_some(number)
+}
+
+/// One segment that readers may read.
+#[derive(Debug, Clone)]
+pub(crate) struct Segment {
+    pub number: u64,
+    /// Records of earlier segments from here on are void.
+    pub first: JournalPosition,
+    pub salt: u32,
+    /// Some records and their offsets, rising.
+    landmarks: Vec<(JournalPosition, u64)>,
+}
+
+impl Segment {
+    pub fn new(number: u64, first: JournalPosition, salt: u32) -> Self {
+        Self {
+            number,
+            first,
+            salt,
+            landmarks: Vec::new(),
+        }
+    }
+
+    /// Remembers where a record stands, if the last place remembered is far enough away.
+    pub fn note(&mut self, position: JournalPosition, offset: u64) {
+        let last = self.landmarks.last().map_or(0, |(_, offset)| *offset);
+        if offset >= last + LANDMARK_EVERY {
+            self.landmarks.push((position, offset));
+        }
+    }
+
+    /// Where to begin looking for a position.
+    pub fn near(&self, position: JournalPosition) -> u64 {
+        let behind = self.landmarks.partition_point(|(p, _)| *p <= position);
+        let before = behind.checked_sub(1).and_then(|i| self.landmarks.get(i));
+        before.map_or(super::layout::SEGMENT_HEADER, |(_, offset)| *offset)
+    }
+}
+
+/// All segments in order, with the disk they are on.
+pub(crate) struct Library {
+    pub disk: Arc<dyn Disk>,
+    pub dir: PathBuf,
+    segments: Mutex<Vec<Segment>>,
+}
+
+impl Library {
+    pub fn new(disk: Arc<dyn Disk>, dir: PathBuf, segments: Vec<Segment>) -> Self {
+        Self {
+            disk,
+            dir,
+            segments: Mutex::new(segments),
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Vec<Segment>> {
+        self.segments.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Adds the newest segment.
+    pub fn push(&self, segment: Segment) {
+        self.lock().push(segment);
+    }
+
+    /// Remembers a place in the newest segment.
+    pub fn note(&self, position: JournalPosition, offset: u64) {
+        if let Some(segment) = self.lock().last_mut() {
+            segment.note(position, offset);
+        }
+    }
+
+    /// The segment that holds a position, if any can, and where to begin looking in it.
+    pub fn holding(&self, position: JournalPosition) -> Option<(Segment, u64)> {
+        let segments = self.lock();
+        let found = segments.iter().rev().find(|s| s.first <= position);
+        let found = found.or_else(|| segments.first())?;
+        let bare = Segment::new(found.number, found.first, found.salt);
+        Some((bare, found.near(position)))
+    }
+
+    /// The first position of the segment behind this one.
+    pub fn first_behind(&self, number: u64) -> Option<JournalPosition> {
+        let segments = self.lock();
+        let behind = segments.partition_point(|s| s.number <= number);
+        segments.get(behind).map(|segment| segment.first)
+    }
+
+    pub fn path(&self, number: u64) -> PathBuf {
+        segment_path(&self.dir, number)
+    }
+}
+
+pub(crate) fn segment_path(dir: &Path, number: u64) -> PathBuf {
+    dir.join(segment_name(number))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_numbers() {
+        assert_eq!(segment_number(&segment_name(7)), Some(7));
+        assert_eq!(segment_number("7.seg"), None);
+        assert_eq!(segment_number("next"), None);
+    }
+
+    #[test]
+    fn landmarks_lead_near_a_position() {
+        let mut segment = Segment::new(1, JournalPosition(1), 0);
+        segment.note(JournalPosition(1), 64);
+        segment.note(JournalPosition(5), LANDMARK_EVERY);
+        segment.note(JournalPosition(6), LANDMARK_EVERY + 8);
+        assert_eq!(segment.near(JournalPosition(4)), 64);
+        assert_eq!(segment.near(JournalPosition(9)), LANDMARK_EVERY);
+    }
+}
