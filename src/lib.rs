@@ -6,7 +6,16 @@
 #![forbid(unsafe_code)]
 #![warn(missing_docs)]
 
+pub mod cache;
 pub mod cli;
+pub mod clock;
 pub mod config;
 pub mod core;
+pub mod daemon;
+pub mod deliver;
+pub mod engine;
+pub mod failpoints;
 pub mod journal;
+pub mod listen;
+pub mod telemetry;
+pub mod web;

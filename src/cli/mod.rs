@@ -4,10 +4,13 @@
 
 pub mod check;
 pub mod completions;
+mod daemon_main;
 pub mod demo;
 pub mod explain;
 pub mod run;
 pub mod send;
+mod story;
+pub mod verify_cache;
 
 use clap::{CommandFactory as _, Parser, Subcommand};
 use std::ffi::OsString;
@@ -59,12 +62,20 @@ pub struct Pentamer {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Receive messages, recognise isolated low IgM, and alert
+    Run(run::Args),
+    /// Watch a throw-away daemon, fed with bundled messages
+    Demo(demo::Args),
+    /// Show what is read from a message, how it is judged, and why it pages or not
+    Explain(explain::Args),
     /// Name every configuration error and what deserves a second look
     Check(check::Args),
     /// Send HL7 messages over MLLP and count the answers
     Send(send::Args),
     /// Print the completions of a shell
     Completions(completions::Args),
+    #[command(hide = true)]
+    VerifyCache(verify_cache::Args),
 }
 
 /// Runs the command that the arguments name.
@@ -81,9 +92,13 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> Exit {
         }
     };
     match command {
+        Command::Run(args) => run::run(&args),
+        Command::Demo(args) => demo::run(&args),
+        Command::Explain(args) => explain::run(&args),
         Command::Check(args) => check::run(&args),
         Command::Send(args) => send::run(&args),
         Command::Completions(args) => completions::run(&args),
+        Command::VerifyCache(args) => verify_cache::run(&args),
     }
 }
 

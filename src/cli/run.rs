@@ -1,6 +1,7 @@
 //! `pentamer run`: the daemon.
 
-use super::after_help;
+use super::{Exit, after_help, daemon_main, environment};
+use crate::config;
 use std::path::PathBuf;
 
 /// Receive messages, recognise isolated low IgM, and alert
@@ -13,4 +14,15 @@ pub struct Args {
     /// Write the bound addresses as JSON to this file once all are bound
     #[arg(long, value_name = "FILE")]
     pub print_ports: Option<PathBuf>,
+}
+
+/// Runs until SIGTERM or SIGINT; [`Exit::Usage`] where the configuration is wrong.
+pub fn run(args: &Args) -> Exit {
+    match config::load(args.config.as_deref(), environment()) {
+        Ok(loaded) => daemon_main::serve(loaded, args.print_ports.as_deref()),
+        Err(problems) => {
+            eprint!("{problems}");
+            Exit::Usage
+        }
+    }
 }

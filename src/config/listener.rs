@@ -4,6 +4,7 @@ use super::keys::LISTENER;
 use super::layer::Raw;
 use super::problem::{Problem, Wrong};
 use super::section::{Section, plain_name, unique_names};
+use crate::core::hl7::ack::{AckMode, AckPolicy, AckSettings, BatchAck};
 use crate::core::policy::ListenerReading;
 use ipnet::IpNet;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -14,37 +15,6 @@ use std::time::Duration;
 pub enum Mode {
     /// Pentamer is the receiver and acknowledges.
     Endpoint,
-}
-
-/// Which acknowledgement is given (WIRE A-4).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum AckMode {
-    /// As MSH-15 and MSH-16 ask.
-    Auto,
-    /// Always one of AA, AE, AR.
-    Original,
-    /// Always one of CA, CE, CR.
-    Commit,
-    /// Never any.
-    None,
-}
-
-/// What a message that was stored but not understood is answered (WIRE 2.4).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum AckPolicy {
-    /// Stored is accepted.
-    Accept,
-    /// As the standard would have it; for the validation of interfaces.
-    Strict,
-}
-
-/// How a batch is answered (WIRE A-51).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum BatchAck {
-    /// One frame with one batch of answers.
-    Batch,
-    /// One frame a message.
-    PerMessage,
 }
 
 /// One `[[listener]]`.
@@ -86,6 +56,19 @@ pub struct Listener {
     pub max_connections_per_peer: u32,
     /// Peers that may connect; empty = all (N-3).
     pub allow: Vec<IpNet>,
+}
+
+impl Listener {
+    /// How it acknowledges.
+    pub fn ack_settings(&self) -> AckSettings {
+        AckSettings {
+            mode: self.ack,
+            policy: self.ack_policy,
+            application: self.ack_application.clone(),
+            facility: self.ack_facility.clone(),
+            batch: self.batch_ack,
+        }
+    }
 }
 
 impl Default for Listener {

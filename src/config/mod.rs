@@ -24,11 +24,13 @@ mod tables;
 mod validate;
 
 pub use keys::{SECTIONS, Shape};
-pub use listener::{AckMode, AckPolicy, BatchAck, Listener, Mode};
+pub use crate::core::hl7::ack::{AckMode, AckPolicy, BatchAck};
+pub use listener::{Listener, Mode};
 pub use origin::Origin;
 pub use problem::{Problem, Problems, Warning, Wrong};
 pub use settings::{CacheKind, Http, Limits, Log, LogFormat, LogLevel, Storage};
-pub use sink::{PhiLevel, Sink, SinkKind};
+pub use crate::core::alert::PhiLevel;
+pub use sink::{Sink, SinkKind};
 pub use tables::Tables;
 
 use crate::core::policy::{Detection, Policy, Site};

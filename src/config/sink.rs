@@ -7,18 +7,8 @@ use super::section::{Section, plain_name, unique_names};
 use super::settings::{Storage, path};
 use crate::core::episode::{Severity, TransitionKind};
 use std::collections::BTreeSet;
+use crate::core::alert::PhiLevel;
 use std::path::PathBuf;
-
-/// How much of the patient a sink is given.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum PhiLevel {
-    /// Ids of ours and a link.
-    None,
-    /// No name and no birth date; the patient's id stays.
-    Minimum,
-    /// Everything.
-    Full,
-}
 
 /// The kind of a sink and what that kind needs.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -2,7 +2,7 @@
 
 use super::keys::{DETECTION, HTTP, LIMITS, LISTENER, SINK, STORAGE};
 use super::layer::Raw;
-use super::listener::{AckMode, AckPolicy};
+use crate::core::hl7::ack::{AckMode, AckPolicy};
 use super::origin::Origin;
 use super::problem::{Problem, Warning, Wrong};
 use super::quantity::show_size;

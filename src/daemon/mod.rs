@@ -7,9 +7,7 @@
 mod state;
 
 use crate::clock;
-use crate::config::{Config, SinkConfig, SinkKind};
-use crate::core::alert::PhiLevel;
-use crate::core::episode::Severity;
+use crate::config::{Config, SinkKind};
 use crate::core::fact::Fact;
 use crate::core::policy::Policy;
 use crate::deliver::{Choice, FileSink, LogSink, Queue, QueueSettings, Sink};
@@ -31,8 +29,6 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-/// The sink that is there whatever is configured: `alerts.jsonl` in the data directory.
-const ALWAYS: &str = "alerts.jsonl";
 /// How long sinks and HTTP may take to end.
 const END_WITHIN: Duration = Duration::from_secs(5);
 
@@ -88,7 +84,8 @@ pub struct Daemon {
     connections: TaskTracker,
     others: TaskTracker,
     folder: std::thread::JoinHandle<()>,
-    appender: Appender,
+    /// The door to the journal.
+    pub appender: Appender,
     writer: WriterHandle,
 }
 
@@ -99,11 +96,10 @@ impl Daemon {
         let dir = config.storage.dir.clone();
         let in_dir = |source| StartError::Journal { dir: dir.clone(), source };
         let options = journal::Options {
-            dir: dir.clone(),
             segment_size: config.storage.segment_size,
             reserve: config.storage.reserve,
             on_sync: Some(Arc::new(events::synced)),
-            ..journal::Options::default()
+            ..journal::Options::new(&dir, clock::now)
         };
         let opened = tokio::task::spawn_blocking(move || journal::open(Arc::new(OsDisk), options)).await;
         let opened = opened.map_err(|error| StartError::Thread(io::Error::other(error)))?;
@@ -138,7 +134,7 @@ impl Daemon {
             .spawn(move || folder.run())
             .map_err(StartError::Thread)?;
 
-        let memory = Arc::new(FrameMemory::new(config.limits.frame_memory));
+        let memory = Arc::new(FrameMemory::new(usize::try_from(config.limits.frame_memory).unwrap_or(usize::MAX)));
         let mut bound = Vec::new();
         let mut ports = BTreeMap::new();
         for listener in config.listeners.clone() {
@@ -222,6 +218,7 @@ impl Daemon {
         let _ = tokio::task::spawn_blocking(move || {
             let _ = self.folder.join();
             self.writer.stop();
+            self.writer.join();
         })
         .await;
         events::stopped();
@@ -261,36 +258,22 @@ async fn watch_storing(appender: Appender, stop: CancellationToken) {
     }
 }
 
-/// The configured sinks, and `alerts.jsonl` always.
+/// The configured sinks; `alerts.jsonl` is always the last of them.
 fn sinks(config: &Config) -> Vec<(QueueSettings, Sink)> {
-    let always = SinkConfig {
-        name: ALWAYS.to_owned(),
-        kind: SinkKind::File { path: config.storage.dir.join(ALWAYS) },
-        events: Vec::new(),
-        minimum_severity: Severity::Routine,
-        phi: PhiLevel::Minimum,
+    let made = |sink: &crate::config::Sink| {
+        let choice = Choice {
+            events: sink.events.clone(),
+            minimum_severity: sink.minimum_severity,
+            phi: sink.phi,
+            worklist: true,
+        };
+        let settings =
+            QueueSettings { name: sink.name.clone(), site: config.site.name.clone(), choice };
+        let made = match &sink.kind {
+            SinkKind::Log => Sink::Log(LogSink),
+            SinkKind::File { path } => Sink::File(FileSink::new(path.clone())),
+        };
+        (settings, made)
     };
-    let writes_it_already = |sink: &SinkConfig| sink.kind == always.kind;
-    let add = !config.sinks.iter().any(writes_it_already);
-    config
-        .sinks
-        .iter()
-        .cloned()
-        .chain(add.then(|| always.clone()))
-        .map(|sink| {
-            let choice = Choice {
-                events: sink.events,
-                minimum_severity: sink.minimum_severity,
-                phi: sink.phi,
-                worklist: true,
-            };
-            let made = match sink.kind {
-                SinkKind::Log => Sink::Log(LogSink),
-                SinkKind::File { path } => Sink::File(FileSink::new(path)),
-            };
-            let settings =
-                QueueSettings { name: sink.name, site: config.site_name().to_owned(), choice };
-            (settings, made)
-        })
-        .collect()
+    config.sinks.iter().map(made).collect()
 }

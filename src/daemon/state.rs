@@ -1,7 +1,7 @@
 //! Choosing the state to fold into: the cache on disk behind its guard, or memory.
 
 use crate::cache::{self, Memory, Opened};
-use crate::config::Config;
+use crate::config::{CacheKind, Config};
 use crate::core::fact::JournalPosition;
 use crate::core::fold::state::State;
 use crate::core::policy::Policy;
@@ -36,7 +36,7 @@ impl Cache {
 
 /// Opens the cache as configured. Never fails: in the end there is memory.
 pub(super) fn open(config: &Config, policy: &Policy) -> Cache {
-    if !config.storage.cache_on_disk {
+    if config.storage.cache == CacheKind::Memory {
         let fresh = Box::new(|_: &str| Arc::new(Memory::new()) as Arc<dyn State>);
         return Cache { state: Arc::new(Memory::new()), fresh, continues: false };
     }
@@ -75,7 +75,7 @@ fn this_program() -> PathBuf {
 pub(super) fn report(recovery: &Recovery) {
     events::journal_opened(recovery.records, recovery.segments, recovery.last.0);
     if let Some(torn) = &recovery.torn {
-        events::journal_torn(&torn.to_string());
+        events::journal_torn(torn.segment, torn.offset, torn.bytes);
     }
     for damage in &recovery.damage {
         events::journal_damaged(&damage.to_string());

@@ -12,13 +12,15 @@ pub use log::LogSink;
 pub use queue::{Queue, QueueSettings};
 
 use crate::core::alert::{PhiLevel, cloud_event};
+use std::collections::BTreeSet;
+
 use crate::core::episode::{Delivery, Severity, Transition, TransitionKind};
 
 /// What a sink gets to see, whatever its kind.
 #[derive(Debug, Clone)]
 pub struct Choice {
-    /// `events`: empty = all kinds.
-    pub events: Vec<TransitionKind>,
+    /// `events`.
+    pub events: BTreeSet<TransitionKind>,
     /// `minimum_severity`.
     pub minimum_severity: Severity,
     /// `phi`.
@@ -30,7 +32,7 @@ pub struct Choice {
 impl Choice {
     /// Does the sink want this one?
     pub fn wants(&self, transition: &Transition) -> bool {
-        (self.events.is_empty() || self.events.contains(&transition.kind))
+        self.events.contains(&transition.kind)
             && transition.severity >= self.minimum_severity
             && (self.worklist || transition.delivery == Delivery::Page)
     }

@@ -27,7 +27,6 @@ pub struct QueueSettings {
 }
 
 /// The way of alerts to one sink.
-#[derive(Debug)]
 pub struct Queue {
     settings: QueueSettings,
     sink: Sink,

@@ -9,5 +9,6 @@
 mod folder;
 mod handle;
 
+pub(crate) use folder::extract_caught;
 pub use folder::{Folder, Progress, Settings};
 pub use handle::StateHandle;

@@ -2,7 +2,7 @@
 
 use super::intake::Answer;
 use crate::clock;
-use crate::config::ListenerConfig;
+use crate::config::Listener as ListenerConfig;
 use crate::journal::Stored;
 use crate::telemetry::events;
 use jiff::tz::TimeZone;

@@ -80,8 +80,8 @@ impl<'a> Connection<'a> {
             peer,
             origin: Origin { listener: config.name.clone(), peer: peer.to_string() },
             decoder: Decoder::new(Limits {
-                max_message: config.max_message,
-                max_junk: config.max_junk,
+                max_message: size(config.max_message),
+                max_junk: size(config.max_junk),
                 ..Limits::default()
             }),
             share: Share::new(&listener.memory),
@@ -99,7 +99,7 @@ impl<'a> Connection<'a> {
             self.listener.policy.site.zone.clone(),
             self.peer,
             UNANSWERED_MESSAGES,
-            self.listener.config.max_message.saturating_mul(2),
+            size(self.listener.config.max_message).saturating_mul(2),
         );
         let answers = tokio::spawn(answerer.run(write));
         let ended = self.read_frames(&mut read, &mut answering).await;
@@ -212,10 +212,12 @@ impl<'a> Connection<'a> {
         let config = &self.listener.config;
         let own = match self.decoder.phase() {
             Phase::Idle => {
-                (!config.idle_timeout.is_zero()).then(|| self.last_byte + config.idle_timeout)
+                config.idle_timeout.map(|timeout| self.last_byte + timeout)
             }
             Phase::End => Some(self.last_byte + config.end_grace),
-            Phase::Body | Phase::Discarding => Some(self.last_byte + config.frame_timeout),
+            Phase::Body | Phase::Discarding => {
+                config.frame_timeout.map(|timeout| self.last_byte + timeout)
+            }
         };
         own.into_iter().chain(stop_by).chain(self.drip_due()).min()
     }
@@ -225,7 +227,7 @@ impl<'a> Connection<'a> {
         let begun = self.begun?;
         (self.decoder.phase() == Phase::Body).then(|| {
             let earned = Duration::from_secs(self.decoder.frame_bytes() / DRIP_BYTES_PER_SECOND);
-            begun + earned.max(DRIP_AFTER.min(self.listener.config.frame_timeout)) + Duration::from_millis(1)
+            begun + earned.max(self.listener.config.frame_timeout.map_or(DRIP_AFTER, |timeout| DRIP_AFTER.min(timeout))) + Duration::from_millis(1)
         })
     }
 
@@ -233,15 +235,17 @@ impl<'a> Connection<'a> {
     fn timer_over(&mut self, stop_by: Option<Instant>) -> Option<Ended> {
         let now = clock::monotonic();
         let config = &self.listener.config;
+        let last_byte = self.last_byte;
+        let over = |timeout: Option<Duration>| timeout.is_some_and(|timeout| now >= last_byte + timeout);
         match self.decoder.phase() {
             Phase::End if now >= self.last_byte + config.end_grace => {
                 self.decoder.end_grace_over(&mut self.events);
                 None
             }
-            Phase::Idle if !config.idle_timeout.is_zero() && now >= self.last_byte + config.idle_timeout => {
+            Phase::Idle if over(config.idle_timeout) => {
                 Some(Ended::Idle)
             }
-            Phase::Body | Phase::Discarding if now >= self.last_byte + config.frame_timeout => {
+            Phase::Body | Phase::Discarding if over(config.frame_timeout) => {
                 self.decoder.give_up(&mut self.events);
                 Some(Ended::Stalled)
             }
@@ -321,4 +325,8 @@ async fn sleep_until(at: Option<Instant>) {
     if let Some(at) = at {
         tokio::time::sleep_until(at.into()).await;
     }
+}
+
+fn size(bytes: u64) -> usize {
+    usize::try_from(bytes).unwrap_or(usize::MAX)
 }

@@ -2,7 +2,7 @@
 
 use super::connection::Connection;
 use super::memory::FrameMemory;
-use crate::config::ListenerConfig;
+use crate::config::Listener as ListenerConfig;
 use crate::core::policy::Policy;
 use crate::journal::{Appender, Storing};
 use crate::telemetry::events;
@@ -16,7 +16,6 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 /// What all connections of a listener share.
-#[derive(Debug)]
 pub struct Listener {
     /// The checked configuration.
     pub config: ListenerConfig,
@@ -31,7 +30,6 @@ pub struct Listener {
 }
 
 /// A bound port that does not accept yet.
-#[derive(Debug)]
 pub struct Bound {
     socket: TcpListener,
     listener: Arc<Listener>,
@@ -129,7 +127,7 @@ impl Seat {
         let mut open = peers.lock().unwrap_or_else(PoisonError::into_inner);
         let total: usize = open.values().sum();
         let mine = open.entry(address).or_insert(0);
-        if total >= config.max_connections || *mine >= config.max_connections_per_peer {
+        if total >= config.max_connections as usize || *mine >= config.max_connections_per_peer as usize {
             return None;
         }
         *mine += 1;

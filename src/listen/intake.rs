@@ -2,7 +2,7 @@
 
 use super::endpoint::Listener;
 use crate::clock;
-use crate::config::ListenerConfig;
+use crate::config::Listener as ListenerConfig;
 use crate::core::extract;
 use crate::core::fact::{Fact, JournalPosition, Origin, Reason, Received, Refused};
 use crate::core::hl7::ack::{self, AckPolicy, AckTime, Answered, Fault, Verdict};
@@ -12,7 +12,6 @@ use crate::journal::{Draft, Fingerprint, Stored};
 use crate::telemetry::events;
 use bytes::Bytes;
 use jiff::tz::TimeZone;
-use sha2::{Digest, Sha256};
 
 /// What is to be stored of a frame, and what is to be said then.
 pub(super) struct Taken {
@@ -88,7 +87,7 @@ fn refused(origin: &Origin, received_at: Timestamp, reason: Reason, raw: Bytes) 
 
 fn count_request(listener: &Listener, message: &RawMessage<'_>) {
     let config = &listener.config;
-    for (name, times) in ack::request_counts(message, &config.ack_settings(), &config.processing) {
+    for (name, times) in ack::request_counts(message, &config.ack_settings(), &config.reading.processing) {
         events::wire(&config.name, name, times);
     }
 }
@@ -99,7 +98,7 @@ fn judge(listener: &Listener, message: &RawMessage<'_>, received: &Received) -> 
     if config.ack_policy == AckPolicy::Accept {
         return Verdict::Accepted;
     }
-    if let Some(fault) = ack::strict_fault(message, &config.processing) {
+    if let Some(fault) = ack::strict_fault(message, &config.reading.processing) {
         return Verdict::Refused(fault);
     }
     let extraction = extract::extract(received, JournalPosition::START, &listener.policy);
@@ -110,30 +109,8 @@ fn judge(listener: &Listener, message: &RawMessage<'_>, received: &Received) -> 
 
 /// WIRE A-60: listener, MSH-3, MSH-4, MSH-10 and the content itself.
 fn fingerprint(listener: &str, message: &RawMessage<'_>) -> Fingerprint {
-    let control_id = message.header.field(10);
-    let mut hash = Sha256::new();
-    for part in [listener.as_bytes(), message.header.field(3), message.header.field(4), control_id] {
-        hash.update((part.len() as u64).to_le_bytes());
-        hash.update(part);
-    }
-    let control = (!control_id.is_empty()).then(|| first_bytes(hash.clone().finalize().as_ref()));
-    hash.update(message.raw);
-    Fingerprint {
-        content: u128::from_le_bytes(first_bytes_array(hash.finalize().as_ref())),
-        control: control.map(u64::from_le_bytes),
-    }
-}
-
-fn first_bytes(digest: &[u8]) -> [u8; 8] {
-    first_bytes_array(digest)
-}
-
-fn first_bytes_array<const N: usize>(digest: &[u8]) -> [u8; N] {
-    let mut out = [0_u8; N];
-    for (to, from) in out.iter_mut().zip(digest) {
-        *to = *from;
-    }
-    out
+    let header = &message.header;
+    Fingerprint::of(listener, header.field(3), header.field(4), message.control_id(), message.raw)
 }
 
 impl Answer {
@@ -164,7 +141,7 @@ impl Answer {
             }
             Self::TooLarge(head) => {
                 events::message(&config.name, "refused", 1);
-                ack::answer_too_large(head, config.max_message, first, &settings, &now)
+                ack::answer_too_large(head, usize::try_from(config.max_message).unwrap_or(usize::MAX), first, &settings, &now)
             }
             Self::Messages { content, verdicts } => {
                 count_stored(stored, &config.name);

@@ -105,8 +105,8 @@ pub fn journal_opened(records: u64, segments: usize, last: u64) {
 }
 
 /// The end of the journal was cut by a crash; nothing of it had been acknowledged.
-pub fn journal_torn(detail: &str) {
-    warn!(event = "journal_torn", detail, "unfinished write at the end of the journal left out");
+pub fn journal_torn(segment: u64, offset: u64, bytes: u64) {
+    warn!(event = "journal_torn", segment, offset, bytes, "unfinished write at the end of the journal left out");
 }
 
 /// A place of the journal is damaged.

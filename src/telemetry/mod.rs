@@ -5,28 +5,20 @@
 
 pub mod events;
 
+use crate::config::{Log, LogFormat};
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 use tracing_subscriber::EnvFilter;
 
-/// `[log] format`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum LogFormat {
-    /// Human on a terminal, JSON lines otherwise.
-    Auto,
-    /// One readable line an event.
-    Human,
-    /// One JSON object an event.
-    Json,
-}
-
 /// Starts logging to stderr. Fails only when a subscriber is set already.
-pub fn start_logging(format: LogFormat, level: &str) -> Result<(), String> {
-    let filter = EnvFilter::try_new(level).map_err(|error| error.to_string())?;
+pub fn start_logging(log: &Log) -> Result<(), String> {
+    // Libraries are heard only when something is wrong with them.
+    let level = log.level.word();
+    let filter = EnvFilter::try_new(format!("warn,pentamer={level}")).map_err(|error| error.to_string())?;
     let terminal = std::io::IsTerminal::is_terminal(&std::io::stderr());
-    let json = match format {
+    let json = match log.format {
         LogFormat::Json => true,
         LogFormat::Human => false,
-        LogFormat::Auto => !terminal,
+        LogFormat::Auto => false,
     };
     let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
     let done = if json {

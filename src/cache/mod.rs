@@ -1,0 +1,16 @@
+//! The state on disk and in memory: a cache that may be lost at any moment.
+//!
+//! `Sled` is opened only through [`open_guarded`]: sled 0.34 can panic, hang or refuse damaged files,
+//! so a child process with a time limit looks at every value first, and on any doubt the directory
+//! is moved aside and the state is built again from the journal. `Memory` is its oracle in tests,
+//! and what is left when the disk cannot be used.
+
+mod guard;
+mod memory;
+mod sled;
+#[cfg(test)]
+mod tests;
+
+pub use guard::{Opened, open_guarded, set_aside, verify};
+pub use memory::Memory;
+pub use sled::Sled;

@@ -1,0 +1,101 @@
+//! The state on sled: one tree, the position in the same batch as the changes.
+
+use crate::core::fact::JournalPosition;
+use crate::core::fold::state::{Batch, Entry, State, StateError};
+use std::fmt::Display;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::Path;
+
+/// Where the position is kept; sorts before every table.
+const POSITION: &[u8] = b"!position";
+/// Between flushes. A lost tail is folded again from the journal.
+const FLUSH_EVERY_MS: u64 = 500;
+
+/// A state on disk. Values carry their own checksums; sled's word is not taken for them.
+pub struct Sled {
+    db: sled::Db,
+}
+
+impl Sled {
+    /// Opens or creates the state in a directory, with at most about so many bytes of page cache.
+    ///
+    /// # Errors
+    /// Whatever sled says, or that it panicked.
+    pub fn open(dir: &Path, memory: u64) -> Result<Self, StateError> {
+        let config = sled::Config::new()
+            .path(dir)
+            .cache_capacity(memory)
+            .mode(sled::Mode::LowSpace)
+            .flush_every_ms(Some(FLUSH_EVERY_MS));
+        Ok(Self { db: guarded(|| config.open())? })
+    }
+
+    /// Writes out what is in memory.
+    ///
+    /// # Errors
+    /// Whatever sled says.
+    pub fn flush(&self) -> Result<(), StateError> {
+        guarded(|| self.db.flush()).map(|_| ())
+    }
+}
+
+impl std::fmt::Debug for Sled {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Sled")
+    }
+}
+
+/// sled may panic on damaged files: that is an error like any other.
+fn guarded<T, E: Display>(work: impl FnOnce() -> Result<T, E>) -> Result<T, StateError> {
+    match catch_unwind(AssertUnwindSafe(work)) {
+        Ok(Ok(done)) => Ok(done),
+        Ok(Err(error)) => Err(StateError::Store(error.to_string())),
+        Err(_) => Err(StateError::Store("sled panicked".to_owned())),
+    }
+}
+
+impl State for Sled {
+    fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, StateError> {
+        let found = guarded(|| self.db.get(key))?;
+        Ok(found.map(|value| value.to_vec()))
+    }
+
+    fn scan(&self, prefix: &[u8], from: &[u8], limit: usize) -> Result<Vec<Entry>, StateError> {
+        guarded(|| {
+            let mut entries = Vec::new();
+            for entry in self.db.range(from.to_vec()..) {
+                let (key, value) = entry?;
+                if !key.starts_with(prefix) || entries.len() >= limit {
+                    break;
+                }
+                if key.as_ref() != POSITION {
+                    entries.push((key.to_vec(), value.to_vec()));
+                }
+            }
+            Ok::<_, sled::Error>(entries)
+        })
+    }
+
+    fn commit(&self, batch: Batch, through: JournalPosition) -> Result<(), StateError> {
+        let mut changes = sled::Batch::default();
+        for (key, value) in batch.changes {
+            match value {
+                Some(value) => changes.insert(key, value),
+                None => changes.remove(key),
+            }
+        }
+        changes.insert(POSITION, &through.0.to_be_bytes());
+        guarded(|| self.db.apply_batch(changes))
+    }
+
+    fn position(&self) -> Result<JournalPosition, StateError> {
+        let Some(bytes) = guarded(|| self.db.get(POSITION))? else {
+            return Ok(JournalPosition::START);
+        };
+        let bytes: [u8; 8] = bytes.as_ref().try_into().map_err(|_| StateError::Value {
+            table: "position",
+            why: "it is not 8 bytes long".to_owned(),
+        })?;
+        Ok(JournalPosition(u64::from_be_bytes(bytes)))
+    }
+}

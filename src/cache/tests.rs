@@ -1,0 +1,116 @@
+//! sled and the `BTreeMap` are oracles for each other; doubts lead to a rebuild.
+
+use super::*;
+use crate::core::fact::JournalPosition;
+use crate::core::fold::state::{Batch, State};
+use crate::core::fold::views;
+use proptest::prelude::*;
+use std::path::Path;
+use std::time::Duration;
+
+const MEMORY: u64 = 4 << 20;
+
+fn batches() -> impl Strategy<Value = Vec<Vec<(u8, u8, Option<Vec<u8>>)>>> {
+    let value = prop::option::of(prop::collection::vec(any::<u8>(), 0..8));
+    let change = (0_u8..3, any::<u8>(), value);
+    prop::collection::vec(prop::collection::vec(change, 0..8), 1..6)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(24))]
+
+    #[test]
+    fn sled_and_memory_are_equal(batches in batches()) {
+        let dir = tempfile::tempdir().expect("a directory");
+        let memory = Memory::new();
+        {
+            let sled = Sled::open(dir.path(), MEMORY).expect("opened");
+            for (at, changes) in (1_u64..).zip(batches) {
+                let mut batch = Batch::default();
+                for (table, key, value) in changes {
+                    batch.changes.insert(vec![b'A' + table, key], value);
+                }
+                for state in [&memory as &dyn State, &sled] {
+                    state.commit(batch.clone(), JournalPosition(at)).expect("committed");
+                }
+                prop_assert_eq!(memory.position().expect("read"), sled.position().expect("read"));
+            }
+            for (prefix, from, limit) in [(&b""[..], &b""[..], 99), (b"B", b"B", 99), (b"B", b"B\x40", 2)] {
+                prop_assert_eq!(memory.scan(prefix, from, limit).expect("read"), sled.scan(prefix, from, limit).expect("read"));
+            }
+            sled.flush().expect("flushed");
+        }
+        let again = Sled::open(dir.path(), MEMORY).expect("opened again");
+        prop_assert_eq!(views::dump(&memory).expect("read"), views::dump(&again).expect("read"));
+    }
+}
+
+/// A stand-in for the child: a program that always agrees, or never ends, or fails.
+fn program(dir: &Path, script: &str) -> std::path::PathBuf {
+    use std::os::unix::fs::PermissionsExt;
+    let path = dir.join("child.sh");
+    std::fs::write(&path, format!("#!/bin/sh\n{script}\n")).expect("written");
+    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o700)).expect("set");
+    path
+}
+
+fn reopened(script: &str, policy: &str, spoil: impl FnOnce(&Path)) -> (Opened, tempfile::TempDir) {
+    let dir = tempfile::tempdir().expect("a directory");
+    let cache = dir.path().join("cache");
+    let program = program(dir.path(), script);
+    let limit = Duration::from_millis(300);
+    let first = open_guarded(&cache, &program, limit, MEMORY, "one").expect("made");
+    let Opened::Rebuild { state, why: None } = first else { panic!("a new cache: {first:?}") };
+    state.commit(Batch::default(), JournalPosition(7)).expect("committed");
+    state.flush().expect("flushed");
+    drop(state);
+    spoil(&cache);
+    (open_guarded(&cache, &program, limit, MEMORY, policy).expect("opened"), dir)
+}
+
+#[test]
+fn a_good_cache_continues() {
+    let (opened, _dir) = reopened("exit 0", "one", |_| {});
+    let Opened::Good(state) = opened else { panic!("{opened:?}") };
+    assert_eq!(state.position().expect("read"), JournalPosition(7));
+}
+
+#[test]
+fn every_doubt_leads_to_a_rebuild_and_the_old_one_is_kept_aside() {
+    let nothing = |_: &Path| {};
+    let marked = |cache: &Path| std::fs::write(cache.with_extension("opening"), "").expect("written");
+    for (script, policy, spoil, expected) in [
+        ("exit 1", "one", &nothing as &dyn Fn(&Path), "check failed"),
+        ("sleep 60", "one", &nothing, "in time"),
+        ("exit 0", "two", &nothing, "changed"),
+        ("exit 0", "one", &marked, "while opening"),
+    ] {
+        let (opened, dir) = reopened(script, policy, spoil);
+        let Opened::Rebuild { state, why: Some(why) } = opened else { panic!("{opened:?}") };
+        assert!(why.contains(expected), "{why}");
+        assert_eq!(state.position().expect("read"), JournalPosition::START);
+        let kept = std::fs::read_to_string(dir.path().join("cache.aside/why.txt")).expect("kept");
+        assert!(kept.contains(expected));
+        assert!(!dir.path().join("cache.opening").exists());
+    }
+}
+
+#[test]
+fn the_child_looks_at_every_value() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let cache = dir.path().join("cache");
+    {
+        let state = Sled::open(&cache, MEMORY).expect("opened");
+        views::note_policy(&state, "one").expect("noted");
+        state.flush().expect("flushed");
+    }
+    assert_eq!(verify(&cache).expect("good"), JournalPosition::START);
+    {
+        let state = Sled::open(&cache, MEMORY).expect("opened");
+        let mut batch = Batch::default();
+        batch.changes.insert(b"Pwrong".to_vec(), Some(vec![1, 0, 0, 0, 0, 9]));
+        state.commit(batch, JournalPosition(1)).expect("committed");
+        state.flush().expect("flushed");
+    }
+    assert!(verify(&cache).is_err());
+}

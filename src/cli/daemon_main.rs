@@ -1,0 +1,134 @@
+//! What `run` and `demo` share: runtime, logging, metrics, signals, and clear words when it cannot start.
+
+use super::{Exit, complain};
+use crate::config::Loaded;
+use crate::daemon::{Daemon, Ports, StartError};
+use crate::telemetry::{self, events};
+use std::path::Path;
+
+/// Runs the daemon until SIGTERM or SIGINT.
+pub(super) fn serve(loaded: Loaded, print_ports: Option<&Path>) -> Exit {
+    let Loaded { config, warnings, .. } = loaded;
+    if let Err(error) = telemetry::start_logging(&config.log) {
+        complain(&format!("cannot start logging: {error}"), "this process", "report this");
+        return Exit::CannotStart;
+    }
+    telemetry::quiet_panics();
+    for warning in &warnings {
+        events::configuration_warning(&warning.to_string());
+    }
+    let metrics = match telemetry::start_metrics() {
+        Ok(metrics) => metrics,
+        Err(error) => {
+            eprintln!("error: cannot start metrics: {error}");
+            return Exit::CannotStart;
+        }
+    };
+    let runtime = match runtime() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            eprintln!("error: cannot start the runtime: {error}");
+            return Exit::CannotStart;
+        }
+    };
+    runtime.block_on(async {
+        let mut signals = match Signals::new() {
+            Ok(signals) => signals,
+            Err(error) => {
+                eprintln!("error: cannot listen for signals: {error}");
+                return Exit::CannotStart;
+            }
+        };
+        let daemon = match Daemon::start(config, metrics).await {
+            Ok(daemon) => daemon,
+            Err(error) => {
+                eprintln!("{}", explain_start(&error));
+                return Exit::CannotStart;
+            }
+        };
+        tell_ports(&daemon.ports);
+        if let Some(path) = print_ports
+            && let Err(error) = write_ports(path, &daemon.ports)
+        {
+            eprintln!("error: cannot write `{}`: {error}", path.display());
+            daemon.stop().await;
+            return Exit::CannotStart;
+        }
+        let signal = signals.next().await;
+        events::stopping(signal);
+        daemon.stop().await;
+        Exit::Done
+    })
+}
+
+/// Two workers: the rest of the work is in the journal's and the fold's own threads.
+pub(super) fn runtime() -> std::io::Result<tokio::runtime::Runtime> {
+    tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()
+}
+
+fn tell_ports(ports: &Ports) {
+    for (name, address) in &ports.listeners {
+        println!("MLLP listener `{name}` on {address}");
+    }
+    println!("HTTP on http://{}/ (healthz, readyz, metrics)", ports.http);
+}
+
+/// Written aside and renamed: whoever waits for the file sees all of it or none.
+fn write_ports(path: &Path, ports: &Ports) -> std::io::Result<()> {
+    let mut aside = path.as_os_str().to_owned();
+    aside.push(".part");
+    std::fs::write(&aside, serde_json::to_vec(ports)?)?;
+    std::fs::rename(&aside, path)
+}
+
+/// What happened, why, and what to do.
+pub(super) fn explain_start(error: &StartError) -> String {
+    use std::error::Error as _;
+    let mut text = format!("error: {error}");
+    let mut cause = error.source();
+    while let Some(one) = cause {
+        text.push_str(&format!(": {one}"));
+        cause = one.source();
+    }
+    let help = match error {
+        StartError::Bind { address, source, .. } => match source.kind() {
+            std::io::ErrorKind::AddrInUse => format!(
+                "another process holds the port (`ss -ltnp 'sport = :{}'`), or choose another `bind`",
+                address.port()
+            ),
+            std::io::ErrorKind::PermissionDenied => {
+                "ports below 1024 need a capability, or choose another `bind`".to_owned()
+            }
+            std::io::ErrorKind::AddrNotAvailable => {
+                "this machine has no such address (`ip addr`), choose another `bind`".to_owned()
+            }
+            _ => "choose another `bind`".to_owned(),
+        },
+        StartError::Journal { dir, .. } => format!(
+            "one daemon a directory, owned by its user; choose another with `[storage] dir`, or see docs/operating.md about `{}`",
+            dir.display()
+        ),
+        StartError::Thread(_) => "the machine is out of threads or memory".to_owned(),
+    };
+    text.push_str(&format!("\n  help: {help}"));
+    text
+}
+
+pub(super) struct Signals {
+    term: tokio::signal::unix::Signal,
+    interrupt: tokio::signal::unix::Signal,
+}
+
+impl Signals {
+    pub(super) fn new() -> std::io::Result<Self> {
+        use tokio::signal::unix::{SignalKind, signal};
+        Ok(Self { term: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? })
+    }
+
+    pub(super) async fn next(&mut self) -> &'static str {
+        tokio::select! {
+            _ = self.term.recv() => "SIGTERM",
+            _ = self.interrupt.recv() => "SIGINT",
+        }
+    }
+}

@@ -1,0 +1,93 @@
+//! What a sender sees beyond the conformance cases: pipelining, order, limits, other peers.
+
+use super::harness::{Home, Pentamer, framed, low_igm, wait_for};
+
+#[test]
+fn a_hundred_messages_without_waiting_are_answered_in_order() {
+    let daemon = Pentamer::start_default();
+    let mut sender = daemon.connect();
+    let mut writer = sender.stream.try_clone().expect("cloned");
+    let sending = std::thread::spawn(move || {
+        use std::io::Write;
+        for number in 0..1_000 {
+            writer.write_all(&framed(&low_igm(&number.to_string(), "1"))).expect("sent");
+        }
+    });
+    for number in 0..1_000 {
+        let answer = String::from_utf8(sender.answer().expect("an answer")).expect("ASCII");
+        assert!(answer.contains(&format!("MSA|AA|{number}\r")), "{number}: {answer}");
+    }
+    sending.join().expect("sent");
+    daemon.settle();
+    assert_eq!(daemon.stored(), 1_000.0);
+    let syncs = daemon.metric("pentamer_journal_syncs_total", "");
+    assert!(syncs < 1_000.0, "one sync serves many messages: {syncs}");
+}
+
+#[test]
+fn acknowledgement_ids_are_unique() {
+    let daemon = Pentamer::start_default();
+    let mut sender = daemon.connect();
+    let mut ids = std::collections::BTreeSet::new();
+    for number in 0..50 {
+        sender.send_framed(&low_igm(&number.to_string(), "1"));
+        let answer = String::from_utf8(sender.answer().expect("an answer")).expect("ASCII");
+        ids.insert(answer.split('|').nth(9).expect("MSH-10").to_owned());
+    }
+    assert_eq!(ids.len(), 50);
+}
+
+#[test]
+fn junk_without_end_closes_the_connection() {
+    let daemon = Pentamer::start(Home::new("max_junk = \"1 KiB\"", ""));
+    let mut sender = daemon.connect();
+    sender.send(&[b'x'; 4096]);
+    assert_eq!(sender.rest(), Vec::<Vec<u8>>::new());
+    wait_for("the count", || (daemon.wire("junk_closed") == 1.0).then_some(()));
+}
+
+#[test]
+fn idle_connections_stay_open_by_default_and_close_when_asked() {
+    let daemon = Pentamer::start(Home::new("idle_timeout = \"100ms\"", ""));
+    assert_eq!(daemon.connect().rest(), Vec::<Vec<u8>>::new());
+}
+
+#[test]
+fn a_peer_has_a_bounded_number_of_connections() {
+    let daemon = Pentamer::start(Home::new("max_connections_per_peer = 2", ""));
+    let mut first = daemon.connect();
+    let mut second = daemon.connect();
+    assert_eq!(first.exchange(&low_igm("1", "1")), "AA");
+    assert_eq!(second.exchange(&low_igm("2", "2")), "AA");
+    assert_eq!(daemon.connect().rest(), Vec::<Vec<u8>>::new(), "the third is turned away");
+    drop(first);
+    wait_for("a free place", || {
+        let mut again = daemon.connect();
+        again.send_framed(&low_igm("3", "3"));
+        again.answer()
+    });
+    assert_eq!(second.exchange(&low_igm("4", "4")), "AA");
+}
+
+#[test]
+fn the_bytes_of_refused_frames_are_kept_with_the_peer() {
+    use pentamer::core::fact::{Fact, Reason};
+    let daemon = Pentamer::start_default();
+    let mut sender = daemon.connect();
+    sender.send(b"\x0bMSH|^~\\&|LAB|broken off");
+    let peer = sender.stream.local_addr().expect("address").to_string();
+    assert_eq!(sender.finish(), Vec::<Vec<u8>>::new());
+    wait_for("the fragment", || (daemon.metric("pentamer_quarantine_total", "truncated") == 1.0).then_some(()));
+    let (home, _) = daemon.stop();
+    let refused: Vec<_> = crate::offline::facts(&home.data())
+        .into_iter()
+        .filter_map(|(_, fact)| match fact {
+            Fact::Refused(refused) => Some(refused),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(refused.len(), 1);
+    assert_eq!(refused[0].reason, Reason::Truncated);
+    assert_eq!(refused[0].origin.peer, peer);
+    assert_eq!(refused[0].raw.as_ref(), b"MSH|^~\\&|LAB|broken off");
+}

@@ -1,0 +1,8 @@
+//! The real binary over real sockets.
+
+pub mod harness;
+
+mod commands;
+mod endpoint;
+mod life;
+mod memory;

@@ -1,0 +1,53 @@
+//! A stopped daemon's directory, looked at through the library.
+
+use pentamer::core::fact::{Fact, JournalPosition};
+use pentamer::core::fold::{self, views};
+use pentamer::core::policy::Policy;
+use pentamer::{cache, journal};
+use std::path::Path;
+use std::sync::Arc;
+
+/// Every fact of a journal, in order.
+pub fn facts(data: &Path) -> Vec<(JournalPosition, Fact)> {
+    let journal = journal::inspect(Arc::new(journal::OsDisk), data).expect("the journal can be read");
+    let recovery = &journal.recovery;
+    assert!(recovery.damage.is_empty(), "damage: {:?}", recovery.damage);
+    let mut reader = journal.reader(JournalPosition::START);
+    let mut facts = Vec::new();
+    while let Some(fact) = reader.next(recovery.last).expect("whole") {
+        facts.push(fact);
+    }
+    facts
+}
+
+/// Folds a journal from its beginning into memory and holds it against the cache on disk.
+pub fn assert_rebuild_equals_cache(data: &Path) {
+    let facts = facts(data);
+    let policy = Policy::built_in();
+    let memory = cache::Memory::new();
+    for chunk in facts.chunks(7) {
+        let applied = fold::apply(chunk, &memory, &policy, &pentamer::core::extract::extract)
+            .expect("folded");
+        use pentamer::core::fold::state::State;
+        memory.commit(applied.batch, applied.through).expect("committed");
+    }
+    let rebuilt = views::dump(&memory).expect("read");
+    let live = views::dump(&cache::Sled::open(&data.join("cache"), 16 << 20).expect("the cache opens"))
+        .expect("read");
+    assert!(!live.is_empty());
+    assert_eq!(rebuilt.len(), live.len(), "as many entries");
+    for (left, right) in rebuilt.iter().zip(&live) {
+        assert_eq!(left, right);
+    }
+}
+
+/// The raw messages of a journal, in order.
+pub fn messages(data: &Path) -> Vec<Vec<u8>> {
+    facts(data)
+        .into_iter()
+        .filter_map(|(_, fact)| match fact {
+            Fact::Received(received) => Some(received.raw.to_vec()),
+            _ => None,
+        })
+        .collect()
+}
