@@ -132,6 +132,10 @@ impl<'m> Walk<'m> {
             "PID" => {
                 if let Some(before) = self.groups.last_mut() {
                     before.place_orc(cursor);
+                    if before.pid.is_none() && before.orders.is_empty() && !before.has_obx {
+                        // Nothing that a patient is needed for stood before the first PID.
+                        self.groups.pop();
+                    }
                 }
                 *cursor = Cursor::default();
                 self.groups.push(PatientGroup {
@@ -140,8 +144,13 @@ impl<'m> Walk<'m> {
                 });
             }
             "PV1" | "PV2" | "MRG" | "DG1" | "RXA" | "RXE" | "RXO" | "ORC" | "OBR" | "OBX"
-            | "SPM" | "NTE" => {
+            | "SPM" => {
                 if let Some(group) = self.group() {
+                    group.take(message, cursor, line, style);
+                }
+            }
+            "NTE" => {
+                if let Some(group) = self.groups.last_mut() {
                     group.take(message, cursor, line, style);
                 }
             }
