@@ -269,10 +269,7 @@ impl<'m> PatientGroup<'m> {
         if cursor.on_specimen {
             return;
         }
-        let may_match = message
-            .policy
-            .analytes
-            .may_match(message.raw_field(line, 3));
+        let may_match = may_match(message, message.raw_field(line, 3));
         if !cursor.in_order {
             // before any order it is about the patient, and counts only if the map names it.
             if !may_match {
@@ -299,4 +296,14 @@ impl<'m> PatientGroup<'m> {
             });
         }
     }
+}
+
+/// The quick test on a raw OBX-3, before its segment is parsed. A code behind an escape sequence is
+/// not seen by it, so a field with one always counts.
+fn may_match(message: &Message<'_>, raw: &str) -> bool {
+    let escaped = message
+        .delimiters
+        .escape
+        .is_some_and(|escape| raw.contains(escape));
+    escaped || message.policy.analytes.may_match(raw)
 }
