@@ -9,6 +9,8 @@ mod order;
 mod patient;
 mod place;
 mod read;
+mod repeats;
+mod shown;
 mod specimen;
 mod status;
 #[cfg(test)]

@@ -3,7 +3,8 @@
 use super::message::{Line, Message};
 use super::note;
 use super::order::Order;
-use super::patient::number_of;
+use super::repeats::{Draft, settle_repeats, tell_apart};
+use super::shown::{laboratory, method, reported};
 use super::specimen::{self, OrderSpecimen, Verdict};
 use super::status::result_status;
 use super::walk::ResultLines;
@@ -22,7 +23,6 @@ use crate::core::phi::Phi;
 use jiff::civil::Date;
 use rust_decimal::Decimal;
 use sha2::{Digest, Sha256};
-use std::collections::{BTreeMap, BTreeSet};
 
 /// Text longer than this is a document, not a value.
 const LONGEST_VALUE: usize = 4096;
@@ -37,15 +37,6 @@ pub(super) struct OrderContext<'a, 'm> {
     pub(super) visit: &'a str,
     /// Earliest day of birth, where PID-7 gives one.
     pub(super) born: Option<Date>,
-}
-
-/// A result before its identity is final.
-struct Draft<'m> {
-    observation: Observation,
-    sub_id: String,
-    line: Line<'m>,
-    /// The version time is of the sender, not of our receipt: it may be hashed.
-    version_is_sent: bool,
 }
 
 /// What OBX-5 to OBX-8 say.
@@ -211,7 +202,7 @@ fn assemble<'m>(context: &OrderContext<'_, 'm>, parts: Parts<'_, 'm>) -> Draft<'
         context.specimen.id.clone()
     };
     let shown = Shown {
-        reported: Phi::new(reported(message, obx, &reading)),
+        reported: Phi::new(reported(message, obx, &reading.unit)),
         range: message.text(obx.field(7).raw()).trim().to_owned(),
         flag: message.word(obx.field(8).component(1).subcomponent(1)),
         code: parts.matched.code,
@@ -481,162 +472,6 @@ fn read_notes(message: &Message<'_>, lines: &ResultLines<'_>) -> Vec<String> {
         })
         .filter(|note| !note.trim().is_empty())
         .collect()
-}
-
-/// Value and unit as reported: `21 mg/dL`, `<0.2 g/L`.
-fn reported(message: &Message<'_>, obx: &Segment<'_>, reading: &Reading) -> String {
-    let is_sn = message.word(obx.field(2).component(1).raw()) == "SN";
-    let values: Vec<String> = obx
-        .field(5)
-        .repetitions()
-        .map(|repetition| {
-            let mut parts = repetition
-                .components()
-                .map(|component| message.word(component.raw()))
-                .filter(|part| !part.is_empty());
-            if is_sn {
-                parts.collect::<String>()
-            } else {
-                parts.next().unwrap_or_default()
-            }
-        })
-        .filter(|value| !value.is_empty())
-        .collect();
-    let value = values.join("; ");
-    let of_field = [1, 4, 2]
-        .into_iter()
-        .map(|number| message.word(obx.field(6).component(number).raw()))
-        .find(|unit| !unit.is_empty());
-    let unit = of_field.unwrap_or_else(|| reading.unit.shown());
-    let said = value.to_lowercase().contains(&unit.to_lowercase());
-    if value.is_empty() || said {
-        value
-    } else {
-        format!("{value} {unit}")
-    }
-}
-
-/// OBX-23, else OBX-15.
-fn laboratory(message: &Message<'_>, obx: &Segment<'_>) -> String {
-    [(23, 1), (15, 2), (15, 1)]
-        .into_iter()
-        .map(|(field, component)| {
-            message.word(obx.field(field).component(component).subcomponent(1))
-        })
-        .find(|name| !name.is_empty())
-        .unwrap_or_default()
-}
-
-/// OBX-17 and OBX-18.
-fn method(message: &Message<'_>, obx: &Segment<'_>) -> String {
-    let field = obx.field(17);
-    let name = message.word(field.component(2).subcomponent(1));
-    let method = if name.is_empty() {
-        number_of(message, field)
-    } else {
-        name
-    };
-    let instrument = number_of(message, obx.field(18));
-    [method, instrument]
-        .into_iter()
-        .filter(|part| !part.is_empty())
-        .collect::<Vec<_>>()
-        .join(" / ")
-}
-
-/// OBX-4 is identity only where one analyte occurs more than once in the order with different OBX-4.
-fn tell_apart(drafts: &mut [Draft<'_>]) {
-    let mut sub_ids: BTreeMap<(Analyte, Specimen), BTreeSet<String>> = BTreeMap::new();
-    let kind = |draft: &Draft<'_>| (draft.observation.id.analyte, draft.observation.id.specimen);
-    for draft in drafts.iter() {
-        sub_ids
-            .entry(kind(draft))
-            .or_default()
-            .insert(draft.sub_id.clone());
-    }
-    for draft in drafts {
-        let several = sub_ids.get(&kind(draft)).is_some_and(|ids| ids.len() > 1);
-        if several && !draft.sub_id.is_empty() {
-            draft.observation.id.sub_id = Some(draft.sub_id.clone());
-        }
-    }
-}
-
-/// The value of an observation for comparing it with another of the same identity.
-fn comparable(observation: &Observation) -> Option<(ReportedValue, Option<Unit>)> {
-    let convert = |value: Decimal| {
-        observation
-            .unit
-            .to_gram_per_litre(value)
-            .map(|value| value.normalize())
-    };
-    let value = observation.value.expose();
-    let kept = || (value.clone(), Some(observation.unit.clone()));
-    match value {
-        ReportedValue::Amount(amount) => Some(convert(amount.value).map_or_else(kept, |number| {
-            let mut amount = *amount;
-            amount.value = number;
-            (ReportedValue::Amount(amount), None)
-        })),
-        ReportedValue::Range(low, high) => Some(match (convert(*low), convert(*high)) {
-            (Some(low), Some(high)) => (ReportedValue::Range(low, high), None),
-            _ => kept(),
-        }),
-        _ => None,
-    }
-}
-
-/// One order that gives one analyte twice under one identity.
-///
-/// An analyzer sends the number and, under the same code, an empty coded value: the empty one is
-/// dropped. Two different numbers are refused like two in one OBX-5.
-fn settle_repeats<'m>(
-    message: &Message<'m>,
-    drafts: &mut Vec<Draft<'m>>,
-    refusals: &mut Vec<Refusal>,
-) {
-    if drafts.len() < 2 {
-        return;
-    }
-    let key = |draft: &Draft<'_>| {
-        let observation = &draft.observation;
-        let result = matches!(
-            observation.status.class,
-            StatusClass::Final | StatusClass::Preliminary
-        );
-        result.then(|| {
-            (
-                observation.id.clone(),
-                observation.status.class,
-                observation.version_at,
-            )
-        })
-    };
-    let mut values: BTreeMap<_, (bool, BTreeSet<_>)> = BTreeMap::new();
-    for draft in drafts.iter() {
-        if let Some(key) = key(draft) {
-            let (has_value, numbers) = values.entry(key).or_default();
-            *has_value |= *draft.observation.value.expose() != ReportedValue::Absent;
-            numbers.extend(comparable(&draft.observation));
-        }
-    }
-    let mut refused = BTreeSet::new();
-    drafts.retain_mut(|draft| {
-        let Some(key) = key(draft) else { return true };
-        let Some((has_value, numbers)) = values.get(&key) else {
-            return true;
-        };
-        if *has_value && *draft.observation.value.expose() == ReportedValue::Absent {
-            return false;
-        }
-        if numbers.len() > 1 && comparable(&draft.observation).is_some() {
-            draft.observation.value = Phi::new(ReportedValue::Unreadable(Reason::RepeatedValue));
-            if refused.insert(key) {
-                refusals.push(message.refuse_result(Reason::RepeatedValue, draft.line, 5));
-            }
-        }
-        true
-    });
 }
 
 /// Over the content of the version: not over position, receipt, and what names the copy (control id,

@@ -262,11 +262,6 @@ fn read_patient<'m>(
         Given::Value(birth) => Some(birth.expose().earliest),
         Given::Absent | Given::Cleared => None,
     };
-    let account = number_of(message, person.pid.field(18));
-    let visit = group
-        .pv1
-        .map(|pv1| number_of(message, message.segment(pv1).field(19)))
-        .unwrap_or_default();
     let mut part = PatientPart {
         key: person.key.clone(),
         demographics: Some(report),
@@ -276,6 +271,14 @@ fn read_patient<'m>(
     };
     part.associations
         .extend(associations::drugs(message, group));
+    let account = number_of(message, person.pid.field(18));
+    // Only results need the visit; PV1 is long, and most groups have none that concern us.
+    let has_results = group.orders.iter().any(|order| !order.results.is_empty());
+    let visit = group
+        .pv1
+        .filter(|_| has_results)
+        .map(|pv1| number_of(message, message.segment(pv1).field(19)))
+        .unwrap_or_default();
     for order_group in &group.orders {
         if specimen::is_control_material(message, order_group) {
             continue;

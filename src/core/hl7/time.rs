@@ -387,5 +387,4 @@ pub fn read_birth_date(text: &str, placeholders: &BTreeSet<String>, today: Date)
 }
 
 #[cfg(test)]
-#[path = "time_tests.rs"]
 mod tests;

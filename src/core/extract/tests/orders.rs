@@ -43,6 +43,18 @@ fn x1_unknown_segments_end_nothing() {
 }
 
 #[test]
+fn x1_what_stands_before_the_first_pid_is_no_group() {
+    for before in ["NTE|1|L|to all\r", "PV1|1\r", "SFT|x\rNTE|1\r", "DG1|1\r"] {
+        let read = read(&[MSH, before, PID, OBR, IGM].concat());
+        assert!(read.refusals.is_empty(), "{before}");
+        assert_eq!(orders(&read), vec!["IgM F1"]);
+    }
+    let orphan = read(&[MSH, OBR, IGG, PID, OBR, IGM].concat());
+    assert_eq!(refused(&orphan).0, Reason::MissingSegment);
+    assert_eq!(orders(&orphan), vec!["IgM F1"]);
+}
+
+#[test]
 fn x2_oru_takes_the_orc_before() {
     let read = read(
         &[

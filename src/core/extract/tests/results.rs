@@ -35,6 +35,17 @@ fn field_3_loinc_without_system_is_counted() {
 }
 
 #[test]
+fn field_3_a_code_behind_an_escape_is_seen() {
+    for escape in ["\\", "!"] {
+        let text = m1_with(&format!(
+            "OBX|1|NM|24{escape}X3732{escape}-9^IgM^LN||0.21|g/L|0.4-2.3|L|||F\r"
+        ));
+        let read = read(&text.replace("^~\\&", &format!("^~{escape}&")));
+        assert_eq!(value(igm(&read)), "0.21", "{escape}");
+    }
+}
+
+#[test]
 fn field_3_a_mnemonic_needs_a_mass_unit() {
     let ours = |fields: &str| {
         let read = obx(fields);
