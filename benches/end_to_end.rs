@@ -18,7 +18,10 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{mpsc, oneshot};
 
 fn main() {
-    let seconds = std::env::var("SECONDS").ok().and_then(|s| s.parse().ok()).unwrap_or(3.0);
+    let seconds = std::env::var("SECONDS")
+        .ok()
+        .and_then(|s| s.parse().ok())
+        .unwrap_or(3.0);
     let round = Duration::from_secs_f64(seconds);
     let dir = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).expect("a directory");
     let runtime = tokio::runtime::Builder::new_multi_thread()
@@ -26,7 +29,9 @@ fn main() {
         .enable_all()
         .build()
         .expect("a runtime");
-    println!("connections   pentamer msg/s   bound msg/s   ratio   pentamer p50/p99 ms   bound p50/p99 ms");
+    println!(
+        "connections   pentamer msg/s   bound msg/s   ratio   pentamer p50/p99 ms   bound p50/p99 ms"
+    );
     for connections in [1_usize, 16, 256] {
         // In turn, twice each, so that a drift of the machine meets both.
         let mut best = [(0.0, 0.0, 0.0), (0.0, 0.0, 0.0)];
@@ -128,7 +133,10 @@ async fn bound(file: &std::path::Path) -> SocketAddr {
             while let Ok(next) = waiting.try_recv() {
                 group.push(next);
             }
-            let bytes: Vec<u8> = group.iter().flat_map(|(bytes, _)| bytes.iter().copied()).collect();
+            let bytes: Vec<u8> = group
+                .iter()
+                .flat_map(|(bytes, _)| bytes.iter().copied())
+                .collect();
             file.write_all(&bytes).expect("written");
             file.sync_data().expect("synced");
             for (_, answer) in group {
@@ -146,7 +154,9 @@ async fn bound(file: &std::path::Path) -> SocketAddr {
                 let mut buffer = vec![0_u8; 16 * 1024];
                 let mut seen = Vec::new();
                 loop {
-                    let Ok(length) = stream.read(&mut buffer).await else { return };
+                    let Ok(length) = stream.read(&mut buffer).await else {
+                        return;
+                    };
                     if length == 0 {
                         return;
                     }
@@ -154,7 +164,11 @@ async fn bound(file: &std::path::Path) -> SocketAddr {
                     while let Some(end) = seen.windows(2).position(|pair| pair == b"\x1c\r") {
                         let rest = seen.split_off(end + 2);
                         let frame = std::mem::replace(&mut seen, rest);
-                        let id = frame.split(|byte| *byte == b'|').nth(9).unwrap_or_default().to_vec();
+                        let id = frame
+                            .split(|byte| *byte == b'|')
+                            .nth(9)
+                            .unwrap_or_default()
+                            .to_vec();
                         let (answer, stored) = oneshot::channel();
                         if queue.send((frame, answer)).await.is_err() || stored.await.is_err() {
                             return;
@@ -204,7 +218,11 @@ impl Daemon {
         let mllp = loop {
             if let Ok(text) = std::fs::read(&ports) {
                 let ports: serde_json::Value = serde_json::from_slice(&text).expect("JSON");
-                break ports["listeners"]["lab"].as_str().expect("text").parse().expect("an address");
+                break ports["listeners"]["lab"]
+                    .as_str()
+                    .expect("text")
+                    .parse()
+                    .expect("an address");
             }
             assert!(Instant::now() < end, "it does not start");
             std::thread::sleep(Duration::from_millis(10));

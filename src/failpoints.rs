@@ -5,7 +5,10 @@
 
 /// Is this fault on?
 #[cfg(feature = "failpoints")]
-#[expect(clippy::disallowed_methods, reason = "a test's switch, never in a release build")]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "a test's switch, never in a release build"
+)]
 pub fn on(name: &str) -> bool {
     std::env::var_os("PENTAMER_FAULTS")
         .is_some_and(|dir| std::path::Path::new(&dir).join(name).exists())

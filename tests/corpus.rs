@@ -15,7 +15,10 @@ use std::path::{Path, PathBuf};
 
 fn corpus() -> Option<PathBuf> {
     let dir = std::env::var_os("PENTAMER_CORPUS").map(PathBuf::from)?;
-    assert!(dir.join("MANIFEST.tsv").exists(), "PENTAMER_CORPUS names no corpus");
+    assert!(
+        dir.join("MANIFEST.tsv").exists(),
+        "PENTAMER_CORPUS names no corpus"
+    );
     Some(dir)
 }
 
@@ -52,13 +55,18 @@ fn outcome(bytes: &[u8], policy: &Policy) -> String {
             let mut identity = 0;
             for message in &frame.messages {
                 let received = Received {
-                    origin: Origin { listener: "corpus".into(), peer: "127.0.0.1:1".into() },
+                    origin: Origin {
+                        listener: "corpus".into(),
+                        peer: "127.0.0.1:1".into(),
+                    },
                     received_at: Timestamp::from_micros(1_790_000_000_000_000),
                     part: (0, 1),
                     raw: bytes::Bytes::copy_from_slice(message.raw),
                 };
                 let found = extract(&received, JournalPosition(1), policy);
-                *understood.entry(format!("{:?}", found.understood)).or_default() += 1;
+                *understood
+                    .entry(format!("{:?}", found.understood))
+                    .or_default() += 1;
                 identity += found.identity.len();
                 for refusal in &found.refusals {
                     let what = format!("{}@{}", refusal.reason.word(), refusal.place);
@@ -66,7 +74,11 @@ fn outcome(bytes: &[u8], policy: &Policy) -> String {
                 }
                 for patient in &found.patients {
                     for observation in &patient.observations {
-                        let what = format!("{}/{:?}", observation.id.analyte.name(), observation.status.class);
+                        let what = format!(
+                            "{}/{:?}",
+                            observation.id.analyte.name(),
+                            observation.status.class
+                        );
                         *observations.entry(what).or_default() += 1;
                     }
                 }
@@ -95,7 +107,11 @@ fn what_is_extracted_is_what_was_reviewed() {
     let policy = Policy::built_in();
     let mut lines = String::new();
     for path in files(&dir) {
-        let name = path.strip_prefix(&dir).expect("inside").display().to_string();
+        let name = path
+            .strip_prefix(&dir)
+            .expect("inside")
+            .display()
+            .to_string();
         let bytes = std::fs::read(&path).expect("read");
         let _ = writeln!(lines, "{name}\t{}", outcome(&bytes, &policy));
     }
@@ -125,19 +141,29 @@ fn every_frame_of_the_corpus_is_answered() {
             Opened::Empty => 0,
             Opened::Refused(_) => 1,
             Opened::Messages(frame) if frame.batch.is_some() => 1,
-            Opened::Messages(frame) => {
-                frame.messages.iter().filter(|message| !message.is_acknowledgement()).count()
-            }
+            Opened::Messages(frame) => frame
+                .messages
+                .iter()
+                .filter(|message| !message.is_acknowledgement())
+                .count(),
         };
         sender.send(b"\x0b");
         sender.send(&bytes);
         sender.send(b"\x1c\r");
         for number in 0..messages {
             let answer = sender.answer();
-            assert!(answer.is_some(), "{}: no answer {number} of {messages}", path.display());
+            assert!(
+                answer.is_some(),
+                "{}: no answer {number} of {messages}",
+                path.display()
+            );
         }
     }
-    assert_eq!(sender.finish(), Vec::<Vec<u8>>::new(), "answers that nobody asked for");
+    assert_eq!(
+        sender.finish(),
+        Vec::<Vec<u8>>::new(),
+        "answers that nobody asked for"
+    );
     daemon.settle();
     assert_eq!(daemon.wire("internal_error"), 0.0);
     let (home, status) = daemon.stop();

@@ -1,6 +1,7 @@
 //! A stopped daemon's directory, looked at through the library.
 
 use pentamer::core::fact::{Fact, JournalPosition};
+use pentamer::core::fold::state::State;
 use pentamer::core::fold::{self, views};
 use pentamer::core::policy::Policy;
 use pentamer::{cache, journal};
@@ -9,7 +10,8 @@ use std::sync::Arc;
 
 /// Every fact of a journal, in order.
 pub fn facts(data: &Path) -> Vec<(JournalPosition, Fact)> {
-    let journal = journal::inspect(Arc::new(journal::OsDisk), data).expect("the journal can be read");
+    let journal =
+        journal::inspect(Arc::new(journal::OsDisk), data).expect("the journal can be read");
     let recovery = &journal.recovery;
     assert!(recovery.damage.is_empty(), "damage: {:?}", recovery.damage);
     let mut reader = journal.reader(JournalPosition::START);
@@ -23,18 +25,26 @@ pub fn facts(data: &Path) -> Vec<(JournalPosition, Fact)> {
 /// Folds a journal from its beginning into memory and holds it against the cache on disk.
 pub fn assert_rebuild_equals_cache(data: &Path) {
     let facts = facts(data);
+    let sled = cache::Sled::open(&data.join("cache"), 16 << 20).expect("the cache opens");
+    let last = facts
+        .last()
+        .map_or(JournalPosition::START, |(position, _)| *position);
+    assert_eq!(
+        sled.position().expect("read"),
+        last,
+        "a clean stop leaves nothing to fold"
+    );
     let policy = Policy::built_in();
     let memory = cache::Memory::new();
     for chunk in facts.chunks(7) {
         let applied = fold::apply(chunk, &memory, &policy, &pentamer::core::extract::extract)
             .expect("folded");
-        use pentamer::core::fold::state::State;
-        memory.commit(applied.batch, applied.through).expect("committed");
+        memory
+            .commit(applied.batch, applied.through)
+            .expect("committed");
     }
     let rebuilt = views::dump(&memory).expect("read");
-    let live = views::dump(&cache::Sled::open(&data.join("cache"), 16 << 20).expect("the cache opens"))
-        .expect("read");
-    assert!(!live.is_empty());
+    let live = views::dump(&sled).expect("read");
     assert_eq!(rebuilt.len(), live.len(), "as many entries");
     for (left, right) in rebuilt.iter().zip(&live) {
         assert_eq!(left, right);

@@ -44,19 +44,28 @@ pub fn open_guarded(
     policy: &str,
 ) -> Result<Opened, StateError> {
     if !dir.exists() {
-        return Ok(Opened::Rebuild { state: fresh(dir, memory, policy)?, why: None });
+        return Ok(Opened::Rebuild {
+            state: fresh(dir, memory, policy)?,
+            why: None,
+        });
     }
     match open_known(dir, program, limit, memory, policy) {
         Ok(state) => Ok(Opened::Good(state)),
         Err(why) => {
             set_aside(dir, &why);
-            Ok(Opened::Rebuild { state: fresh(dir, memory, policy)?, why: Some(why) })
+            Ok(Opened::Rebuild {
+                state: fresh(dir, memory, policy)?,
+                why: Some(why),
+            })
         }
     }
 }
 
 fn fresh(dir: &Path, memory: u64, policy: &str) -> Result<Sled, StateError> {
-    let made = fs::DirBuilder::new().recursive(true).mode(0o700).create(dir);
+    let made = fs::DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(dir);
     made.map_err(|error| StateError::Store(error.to_string()))?;
     let marker = Marker::set(dir);
     let state = Sled::open(dir, memory)?;
@@ -149,12 +158,18 @@ fn verify_in_child(dir: &Path, program: &Path, limit: Duration) -> Result<(), St
 }
 
 fn size(dir: &Path) -> u64 {
-    let Ok(entries) = fs::read_dir(dir) else { return 0 };
+    let Ok(entries) = fs::read_dir(dir) else {
+        return 0;
+    };
     entries
         .filter_map(Result::ok)
         .map(|entry| {
             let path = entry.path();
-            if path.is_dir() { size(&path) } else { entry.metadata().map_or(0, |found| found.len()) }
+            if path.is_dir() {
+                size(&path)
+            } else {
+                entry.metadata().map_or(0, |found| found.len())
+            }
         })
         .sum()
 }

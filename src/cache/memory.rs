@@ -52,6 +52,10 @@ impl State for Memory {
     }
 
     fn position(&self) -> Result<JournalPosition, StateError> {
-        Ok(self.0.read().unwrap_or_else(PoisonError::into_inner).position)
+        Ok(self
+            .0
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .position)
     }
 }

@@ -27,7 +27,9 @@ impl Sled {
             .cache_capacity(memory)
             .mode(sled::Mode::LowSpace)
             .flush_every_ms(Some(FLUSH_EVERY_MS));
-        Ok(Self { db: guarded(|| config.open())? })
+        Ok(Self {
+            db: guarded(|| config.open())?,
+        })
     }
 
     /// Writes out what is in memory.

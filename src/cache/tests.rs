@@ -60,25 +60,35 @@ fn reopened(script: &str, policy: &str, spoil: impl FnOnce(&Path)) -> (Opened, t
     let program = program(dir.path(), script);
     let limit = Duration::from_millis(300);
     let first = open_guarded(&cache, &program, limit, MEMORY, "one").expect("made");
-    let Opened::Rebuild { state, why: None } = first else { panic!("a new cache: {first:?}") };
-    state.commit(Batch::default(), JournalPosition(7)).expect("committed");
+    let Opened::Rebuild { state, why: None } = first else {
+        panic!("a new cache: {first:?}")
+    };
+    state
+        .commit(Batch::default(), JournalPosition(7))
+        .expect("committed");
     state.flush().expect("flushed");
     drop(state);
     spoil(&cache);
-    (open_guarded(&cache, &program, limit, MEMORY, policy).expect("opened"), dir)
+    (
+        open_guarded(&cache, &program, limit, MEMORY, policy).expect("opened"),
+        dir,
+    )
 }
 
 #[test]
 fn a_good_cache_continues() {
     let (opened, _dir) = reopened("exit 0", "one", |_| {});
-    let Opened::Good(state) = opened else { panic!("{opened:?}") };
+    let Opened::Good(state) = opened else {
+        panic!("{opened:?}")
+    };
     assert_eq!(state.position().expect("read"), JournalPosition(7));
 }
 
 #[test]
 fn every_doubt_leads_to_a_rebuild_and_the_old_one_is_kept_aside() {
     let nothing = |_: &Path| {};
-    let marked = |cache: &Path| std::fs::write(cache.with_extension("opening"), "").expect("written");
+    let marked =
+        |cache: &Path| std::fs::write(cache.with_extension("opening"), "").expect("written");
     for (script, policy, spoil, expected) in [
         ("exit 1", "one", &nothing as &dyn Fn(&Path), "check failed"),
         ("sleep 60", "one", &nothing, "in time"),
@@ -86,7 +96,13 @@ fn every_doubt_leads_to_a_rebuild_and_the_old_one_is_kept_aside() {
         ("exit 0", "one", &marked, "while opening"),
     ] {
         let (opened, dir) = reopened(script, policy, spoil);
-        let Opened::Rebuild { state, why: Some(why) } = opened else { panic!("{opened:?}") };
+        let Opened::Rebuild {
+            state,
+            why: Some(why),
+        } = opened
+        else {
+            panic!("{opened:?}")
+        };
         assert!(why.contains(expected), "{why}");
         assert_eq!(state.position().expect("read"), JournalPosition::START);
         let kept = std::fs::read_to_string(dir.path().join("cache.aside/why.txt")).expect("kept");
@@ -108,7 +124,9 @@ fn the_child_looks_at_every_value() {
     {
         let state = Sled::open(&cache, MEMORY).expect("opened");
         let mut batch = Batch::default();
-        batch.changes.insert(b"Pwrong".to_vec(), Some(vec![1, 0, 0, 0, 0, 9]));
+        batch
+            .changes
+            .insert(b"Pwrong".to_vec(), Some(vec![1, 0, 0, 0, 0, 9]));
         state.commit(batch, JournalPosition(1)).expect("committed");
         state.flush().expect("flushed");
     }

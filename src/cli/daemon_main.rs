@@ -8,9 +8,15 @@ use std::path::Path;
 
 /// Runs the daemon until SIGTERM or SIGINT.
 pub(super) fn serve(loaded: Loaded, print_ports: Option<&Path>) -> Exit {
-    let Loaded { config, warnings, .. } = loaded;
+    let Loaded {
+        config, warnings, ..
+    } = loaded;
     if let Err(error) = telemetry::start_logging(&config.log) {
-        complain(&format!("cannot start logging: {error}"), "this process", "report this");
+        complain(
+            &format!("cannot start logging: {error}"),
+            "this process",
+            "report this",
+        );
         return Exit::CannotStart;
     }
     telemetry::quiet_panics();
@@ -63,7 +69,10 @@ pub(super) fn serve(loaded: Loaded, print_ports: Option<&Path>) -> Exit {
 
 /// Two workers: the rest of the work is in the journal's and the fold's own threads.
 pub(super) fn runtime() -> std::io::Result<tokio::runtime::Runtime> {
-    tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()
+    tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
 }
 
 fn tell_ports(ports: &Ports) {
@@ -91,7 +100,9 @@ pub(super) fn explain_start(error: &StartError) -> String {
         cause = one.source();
     }
     let help = match error {
-        StartError::Bind { address, source, .. } => match source.kind() {
+        StartError::Bind {
+            address, source, ..
+        } => match source.kind() {
             std::io::ErrorKind::AddrInUse => format!(
                 "another process holds the port (`ss -ltnp 'sport = :{}'`), or choose another `bind`",
                 address.port()
@@ -122,7 +133,10 @@ pub(super) struct Signals {
 impl Signals {
     pub(super) fn new() -> std::io::Result<Self> {
         use tokio::signal::unix::{SignalKind, signal};
-        Ok(Self { term: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? })
+        Ok(Self {
+            term: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+        })
     }
 
     pub(super) async fn next(&mut self) -> &'static str {

@@ -4,10 +4,10 @@ use super::daemon_main::{Signals, explain_start, runtime};
 use super::{Exit, after_help, complain, print};
 use crate::clock;
 use crate::config::Config;
+use crate::core::alert::{delivery_word, kind_word, severity_word};
 use crate::core::episode::assess::assess;
 use crate::core::fact::{Fact, JournalPosition};
 use crate::core::fold::views;
-use crate::core::alert::{delivery_word, kind_word, severity_word};
 use crate::core::mllp::{CR, FS, VT};
 use crate::daemon::Daemon;
 use crate::engine::extract_caught;
@@ -37,13 +37,34 @@ const DIAGNOSED: &str = "20261114";
 
 /// What is sent, and what there is to see.
 const STEPS: [(&str, &str); 7] = [
-    ("An adult with low IgM, normal IgG and IgA.", include_str!("../../examples/01-isolated-low-igm.hl7")),
-    ("IgM is low, but so is IgG: another pattern, not for this page.", include_str!("../../examples/02-low-igm-with-low-igg.hl7")),
-    ("The sender repeats the first message.", include_str!("../../examples/01-isolated-low-igm.hl7")),
-    ("The laboratory corrects the first IgM to a normal value.", include_str!("../../examples/03-correction.hl7")),
-    ("A measles IgM, low as it should be in health.", include_str!("../../examples/04-infection-igm.hl7")),
-    ("An IgM of `1,200`: a decimal comma or thousands?", include_str!("../../examples/05-unreadable-value.hl7")),
-    ("Very low IgM ten days after pneumococcal sepsis.", include_str!("../../examples/06-severe-with-sepsis.hl7")),
+    (
+        "An adult with low IgM, normal IgG and IgA.",
+        include_str!("../../examples/01-isolated-low-igm.hl7"),
+    ),
+    (
+        "IgM is low, but so is IgG: another pattern, not for this page.",
+        include_str!("../../examples/02-low-igm-with-low-igg.hl7"),
+    ),
+    (
+        "The sender repeats the first message.",
+        include_str!("../../examples/01-isolated-low-igm.hl7"),
+    ),
+    (
+        "The laboratory corrects the first IgM to a normal value.",
+        include_str!("../../examples/03-correction.hl7"),
+    ),
+    (
+        "A measles IgM, low as it should be in health.",
+        include_str!("../../examples/04-infection-igm.hl7"),
+    ),
+    (
+        "An IgM of `1,200`: a decimal comma or thousands?",
+        include_str!("../../examples/05-unreadable-value.hl7"),
+    ),
+    (
+        "Very low IgM ten days after pneumococcal sepsis.",
+        include_str!("../../examples/06-severe-with-sepsis.hl7"),
+    ),
 ];
 
 /// Runs the demo.
@@ -56,7 +77,11 @@ pub fn run(args: &Args) -> Exit {
     let ((dir, metrics), runtime) = match started {
         Ok(started) => started,
         Err(error) => {
-            complain(&format!("cannot start: {error}"), "this machine", "make room in the directory for temporary files");
+            complain(
+                &format!("cannot start: {error}"),
+                "this machine",
+                "make room in the directory for temporary files",
+            );
             return Exit::CannotStart;
         }
     };
@@ -69,7 +94,9 @@ pub fn run(args: &Args) -> Exit {
         listener.bind = SocketAddr::from(([127, 0, 0, 1], 0));
     }
     // The log sink would say the same again.
-    config.sinks.retain(|sink| sink.phi != crate::core::alert::PhiLevel::None);
+    config
+        .sinks
+        .retain(|sink| sink.phi != crate::core::alert::PhiLevel::None);
     runtime.block_on(async {
         let daemon = match Daemon::start(config, metrics).await {
             Ok(daemon) => daemon,
@@ -81,7 +108,11 @@ pub fn run(args: &Args) -> Exit {
         let exit = match show(&daemon, args).await {
             Ok(()) => Exit::Done,
             Err(error) => {
-                complain(&format!("the demo broke off: {error}"), "its own daemon", "report this");
+                complain(
+                    &format!("the demo broke off: {error}"),
+                    "its own daemon",
+                    "report this",
+                );
                 Exit::Failed
             }
         };
@@ -92,7 +123,13 @@ pub fn run(args: &Args) -> Exit {
 
 async fn show(daemon: &Daemon, args: &Args) -> io::Result<()> {
     let mut signals = Signals::new()?;
-    let mllp = daemon.ports.listeners.values().next().copied().unwrap_or(daemon.ports.http);
+    let mllp = daemon
+        .ports
+        .listeners
+        .values()
+        .next()
+        .copied()
+        .unwrap_or(daemon.ports.http);
     print(&format!(
         "A daemon with a throw-away directory, as of today.\n  page    http://{}/ (healthz, readyz, metrics)\n  MLLP    {mllp}\n\n",
         daemon.ports.http
@@ -103,7 +140,10 @@ async fn show(daemon: &Daemon, args: &Args) -> io::Result<()> {
         let alerts_before = count_alerts(daemon);
         let answer = exchange(&mut stream, &dated(message)).await?;
         settle(daemon).await;
-        print(&format!("{number}. {title}\n   answered {answer}\n{}\n", told(daemon, before, alerts_before)?));
+        print(&format!(
+            "{number}. {title}\n   answered {answer}\n{}\n",
+            told(daemon, before, alerts_before)?
+        ));
         tokio::select! {
             () = tokio::time::sleep(args.pace) => {}
             _ = signals.next() => return Ok(()),
@@ -123,7 +163,10 @@ fn dated(message: &str) -> String {
         let at = crate::core::time::Timestamp::from_micros(micros);
         at.to_jiff().strftime("%Y%m%d").to_string()
     };
-    message.replace(WRITTEN_FOR, &day(1)).replace(DIAGNOSED, &day(11)).replace('\n', "\r")
+    message
+        .replace(WRITTEN_FOR, &day(1))
+        .replace(DIAGNOSED, &day(11))
+        .replace('\n', "\r")
 }
 
 /// Sends a message; MSA-1 of the answer.
@@ -139,7 +182,9 @@ async fn exchange(stream: &mut TcpStream, message: &str) -> io::Result<String> {
         }
     }
     let text = String::from_utf8_lossy(&answer);
-    let code = text.split('\r').find_map(|line| line.strip_prefix("MSA|")?.split('|').next());
+    let code = text
+        .split('\r')
+        .find_map(|line| line.strip_prefix("MSA|")?.split('|').next());
     Ok(code.unwrap_or("nothing that can be read").to_owned())
 }
 
@@ -192,16 +237,28 @@ fn told(daemon: &Daemon, before: JournalPosition, alerts_before: u64) -> io::Res
     while let Some((position, fact)) = reader.next(synced).map_err(|e| other(&e))? {
         match fact {
             Fact::SeenAgain { .. } => {
-                let _ = writeln!(out, "   => duplicate: the same bytes as before; noted, answered, not read again");
+                let _ = writeln!(
+                    out,
+                    "   => duplicate: the same bytes as before; noted, answered, not read again"
+                );
             }
             Fact::Received(received) if new.is_empty() => {
                 let read = extract_caught(&received, position, &daemon.policy);
-                if read.patients.iter().all(|part| part.observations.is_empty()) {
-                    let _ = writeln!(out, "   => no alert: not one of ours, no code of it is on the analyte list");
+                if read
+                    .patients
+                    .iter()
+                    .all(|part| part.observations.is_empty())
+                {
+                    let _ = writeln!(
+                        out,
+                        "   => no alert: not one of ours, no code of it is on the analyte list"
+                    );
                     continue;
                 }
                 for part in &read.patients {
-                    let Ok(Some(patient)) = views::patient(state.as_ref(), &part.key) else { continue };
+                    let Ok(Some(patient)) = views::patient(state.as_ref(), &part.key) else {
+                        continue;
+                    };
                     let assessed = assess(&patient, &daemon.policy, clock::now());
                     let _ = writeln!(
                         out,

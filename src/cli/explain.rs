@@ -43,7 +43,11 @@ pub fn run(args: &Args) -> Exit {
     let file = match read(&args.file) {
         Ok(file) => file,
         Err(error) => {
-            complain(&format!("cannot read: {error}"), &place, "name a file that can be read, or `-`");
+            complain(
+                &format!("cannot read: {error}"),
+                &place,
+                "name a file that can be read, or `-`",
+            );
             return Exit::Failed;
         }
     };
@@ -60,7 +64,11 @@ pub fn run(args: &Args) -> Exit {
         eprintln!("warning: {unreadable} part(s) without a readable MSH were left out");
     }
     let policy = loaded.config.policy();
-    let first = loaded.config.listeners.first().map(|listener| listener.name.clone());
+    let first = loaded
+        .config
+        .listeners
+        .first()
+        .map(|listener| listener.name.clone());
     let listener = args.listener.clone().or(first).unwrap_or_default();
     let now = clock::now();
     let mut story = Story::new(&policy);
@@ -68,7 +76,12 @@ pub fn run(args: &Args) -> Exit {
         .into_iter()
         .map(|raw| story.take(raw, &listener, now))
         .collect::<Result<Vec<_>, _>>()
-        .and_then(|read| story.decide().and_then(|()| story.people(now)).map(|people| (read, people)));
+        .and_then(|read| {
+            story
+                .decide()
+                .and_then(|()| story.people(now))
+                .map(|people| (read, people))
+        });
     let (read, people) = match told {
         Ok(told) => told,
         Err(error) => {
@@ -134,7 +147,10 @@ fn message_json(read: &Extraction) -> Value {
 }
 
 fn observations(read: &Extraction) -> usize {
-    read.patients.iter().map(|part| part.observations.len()).sum()
+    read.patients
+        .iter()
+        .map(|part| part.observations.len())
+        .sum()
 }
 
 fn person_json(person: &Person) -> Value {
@@ -188,13 +204,26 @@ fn tell_message(out: &mut String, number: usize, read: &Extraction) {
         understood_word(read.understood)
     );
     if read.understood == Understood::Results && observations(read) == 0 {
-        let _ = writeln!(out, "  no immunoglobulin result: no code of it is on the analyte list");
+        let _ = writeln!(
+            out,
+            "  no immunoglobulin result: no code of it is on the analyte list"
+        );
     }
     for event in &read.identity {
-        let _ = writeln!(out, "  identity: {} gives way to {}", event.prior.exposed(), event.survivor.exposed());
+        let _ = writeln!(
+            out,
+            "  identity: {} gives way to {}",
+            event.prior.exposed(),
+            event.survivor.exposed()
+        );
     }
     for refusal in &read.refusals {
-        let _ = writeln!(out, "  not understood: {} ({})", refusal.place, refusal.reason.word());
+        let _ = writeln!(
+            out,
+            "  not understood: {} ({})",
+            refusal.place,
+            refusal.reason.word()
+        );
         let _ = writeln!(out, "    remedy: {}", refusal.remedy);
     }
     for (name, times) in &read.counts {
@@ -211,8 +240,12 @@ fn tell_person(out: &mut String, person: &Person) {
             let _ = writeln!(out, "      {}", reason.expose());
         }
     }
-    let reason = assessment.tier_reason.map_or_else(String::new, |reason| format!(": {reason}"));
-    let severity = assessment.severity.map_or_else(String::new, |s| format!(", {}", severity_word(s)));
+    let reason = assessment
+        .tier_reason
+        .map_or_else(String::new, |reason| format!(": {reason}"));
+    let severity = assessment
+        .severity
+        .map_or_else(String::new, |s| format!(", {}", severity_word(s)));
     let _ = writeln!(
         out,
         "  verdict: {} ({}{reason}{severity}), rule {}",
@@ -229,7 +262,13 @@ fn tell_person(out: &mut String, person: &Person) {
     }
     for alert in &person.alerts {
         let word = |key: &str| alert.get(key).and_then(Value::as_str).unwrap_or_default();
-        let _ = writeln!(out, "  alert: {} ({}, {})", word("kind"), word("severity"), word("delivery"));
+        let _ = writeln!(
+            out,
+            "  alert: {} ({}, {})",
+            word("kind"),
+            word("severity"),
+            word("delivery")
+        );
     }
 }
 
@@ -241,10 +280,9 @@ fn row(row: &Evidence) -> String {
         (None, Some(high)) => format!("to {high}"),
         (None, None) => "no interval".to_owned(),
     };
-    let converted = row
-        .value
-        .as_ref()
-        .map_or_else(String::new, |value| format!(" = {}{value} {}", row.comparator, row.unit));
+    let converted = row.value.as_ref().map_or_else(String::new, |value| {
+        format!(" = {}{value} {}", row.comparator, row.unit)
+    });
     format!(
         "{:<5} {:<8} {}{converted}; {limits} ({}); {} {}, status {}, collected {}",
         row.analyte,

@@ -25,7 +25,12 @@ pub(super) struct Story<'p> {
 impl<'p> Story<'p> {
     pub(super) fn new(policy: &'p Policy) -> Self {
         let (state, position) = (Memory::new(), JournalPosition::START);
-        Self { policy, state, position, patients: BTreeSet::new() }
+        Self {
+            policy,
+            state,
+            position,
+            patients: BTreeSet::new(),
+        }
     }
 
     /// Takes one message and says what was read of it.
@@ -35,10 +40,19 @@ impl<'p> Story<'p> {
         listener: &str,
         received_at: Timestamp,
     ) -> Result<Extraction, StateError> {
-        let origin = Origin { listener: listener.to_owned(), peer: "file".to_owned() };
-        let received = Received { origin, received_at, part: (0, 1), raw };
+        let origin = Origin {
+            listener: listener.to_owned(),
+            peer: "file".to_owned(),
+        };
+        let received = Received {
+            origin,
+            received_at,
+            part: (0, 1),
+            raw,
+        };
         let extraction = extract(&received, self.position.next(), self.policy);
-        self.patients.extend(extraction.patients.iter().map(|part| part.key.clone()));
+        self.patients
+            .extend(extraction.patients.iter().map(|part| part.key.clone()));
         self.fold(Fact::Received(received))?;
         Ok(extraction)
     }
@@ -61,7 +75,9 @@ impl<'p> Story<'p> {
     pub(super) fn people(&self, now: Timestamp) -> Result<Vec<Person>, StateError> {
         let mut people: Vec<Person> = Vec::new();
         for key in &self.patients {
-            let Some(pooled) = views::patient(&self.state, key)? else { continue };
+            let Some(pooled) = views::patient(&self.state, key)? else {
+                continue;
+            };
             if people.iter().any(|person| person.key == pooled.survivor) {
                 continue;
             }
@@ -92,10 +108,16 @@ pub(super) struct Person {
 /// second part counts what has no readable header.
 pub(super) fn messages(file: Bytes) -> (Vec<Bytes>, usize) {
     let mut contents = vec![file.clone()];
-    let begins = file.iter().find(|byte| !byte.is_ascii_whitespace() && **byte != 0);
+    let begins = file
+        .iter()
+        .find(|byte| !byte.is_ascii_whitespace() && **byte != 0);
     if begins == Some(&VT) {
         let most = file.len().max(1);
-        let limits = Limits { max_message: most, max_junk: most, ..Limits::default() };
+        let limits = Limits {
+            max_message: most,
+            max_junk: most,
+            ..Limits::default()
+        };
         let mut decoder = Decoder::new(limits);
         let mut events = Vec::new();
         decoder.push(&file, &mut events);

@@ -23,13 +23,13 @@ mod site;
 mod tables;
 mod validate;
 
-pub use keys::{SECTIONS, Shape};
+pub use crate::core::alert::PhiLevel;
 pub use crate::core::hl7::ack::{AckMode, AckPolicy, BatchAck};
+pub use keys::{SECTIONS, Shape};
 pub use listener::{Listener, Mode};
 pub use origin::Origin;
 pub use problem::{Problem, Problems, Warning, Wrong};
 pub use settings::{CacheKind, Http, Limits, Log, LogFormat, LogLevel, Storage};
-pub use crate::core::alert::PhiLevel;
 pub use sink::{Sink, SinkKind};
 pub use tables::Tables;
 

@@ -5,9 +5,9 @@ use super::layer::Raw;
 use super::problem::{Problem, Wrong};
 use super::section::{Section, plain_name, unique_names};
 use super::settings::{Storage, path};
+use crate::core::alert::PhiLevel;
 use crate::core::episode::{Severity, TransitionKind};
 use std::collections::BTreeSet;
-use crate::core::alert::PhiLevel;
 use std::path::PathBuf;
 
 /// The kind of a sink and what that kind needs.

@@ -2,12 +2,12 @@
 
 use super::keys::{DETECTION, HTTP, LIMITS, LISTENER, SINK, STORAGE};
 use super::layer::Raw;
-use crate::core::hl7::ack::{AckMode, AckPolicy};
 use super::origin::Origin;
 use super::problem::{Problem, Warning, Wrong};
 use super::quantity::show_size;
 use super::sink::SinkKind;
 use super::{Config, keys::Shape};
+use crate::core::hl7::ack::{AckMode, AckPolicy};
 use std::net::SocketAddr;
 use std::path::Path;
 

@@ -81,6 +81,7 @@ pub struct Daemon {
     pub policy: Arc<Policy>,
     stop_listening: CancellationToken,
     stop_all: CancellationToken,
+    stop_fold: CancellationToken,
     connections: TaskTracker,
     others: TaskTracker,
     folder: std::thread::JoinHandle<()>,
@@ -94,14 +95,18 @@ impl Daemon {
     pub async fn start(config: Config, metrics: PrometheusHandle) -> Result<Self, StartError> {
         let policy = Arc::new(config.policy());
         let dir = config.storage.dir.clone();
-        let in_dir = |source| StartError::Journal { dir: dir.clone(), source };
+        let in_dir = |source| StartError::Journal {
+            dir: dir.clone(),
+            source,
+        };
         let options = journal::Options {
             segment_size: config.storage.segment_size,
             reserve: config.storage.reserve,
             on_sync: Some(Arc::new(events::synced)),
             ..journal::Options::new(&dir, clock::now)
         };
-        let opened = tokio::task::spawn_blocking(move || journal::open(Arc::new(OsDisk), options)).await;
+        let opened =
+            tokio::task::spawn_blocking(move || journal::open(Arc::new(OsDisk), options)).await;
         let opened = opened.map_err(|error| StartError::Thread(io::Error::other(error)))?;
         let (journal, recovery) = opened.map_err(in_dir)?;
         state::report(&recovery);
@@ -109,6 +114,7 @@ impl Daemon {
 
         let stop_listening = CancellationToken::new();
         let stop_all = CancellationToken::new();
+        let stop_fold = CancellationToken::new();
         let connections = TaskTracker::new();
         let others = TaskTracker::new();
         others.spawn(watch_storing(appender.clone(), stop_all.clone()));
@@ -125,7 +131,7 @@ impl Daemon {
             appender.clone(),
             state.clone(),
             settings,
-            stop_all.clone(),
+            stop_fold.clone(),
             Handle::current(),
         );
         record_start(&appender, &policy).await;
@@ -134,7 +140,9 @@ impl Daemon {
             .spawn(move || folder.run())
             .map_err(StartError::Thread)?;
 
-        let memory = Arc::new(FrameMemory::new(usize::try_from(config.limits.frame_memory).unwrap_or(usize::MAX)));
+        let memory = Arc::new(FrameMemory::new(
+            usize::try_from(config.limits.frame_memory).unwrap_or(usize::MAX),
+        ));
         let mut bound = Vec::new();
         let mut ports = BTreeMap::new();
         for listener in config.listeners.clone() {
@@ -164,13 +172,18 @@ impl Daemon {
             bound: Arc::clone(&ready),
             metrics,
         };
-        let http = web::bind(config.http.bind, seen).await.map_err(|source| StartError::Bind {
-            what: "HTTP".to_owned(),
-            address: config.http.bind,
-            source,
-        })?;
+        let http = web::bind(config.http.bind, seen)
+            .await
+            .map_err(|source| StartError::Bind {
+                what: "HTTP".to_owned(),
+                address: config.http.bind,
+                source,
+            })?;
         events::listening("http", "http", http.address);
-        let ports = Ports { listeners: ports, http: http.address };
+        let ports = Ports {
+            listeners: ports,
+            http: http.address,
+        };
 
         for (settings, sink) in sinks(&config) {
             let queue = Queue::new(
@@ -198,6 +211,7 @@ impl Daemon {
             policy,
             stop_listening,
             stop_all,
+            stop_fold,
             connections,
             others,
             folder,
@@ -214,6 +228,8 @@ impl Daemon {
         self.stop_all.cancel();
         self.others.close();
         let _ = tokio::time::timeout(END_WITHIN, self.others.wait()).await;
+        // Last of all: what the sinks recorded is folded, so that the next start has nothing to catch up.
+        self.stop_fold.cancel();
         drop(self.appender);
         let _ = tokio::task::spawn_blocking(move || {
             let _ = self.folder.join();
@@ -229,10 +245,22 @@ impl Daemon {
 async fn record_start(appender: &Appender, policy: &Policy) {
     let at = clock::now();
     let facts = [
-        Fact::Started { version: env!("CARGO_PKG_VERSION").to_owned(), at },
-        Fact::PolicyChanged { policy: policy.hash(), at },
+        Fact::Started {
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            at,
+        },
+        Fact::PolicyChanged {
+            policy: policy.hash(),
+            at,
+        },
     ];
-    let group = facts.into_iter().map(|fact| Draft { fact, fingerprint: None }).collect();
+    let group = facts
+        .into_iter()
+        .map(|fact| Draft {
+            fact,
+            fingerprint: None,
+        })
+        .collect();
     // Not waited for: a full disk must not keep the listeners from binding.
     let _ = appender.submit(group).await;
 }
@@ -267,8 +295,11 @@ fn sinks(config: &Config) -> Vec<(QueueSettings, Sink)> {
             phi: sink.phi,
             worklist: true,
         };
-        let settings =
-            QueueSettings { name: sink.name.clone(), site: config.site.name.clone(), choice };
+        let settings = QueueSettings {
+            name: sink.name.clone(),
+            site: config.site.name.clone(),
+            choice,
+        };
         let made = match &sink.kind {
             SinkKind::Log => Sink::Log(LogSink),
             SinkKind::File { path } => Sink::File(FileSink::new(path.clone())),

@@ -38,7 +38,11 @@ impl Cache {
 pub(super) fn open(config: &Config, policy: &Policy) -> Cache {
     if config.storage.cache == CacheKind::Memory {
         let fresh = Box::new(|_: &str| Arc::new(Memory::new()) as Arc<dyn State>);
-        return Cache { state: Arc::new(Memory::new()), fresh, continues: false };
+        return Cache {
+            state: Arc::new(Memory::new()),
+            fresh,
+            continues: false,
+        };
     }
     let dir = config.storage.dir.join("cache");
     let hash = policy.hash();
@@ -48,7 +52,11 @@ pub(super) fn open(config: &Config, policy: &Policy) -> Cache {
         cache::set_aside(&dir, why);
         open_on_disk(&dir, memory, &hash).0
     });
-    Cache { state, fresh, continues }
+    Cache {
+        state,
+        fresh,
+        continues,
+    }
 }
 
 fn open_on_disk(dir: &Path, memory: u64, hash: &str) -> (Arc<dyn State>, bool) {

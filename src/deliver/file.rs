@@ -38,7 +38,8 @@ impl FileSink {
             found.ok().map(|found| (found.dev(), found.ino()))
         };
         self.open.as_ref().is_some_and(|file| {
-            inode(file.metadata()).is_some_and(|mine| inode(path_metadata(&self.path)) == Some(mine))
+            inode(file.metadata())
+                .is_some_and(|mine| inode(path_metadata(&self.path)) == Some(mine))
         })
     }
 
@@ -54,14 +55,22 @@ impl FileSink {
     }
 }
 
-#[expect(clippy::disallowed_methods, reason = "the file sink writes its own file")]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the file sink writes its own file"
+)]
 fn path_metadata(path: &std::path::Path) -> std::io::Result<std::fs::Metadata> {
     std::fs::metadata(path)
 }
 
 /// Opens for appending. A line that a crash left unfinished is ended, so that the next stands alone.
 fn open(path: &std::path::Path) -> std::io::Result<File> {
-    let mut file = OpenOptions::new().read(true).append(true).create(true).mode(0o600).open(path)?;
+    let mut file = OpenOptions::new()
+        .read(true)
+        .append(true)
+        .create(true)
+        .mode(0o600)
+        .open(path)?;
     if file.seek(SeekFrom::End(0))? > 0 {
         file.seek(SeekFrom::End(-1))?;
         let mut last = [0_u8];
@@ -90,7 +99,10 @@ mod tests {
         assert_eq!(text, "{\"half\n{\"id\":\"1\"}\n{\"id\":\"2\"}\n");
         std::fs::rename(&path, dir.path().join("alerts.1")).expect("moved");
         sink.deliver(&json!({"id": "3"})).expect("delivered");
-        assert_eq!(std::fs::read_to_string(&path).expect("read"), "{\"id\":\"3\"}\n");
+        assert_eq!(
+            std::fs::read_to_string(&path).expect("read"),
+            "{\"id\":\"3\"}\n"
+        );
     }
 
     #[test]

@@ -46,7 +46,14 @@ impl Queue {
         progress: watch::Receiver<Progress>,
         stop: CancellationToken,
     ) -> Self {
-        Self { settings, sink, appender, state, progress, stop }
+        Self {
+            settings,
+            sink,
+            appender,
+            state,
+            progress,
+            stop,
+        }
     }
 
     /// Delivers until the daemon ends. Never gives an alert up.
@@ -62,7 +69,12 @@ impl Queue {
                     }
                 }
                 Err((alert_id, error)) => {
-                    events::delivery_failed(&self.settings.name, &alert_id, &error.to_string(), pause);
+                    events::delivery_failed(
+                        &self.settings.name,
+                        &alert_id,
+                        &error.to_string(),
+                        pause,
+                    );
                     tokio::select! {
                         () = self.stop.cancelled() => {}
                         () = tokio::time::sleep(pause) => {}
@@ -82,7 +94,8 @@ impl Queue {
         }
         let state = self.state.get();
         let later = |error: String| (String::new(), SinkError::Later(error));
-        let next = views::next_alert(state.as_ref(), &name).map_err(|error| later(error.to_string()))?;
+        let next =
+            views::next_alert(state.as_ref(), &name).map_err(|error| later(error.to_string()))?;
         let Some(next) = next else {
             events::queue(&name, 0, 0.0);
             return Ok(false);
@@ -93,7 +106,10 @@ impl Queue {
             let (depth, oldest) = views::queue_depth(state.as_ref(), &name)
                 .map_err(|error| later(error.to_string()))?;
             events::queue(&name, depth, age_seconds(oldest));
-            let event = self.settings.choice.render(&next.transition, &self.settings.site);
+            let event = self
+                .settings
+                .choice
+                .render(&next.transition, &self.settings.site);
             if !next.attempted {
                 self.record(Fact::Attempted {
                     sink: name.clone(),
@@ -107,7 +123,11 @@ impl Queue {
             self.sink.deliver(&event).map_err(failed)?;
             events::delivered(&name, &alert_id);
         }
-        let fact = Fact::Delivered { sink: name, alert_id: alert_id.clone(), at: clock::now() };
+        let fact = Fact::Delivered {
+            sink: name,
+            alert_id: alert_id.clone(),
+            at: clock::now(),
+        };
         let recorded = self.record(fact).await.map_err(failed)?;
         self.wait_folded(recorded).await;
         Ok(true)
@@ -117,7 +137,10 @@ impl Queue {
         let gone = || SinkError::Later("the journal is closed".to_owned());
         let stored = self
             .appender
-            .submit(vec![Draft { fact, fingerprint: None }])
+            .submit(vec![Draft {
+                fact,
+                fingerprint: None,
+            }])
             .await
             .map_err(|_| gone())?
             .await
@@ -136,5 +159,7 @@ impl Queue {
 }
 
 fn age_seconds(oldest: Option<Timestamp>) -> f64 {
-    oldest.map_or(0.0, |at| clock::now().since(at).as_micros().max(0) as f64 / 1e6)
+    oldest.map_or(0.0, |at| {
+        clock::now().since(at).as_micros().max(0) as f64 / 1e6
+    })
 }

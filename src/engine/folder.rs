@@ -63,10 +63,24 @@ impl Folder {
         stop: CancellationToken,
         runtime: Handle,
     ) -> (Self, watch::Receiver<Progress>) {
-        let start = Progress { folded: JournalPosition::START, current: false };
+        let start = Progress {
+            folded: JournalPosition::START,
+            current: false,
+        };
         let (progress, seen) = watch::channel(start);
         let decided_at = JournalPosition::START;
-        (Self { appender, state, settings, progress, stop, runtime, decided_at }, seen)
+        (
+            Self {
+                appender,
+                state,
+                settings,
+                progress,
+                stop,
+                runtime,
+                decided_at,
+            },
+            seen,
+        )
     }
 
     /// Runs until `stop`; an unusable state is replaced and built again, whatever happens.
@@ -81,7 +95,8 @@ impl Folder {
                 }
                 FoldError::Journal(why) => events::fold_failed(&why),
             }
-            self.progress.send_modify(|progress| progress.current = false);
+            self.progress
+                .send_modify(|progress| progress.current = false);
             std::thread::park_timeout(PAUSE);
         }
     }
@@ -89,7 +104,10 @@ impl Folder {
     fn fold_on(&mut self) -> Result<(), FoldError> {
         let state = self.state.get();
         let mut at = state.position()?;
-        let mut reader = self.appender.reader(at).map_err(|error| FoldError::Journal(error.to_string()))?;
+        let mut reader = self
+            .appender
+            .reader(at)
+            .map_err(|error| FoldError::Journal(error.to_string()))?;
         let started = clock::monotonic();
         let mut folded = 0_u64;
         let mut status = self.appender.status();
@@ -103,9 +121,16 @@ impl Folder {
             }
             let caught_up = at >= synced;
             self.progress.send_if_modified(|progress| {
-                let next = Progress { folded: at, current: progress.current || caught_up };
+                let next = Progress {
+                    folded: at,
+                    current: progress.current || caught_up,
+                };
                 if next.current && !progress.current {
-                    events::folded_up(at.0, folded, clock::monotonic().saturating_duration_since(started));
+                    events::folded_up(
+                        at.0,
+                        folded,
+                        clock::monotonic().saturating_duration_since(started),
+                    );
                 }
                 std::mem::replace(progress, next) != next
             });
@@ -141,8 +166,13 @@ impl Folder {
     /// Decides over all that is folded, and makes the decision durable. It is folded when it comes
     /// back out of the journal.
     fn decide(&mut self, state: &dyn State) -> Result<(), FoldError> {
-        let Some(decided) = fold::decide(state, &self.settings.policy)? else { return Ok(()) };
-        let draft = Draft { fact: Fact::Decided(decided), fingerprint: None };
+        let Some(decided) = fold::decide(state, &self.settings.policy)? else {
+            return Ok(());
+        };
+        let draft = Draft {
+            fact: Fact::Decided(decided),
+            fingerprint: None,
+        };
         let stored = self
             .appender
             .append_blocking(vec![draft])

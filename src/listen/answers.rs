@@ -67,8 +67,22 @@ impl Answering {
         });
         // Unbounded as a type, bounded by `wait_for_room`.
         let (sender, queue) = mpsc::unbounded_channel();
-        let answerer = Answerer { line: Arc::clone(&line), queue, config, zone, peer };
-        (Self { line, queue: sender, max_frames, max_bytes }, answerer)
+        let answerer = Answerer {
+            line: Arc::clone(&line),
+            queue,
+            config,
+            zone,
+            peer,
+        };
+        (
+            Self {
+                line,
+                queue: sender,
+                max_frames,
+                max_bytes,
+            },
+            answerer,
+        )
     }
 
     /// Puts a frame in line.
@@ -105,10 +119,7 @@ impl Answering {
 
 impl Answerer {
     /// Answers until the line ends. Gives the socket back, and whether all was answered.
-    pub(super) async fn run(
-        mut self,
-        mut write: OwnedWriteHalf,
-    ) -> (Option<OwnedWriteHalf>, bool) {
+    pub(super) async fn run(mut self, mut write: OwnedWriteHalf) -> (Option<OwnedWriteHalf>, bool) {
         while let Some(pending) = self.queue.recv().await {
             let waited = clock::monotonic().saturating_duration_since(pending.complete_at);
             let left = self.config.store_wait.saturating_sub(waited);

@@ -78,7 +78,10 @@ impl<'a> Connection<'a> {
         Self {
             listener,
             peer,
-            origin: Origin { listener: config.name.clone(), peer: peer.to_string() },
+            origin: Origin {
+                listener: config.name.clone(),
+                peer: peer.to_string(),
+            },
             decoder: Decoder::new(Limits {
                 max_message: size(config.max_message),
                 max_junk: size(config.max_junk),
@@ -107,7 +110,9 @@ impl<'a> Connection<'a> {
         self.share.set(0);
         drop(answering);
         // The answerer ends when it has answered all that is pending, or cannot any more.
-        let Ok((write, answered)) = answers.await else { return Ended::Error };
+        let Ok((write, answered)) = answers.await else {
+            return Ended::Error;
+        };
         if answered && let Some(mut write) = write {
             // What the peer sent after we stopped reading must not turn our answers into a reset.
             let _ = write.shutdown().await;
@@ -115,11 +120,7 @@ impl<'a> Connection<'a> {
         if answered { ended } else { Ended::Unanswered }
     }
 
-    async fn read_frames(
-        &mut self,
-        read: &mut OwnedReadHalf,
-        answering: &mut Answering,
-    ) -> Ended {
+    async fn read_frames(&mut self, read: &mut OwnedReadHalf, answering: &mut Answering) -> Ended {
         let mut buffer = vec![0_u8; READ_BYTES];
         let mut stop_by: Option<Instant> = None;
         loop {
@@ -152,11 +153,16 @@ impl<'a> Connection<'a> {
                 }
                 Some(Ok(length)) => {
                     self.last_byte = clock::monotonic();
-                    self.decoder.push(buffer.get(..length).unwrap_or_default(), &mut self.events);
+                    self.decoder
+                        .push(buffer.get(..length).unwrap_or_default(), &mut self.events);
                 }
                 Some(Err(_)) => {
                     self.decoder.finish(&mut self.events);
-                    return self.hand_over(answering).await.err().unwrap_or(Ended::Error);
+                    return self
+                        .hand_over(answering)
+                        .await
+                        .err()
+                        .unwrap_or(Ended::Error);
                 }
             }
             self.note_phase();
@@ -211,9 +217,7 @@ impl<'a> Connection<'a> {
     fn next_timer(&self, stop_by: Option<Instant>) -> Option<Instant> {
         let config = &self.listener.config;
         let own = match self.decoder.phase() {
-            Phase::Idle => {
-                config.idle_timeout.map(|timeout| self.last_byte + timeout)
-            }
+            Phase::Idle => config.idle_timeout.map(|timeout| self.last_byte + timeout),
             Phase::End => Some(self.last_byte + config.end_grace),
             Phase::Body | Phase::Discarding => {
                 config.frame_timeout.map(|timeout| self.last_byte + timeout)
@@ -227,7 +231,14 @@ impl<'a> Connection<'a> {
         let begun = self.begun?;
         (self.decoder.phase() == Phase::Body).then(|| {
             let earned = Duration::from_secs(self.decoder.frame_bytes() / DRIP_BYTES_PER_SECOND);
-            begun + earned.max(self.listener.config.frame_timeout.map_or(DRIP_AFTER, |timeout| DRIP_AFTER.min(timeout))) + Duration::from_millis(1)
+            begun
+                + earned.max(
+                    self.listener
+                        .config
+                        .frame_timeout
+                        .map_or(DRIP_AFTER, |timeout| DRIP_AFTER.min(timeout)),
+                )
+                + Duration::from_millis(1)
         })
     }
 
@@ -236,15 +247,14 @@ impl<'a> Connection<'a> {
         let now = clock::monotonic();
         let config = &self.listener.config;
         let last_byte = self.last_byte;
-        let over = |timeout: Option<Duration>| timeout.is_some_and(|timeout| now >= last_byte + timeout);
+        let over =
+            |timeout: Option<Duration>| timeout.is_some_and(|timeout| now >= last_byte + timeout);
         match self.decoder.phase() {
             Phase::End if now >= self.last_byte + config.end_grace => {
                 self.decoder.end_grace_over(&mut self.events);
                 None
             }
-            Phase::Idle if over(config.idle_timeout) => {
-                Some(Ended::Idle)
-            }
+            Phase::Idle if over(config.idle_timeout) => Some(Ended::Idle),
             Phase::Body | Phase::Discarding if over(config.frame_timeout) => {
                 self.decoder.give_up(&mut self.events);
                 Some(Ended::Stalled)
@@ -270,12 +280,18 @@ impl<'a> Connection<'a> {
                 Event::Frame(content) => intake::take_frame(self.listener, &self.origin, content),
                 Event::TooLarge { head, len } => {
                     let refused = self.refuse(Reason::TooLarge, head.clone(), len);
-                    intake::Taken { drafts: vec![refused], answer: intake::Answer::TooLarge(head) }
+                    intake::Taken {
+                        drafts: vec![refused],
+                        answer: intake::Answer::TooLarge(head),
+                    }
                 }
                 Event::Truncated(bytes) => {
                     let len = bytes.len() as u64;
                     let refused = self.refuse(Reason::Truncated, bytes, len);
-                    intake::Taken { drafts: vec![refused], answer: intake::Answer::Nothing }
+                    intake::Taken {
+                        drafts: vec![refused],
+                        answer: intake::Answer::Nothing,
+                    }
                 }
                 Event::JunkLimit | Event::DiscardLimit => return Err(Ended::Junk),
             };
@@ -291,10 +307,18 @@ impl<'a> Connection<'a> {
                 .await
                 .map_err(|_| Ended::Stop)?;
             answering
-                .push(Pending { answer: taken.answer, stored, complete_at, bytes })
+                .push(Pending {
+                    answer: taken.answer,
+                    stored,
+                    complete_at,
+                    bytes,
+                })
                 .map_err(|()| Ended::Unanswered)?;
             // A read may hold many small frames; each may be the one that fills the line.
-            answering.wait_for_room().await.map_err(|()| Ended::Unanswered)?;
+            answering
+                .wait_for_room()
+                .await
+                .map_err(|()| Ended::Unanswered)?;
         }
         Ok(())
     }

@@ -41,7 +41,11 @@ pub struct Bound {
 pub async fn bind(listener: Listener) -> io::Result<Bound> {
     let socket = TcpListener::bind(listener.config.bind).await?;
     let address = socket.local_addr()?;
-    Ok(Bound { socket, listener: Arc::new(listener), address })
+    Ok(Bound {
+        socket,
+        listener: Arc::new(listener),
+        address,
+    })
 }
 
 /// Connections a peer has open.
@@ -79,7 +83,11 @@ fn take(
     let name = &listener.config.name;
     let address = peer.ip().to_canonical();
     if !listener.config.allow.is_empty()
-        && !listener.config.allow.iter().any(|network| network.contains(&address))
+        && !listener
+            .config
+            .allow
+            .iter()
+            .any(|network| network.contains(&address))
     {
         return events::turned_away(name, peer, "denied");
     }
@@ -127,11 +135,16 @@ impl Seat {
         let mut open = peers.lock().unwrap_or_else(PoisonError::into_inner);
         let total: usize = open.values().sum();
         let mine = open.entry(address).or_insert(0);
-        if total >= config.max_connections as usize || *mine >= config.max_connections_per_peer as usize {
+        if total >= config.max_connections as usize
+            || *mine >= config.max_connections_per_peer as usize
+        {
             return None;
         }
         *mine += 1;
-        Some(Self { peers: Arc::clone(peers), address })
+        Some(Self {
+            peers: Arc::clone(peers),
+            address,
+        })
     }
 }
 

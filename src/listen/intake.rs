@@ -43,11 +43,17 @@ pub(super) fn take_frame(listener: &Listener, origin: &Origin, content: Bytes) -
     match envelope::open(&content) {
         Opened::Empty => {
             events::wire(name, "empty_frames", 1);
-            Taken { drafts: Vec::new(), answer: Answer::Nothing }
+            Taken {
+                drafts: Vec::new(),
+                answer: Answer::Nothing,
+            }
         }
         Opened::Refused(reason) => {
             let drafts = vec![refused(origin, received_at, reason, content)];
-            Taken { drafts, answer: Answer::Unreadable }
+            Taken {
+                drafts,
+                answer: Answer::Unreadable,
+            }
         }
         Opened::Messages(frame) => {
             for (count, times) in &frame.counts {
@@ -66,9 +72,15 @@ pub(super) fn take_frame(listener: &Listener, origin: &Origin, content: Bytes) -
                 count_request(listener, message);
                 verdicts.push(judge(listener, message, &received));
                 let fingerprint = Some(fingerprint(name, message));
-                drafts.push(Draft { fact: Fact::Received(received), fingerprint });
+                drafts.push(Draft {
+                    fact: Fact::Received(received),
+                    fingerprint,
+                });
             }
-            Taken { drafts, answer: Answer::Messages { content, verdicts } }
+            Taken {
+                drafts,
+                answer: Answer::Messages { content, verdicts },
+            }
         }
     }
 }
@@ -80,14 +92,22 @@ fn refused(origin: &Origin, received_at: Timestamp, reason: Reason, raw: Bytes) 
     }
     let origin = origin.clone();
     Draft {
-        fact: Fact::Refused(Refused { origin, received_at, reason, total_len, raw }),
+        fact: Fact::Refused(Refused {
+            origin,
+            received_at,
+            reason,
+            total_len,
+            raw,
+        }),
         fingerprint: None,
     }
 }
 
 fn count_request(listener: &Listener, message: &RawMessage<'_>) {
     let config = &listener.config;
-    for (name, times) in ack::request_counts(message, &config.ack_settings(), &config.reading.processing) {
+    for (name, times) in
+        ack::request_counts(message, &config.ack_settings(), &config.reading.processing)
+    {
         events::wire(&config.name, name, times);
     }
 }
@@ -102,15 +122,24 @@ fn judge(listener: &Listener, message: &RawMessage<'_>, received: &Received) -> 
         return Verdict::Refused(fault);
     }
     let extraction = extract::extract(received, JournalPosition::START, &listener.policy);
-    extraction.refusals.first().map_or(Verdict::Accepted, |refusal| {
-        Verdict::Refused(Fault::of_refusal(refusal))
-    })
+    extraction
+        .refusals
+        .first()
+        .map_or(Verdict::Accepted, |refusal| {
+            Verdict::Refused(Fault::of_refusal(refusal))
+        })
 }
 
 /// WIRE A-60: listener, MSH-3, MSH-4, MSH-10 and the content itself.
 fn fingerprint(listener: &str, message: &RawMessage<'_>) -> Fingerprint {
     let header = &message.header;
-    Fingerprint::of(listener, header.field(3), header.field(4), message.control_id(), message.raw)
+    Fingerprint::of(
+        listener,
+        header.field(3),
+        header.field(4),
+        message.control_id(),
+        message.raw,
+    )
 }
 
 impl Answer {
@@ -132,7 +161,9 @@ impl Answer {
     ) -> Vec<Vec<u8>> {
         let now = AckTime::new(clock::now(), zone);
         let settings = config.ack_settings();
-        let first = stored.first().map_or(JournalPosition::START, |stored| stored.position);
+        let first = stored
+            .first()
+            .map_or(JournalPosition::START, |stored| stored.position);
         match self {
             Self::Nothing => Vec::new(),
             Self::Unreadable => {
@@ -141,15 +172,26 @@ impl Answer {
             }
             Self::TooLarge(head) => {
                 events::message(&config.name, "refused", 1);
-                ack::answer_too_large(head, usize::try_from(config.max_message).unwrap_or(usize::MAX), first, &settings, &now)
+                ack::answer_too_large(
+                    head,
+                    usize::try_from(config.max_message).unwrap_or(usize::MAX),
+                    first,
+                    &settings,
+                    &now,
+                )
             }
             Self::Messages { content, verdicts } => {
                 count_stored(stored, &config.name);
-                let Opened::Messages(frame) = envelope::open(content) else { return Vec::new() };
+                let Opened::Messages(frame) = envelope::open(content) else {
+                    return Vec::new();
+                };
                 let answered: Vec<Answered<'_>> = verdicts
                     .iter()
                     .zip(stored)
-                    .map(|(verdict, stored)| Answered { verdict, position: stored.position })
+                    .map(|(verdict, stored)| Answered {
+                        verdict,
+                        position: stored.position,
+                    })
                     .collect();
                 ack::answers_for_frame(&frame, &answered, &settings, &now)
             }
@@ -162,6 +204,10 @@ fn count_stored(stored: &[Stored], listener: &str) {
         let duplicate = stored.duplicate_of.is_some();
         events::message(listener, if duplicate { "duplicate" } else { "stored" }, 1);
         events::wire(listener, "duplicate", u64::from(duplicate));
-        events::wire(listener, "control_id_reused", u64::from(stored.control_id_reused));
+        events::wire(
+            listener,
+            "control_id_reused",
+            u64::from(stored.control_id_reused),
+        );
     }
 }

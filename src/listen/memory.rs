@@ -12,7 +12,10 @@ pub struct FrameMemory {
 impl FrameMemory {
     /// A bound of so many bytes.
     pub const fn new(limit: usize) -> Self {
-        Self { limit, held: AtomicUsize::new(0) }
+        Self {
+            limit,
+            held: AtomicUsize::new(0),
+        }
     }
 
     /// True while connections that have begun no frame must wait.
@@ -36,9 +39,13 @@ impl<'a> Share<'a> {
     /// The connection holds so many bytes now.
     pub(super) fn set(&mut self, bytes: usize) {
         if bytes >= self.mine {
-            self.memory.held.fetch_add(bytes - self.mine, Ordering::Relaxed);
+            self.memory
+                .held
+                .fetch_add(bytes - self.mine, Ordering::Relaxed);
         } else {
-            self.memory.held.fetch_sub(self.mine - bytes, Ordering::Relaxed);
+            self.memory
+                .held
+                .fetch_sub(self.mine - bytes, Ordering::Relaxed);
         }
         self.mine = bytes;
     }

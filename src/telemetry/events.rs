@@ -7,19 +7,58 @@ use tracing::{debug, error, info, warn};
 
 /// Help texts of `/metrics`.
 pub fn describe() {
-    describe_counter!("pentamer_messages_total", "Messages by listener and outcome");
-    describe_counter!("pentamer_quarantine_total", "Frames, messages and results not understood, by reason");
-    describe_counter!("pentamer_alerts_total", "Alerts decided, by kind, severity and delivery");
-    describe_counter!("pentamer_deliveries_total", "Alerts handed to sinks, by sink and result");
-    describe_counter!("pentamer_journal_syncs_total", "fdatasync calls of the journal");
-    describe_histogram!("pentamer_journal_sync_seconds", "Duration of one fdatasync of the journal");
-    describe_histogram!("pentamer_ack_seconds", "From a complete frame to its written acknowledgement");
-    describe_gauge!("pentamer_fold_lag_records", "Durable records that are not folded yet");
-    describe_gauge!("pentamer_undecided_patients", "Patients with folded news that is not decided about yet");
-    describe_gauge!("pentamer_queue_depth", "Alerts that a sink has not taken yet");
-    describe_gauge!("pentamer_queue_oldest_seconds", "Age of the oldest alert that a sink has not taken yet");
-    describe_gauge!("pentamer_feed_last_message_seconds", "Unix time of a feed's last message");
-    describe_gauge!("pentamer_feed_clock_skew_seconds", "Sender's clock minus ours at its last message");
+    describe_counter!(
+        "pentamer_messages_total",
+        "Messages by listener and outcome"
+    );
+    describe_counter!(
+        "pentamer_quarantine_total",
+        "Frames, messages and results not understood, by reason"
+    );
+    describe_counter!(
+        "pentamer_alerts_total",
+        "Alerts decided, by kind, severity and delivery"
+    );
+    describe_counter!(
+        "pentamer_deliveries_total",
+        "Alerts handed to sinks, by sink and result"
+    );
+    describe_counter!(
+        "pentamer_journal_syncs_total",
+        "fdatasync calls of the journal"
+    );
+    describe_histogram!(
+        "pentamer_journal_sync_seconds",
+        "Duration of one fdatasync of the journal"
+    );
+    describe_histogram!(
+        "pentamer_ack_seconds",
+        "From a complete frame to its written acknowledgement"
+    );
+    describe_gauge!(
+        "pentamer_fold_lag_records",
+        "Durable records that are not folded yet"
+    );
+    describe_gauge!(
+        "pentamer_undecided_patients",
+        "Patients with folded news that is not decided about yet"
+    );
+    describe_gauge!(
+        "pentamer_queue_depth",
+        "Alerts that a sink has not taken yet"
+    );
+    describe_gauge!(
+        "pentamer_queue_oldest_seconds",
+        "Age of the oldest alert that a sink has not taken yet"
+    );
+    describe_gauge!(
+        "pentamer_feed_last_message_seconds",
+        "Unix time of a feed's last message"
+    );
+    describe_gauge!(
+        "pentamer_feed_clock_skew_seconds",
+        "Sender's clock minus ours at its last message"
+    );
     describe_gauge!("pentamer_connections", "Open connections by listener");
 }
 
@@ -68,7 +107,10 @@ pub fn frame_refused(listener: &str, peer: SocketAddr, reason: &'static str, len
 /// Something was quarantined.
 pub fn quarantined(reason: &'static str, times: u64) {
     counter!("pentamer_quarantine_total", "reason" => reason).increment(times);
-    info!(event = "quarantined", reason, times, "not understood, kept in quarantine");
+    info!(
+        event = "quarantined",
+        reason, times, "not understood, kept in quarantine"
+    );
 }
 
 /// An answer was written, so long after its frame was complete.
@@ -90,8 +132,10 @@ pub fn synced(took: Duration) {
 
 /// The journal cannot store.
 pub fn storing_failed(why: &str) {
-    error!(event = "storing_failed", why,
-        "cannot store: reading stopped, retried every second; see docs/operating.md");
+    error!(
+        event = "storing_failed",
+        why, "cannot store: reading stopped, retried every second; see docs/operating.md"
+    );
 }
 
 /// The journal stores again.
@@ -101,17 +145,26 @@ pub fn storing_again() {
 
 /// The journal was opened.
 pub fn journal_opened(records: u64, segments: usize, last: u64) {
-    info!(event = "journal_opened", records, segments, last, "journal opened");
+    info!(
+        event = "journal_opened",
+        records, segments, last, "journal opened"
+    );
 }
 
 /// The end of the journal was cut by a crash; nothing of it had been acknowledged.
 pub fn journal_torn(segment: u64, offset: u64, bytes: u64) {
-    warn!(event = "journal_torn", segment, offset, bytes, "unfinished write at the end of the journal left out");
+    warn!(
+        event = "journal_torn",
+        segment, offset, bytes, "unfinished write at the end of the journal left out"
+    );
 }
 
 /// A place of the journal is damaged.
 pub fn journal_damaged(detail: &str) {
-    error!(event = "journal_damaged", detail, "the journal is damaged; what is whole was read");
+    error!(
+        event = "journal_damaged",
+        detail, "the journal is damaged; what is whole was read"
+    );
 }
 
 /// How far the fold is behind.
@@ -126,27 +179,45 @@ pub fn undecided(patients: usize) {
 
 /// The cache is built anew.
 pub fn cache_rebuild(why: &str) {
-    warn!(event = "cache_rebuild", why, "building the cache again from the journal");
+    warn!(
+        event = "cache_rebuild",
+        why, "building the cache again from the journal"
+    );
 }
 
 /// The cache cannot be kept on disk; the daemon works in memory.
 pub fn cache_in_memory(why: &str) {
-    error!(event = "cache_in_memory", why, "working without a cache on disk");
+    error!(
+        event = "cache_in_memory",
+        why, "working without a cache on disk"
+    );
 }
 
 /// The fold stands at the end of the journal for the first time since the start.
 pub fn folded_up(position: u64, facts: u64, took: Duration) {
-    info!(event = "folded_up", position, facts, seconds = took.as_secs_f64(), "state is current");
+    info!(
+        event = "folded_up",
+        position,
+        facts,
+        seconds = took.as_secs_f64(),
+        "state is current"
+    );
 }
 
 /// The fold cannot go on; it tries again.
 pub fn fold_failed(why: &str) {
-    error!(event = "fold_failed", why, "the fold stopped and starts again");
+    error!(
+        event = "fold_failed",
+        why, "the fold stopped and starts again"
+    );
 }
 
 /// Our reader failed on a message (caught).
 pub fn reader_failed(position: u64) {
-    error!(event = "internal_error", position, "reading a message failed inside Pentamer; it is kept in quarantine");
+    error!(
+        event = "internal_error",
+        position, "reading a message failed inside Pentamer; it is kept in quarantine"
+    );
 }
 
 /// Something panicked.
@@ -155,22 +226,39 @@ pub fn panicked(place: &str) {
 }
 
 /// An alert was decided.
-pub fn alert_decided(kind: &'static str, severity: &'static str, delivery: &'static str, alert_id: &str) {
+pub fn alert_decided(
+    kind: &'static str,
+    severity: &'static str,
+    delivery: &'static str,
+    alert_id: &str,
+) {
     counter!("pentamer_alerts_total", "kind" => kind, "severity" => severity, "delivery" => delivery)
         .increment(1);
-    info!(event = "alert_decided", kind, severity, delivery, alert_id, "alert");
+    info!(
+        event = "alert_decided",
+        kind, severity, delivery, alert_id, "alert"
+    );
 }
 
 /// A sink took an alert.
 pub fn delivered(sink: &str, alert_id: &str) {
-    counter!("pentamer_deliveries_total", "sink" => sink.to_owned(), "result" => "delivered").increment(1);
+    counter!("pentamer_deliveries_total", "sink" => sink.to_owned(), "result" => "delivered")
+        .increment(1);
     debug!(event = "delivered", sink, alert_id, "delivered");
 }
 
 /// A sink could not take an alert; it is tried again.
 pub fn delivery_failed(sink: &str, alert_id: &str, why: &str, again_in: Duration) {
-    counter!("pentamer_deliveries_total", "sink" => sink.to_owned(), "result" => "failed").increment(1);
-    warn!(event = "delivery_failed", sink, alert_id, why, again_in_seconds = again_in.as_secs_f64(), "delivery failed");
+    counter!("pentamer_deliveries_total", "sink" => sink.to_owned(), "result" => "failed")
+        .increment(1);
+    warn!(
+        event = "delivery_failed",
+        sink,
+        alert_id,
+        why,
+        again_in_seconds = again_in.as_secs_f64(),
+        "delivery failed"
+    );
 }
 
 /// What waits at a sink.
@@ -191,7 +279,10 @@ pub fn feed_seen(listener: &str, feed: &str, at_seconds: f64, skew_seconds: Opti
 
 /// The daemon is ending.
 pub fn stopping(signal: &'static str) {
-    info!(event = "stopping", signal, "stopping: no new connections, frames under way are finished");
+    info!(
+        event = "stopping",
+        signal, "stopping: no new connections, frames under way are finished"
+    );
 }
 
 /// The daemon has ended.
@@ -206,5 +297,8 @@ pub fn configuration_warning(text: &str) {
 
 /// Accepting failed for a moment.
 pub fn accept_failed(listener: &str, why: &str) {
-    warn!(event = "accept_failed", listener, why, "cannot accept a connection now");
+    warn!(
+        event = "accept_failed",
+        listener, why, "cannot accept a connection now"
+    );
 }

@@ -46,7 +46,11 @@ pub struct Bound {
 pub async fn bind(at: SocketAddr, seen: Seen) -> io::Result<Bound> {
     let socket = TcpListener::bind(at).await?;
     let address = socket.local_addr()?;
-    Ok(Bound { socket, seen, address })
+    Ok(Bound {
+        socket,
+        seen,
+        address,
+    })
 }
 
 impl Bound {
@@ -86,13 +90,21 @@ fn readiness(bound: bool, status: &Status, progress: &Progress) -> (StatusCode, 
         return not(format!("cannot store: {why}\n"));
     }
     if !progress.current {
-        return not(format!("folding, {} %\n", percent(progress.folded, status.synced)));
+        return not(format!(
+            "folding, {} %\n",
+            percent(progress.folded, status.synced)
+        ));
     }
     (StatusCode::OK, "ready\n".to_owned())
 }
 
 fn percent(folded: JournalPosition, synced: JournalPosition) -> u64 {
-    folded.0.saturating_mul(100).checked_div(synced.0).unwrap_or(100).min(100)
+    folded
+        .0
+        .saturating_mul(100)
+        .checked_div(synced.0)
+        .unwrap_or(100)
+        .min(100)
 }
 
 async fn metrics_page(State(seen): State<Seen>) -> Response {
@@ -103,6 +115,12 @@ async fn metrics_page(State(seen): State<Seen>) -> Response {
         events::undecided(undecided);
     }
     seen.metrics.run_upkeep();
-    ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], seen.metrics.render())
+    (
+        [(
+            header::CONTENT_TYPE,
+            "text/plain; version=0.0.4; charset=utf-8",
+        )],
+        seen.metrics.render(),
+    )
         .into_response()
 }

@@ -6,7 +6,9 @@ use std::path::PathBuf;
 use std::process::Output;
 
 fn example(name: &str) -> PathBuf {
-    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("examples").join(name)
+    PathBuf::from(env!("CARGO_MANIFEST_DIR"))
+        .join("examples")
+        .join(name)
 }
 
 fn run(args: &[&str]) -> Output {
@@ -23,7 +25,15 @@ fn explain_tells_what_was_read_and_why() {
     let output = run(&["explain", file.to_str().expect("text")]);
     assert!(output.status.success());
     let said = text(&output.stdout);
-    for part in ["IgM", "0.21 g/L", "isolated_low_igm", "complete", "R8", "OBX-7", "first time seen"] {
+    for part in [
+        "IgM",
+        "0.21 g/L",
+        "isolated_low_igm",
+        "complete",
+        "R8",
+        "OBX-7",
+        "first time seen",
+    ] {
         assert!(said.contains(part), "`{part}` is missing in\n{said}");
     }
     let output = run(&["explain", "--json", file.to_str().expect("text")]);
@@ -34,15 +44,24 @@ fn explain_tells_what_was_read_and_why() {
 #[test]
 fn explain_says_why_there_is_no_verdict() {
     for (name, parts) in [
-        ("02-low-igm-with-low-igg.hl7", vec!["low_igm_with_low_igg", "R4"]),
+        (
+            "02-low-igm-with-low-igg.hl7",
+            vec!["low_igm_with_low_igg", "R4"],
+        ),
         ("04-infection-igm.hl7", vec!["no immunoglobulin result"]),
-        ("05-unreadable-value.hl7", vec!["ambiguous_number", "OBX[1]-5", "decimal"]),
+        (
+            "05-unreadable-value.hl7",
+            vec!["ambiguous_number", "OBX[1]-5", "decimal"],
+        ),
     ] {
         let file = example(name);
         let output = run(&["explain", file.to_str().expect("text")]);
         let said = text(&output.stdout);
         for part in parts {
-            assert!(said.contains(part), "{name}: `{part}` is missing in\n{said}");
+            assert!(
+                said.contains(part),
+                "{name}: `{part}` is missing in\n{said}"
+            );
         }
     }
 }
@@ -57,19 +76,34 @@ fn explain_reads_standard_input_and_refuses_what_is_no_message() {
         .stderr(std::process::Stdio::piped())
         .spawn()
         .expect("started");
-    child.stdin.take().expect("a pipe").write_all(b"hello world").expect("written");
+    child
+        .stdin
+        .take()
+        .expect("a pipe")
+        .write_all(b"hello world")
+        .expect("written");
     let output = child.wait_with_output().expect("ended");
     assert_eq!(output.status.code(), Some(1));
-    assert!(text(&output.stderr).contains("MSH"), "{}", text(&output.stderr));
+    assert!(
+        text(&output.stderr).contains("MSH"),
+        "{}",
+        text(&output.stderr)
+    );
 }
 
 #[test]
 fn send_gives_the_first_alert() {
     let daemon = Pentamer::start_default();
     let file = example("01-isolated-low-igm.hl7");
-    let output = run(&["send", &daemon.mllp.to_string(), file.to_str().expect("text")]);
+    let output = run(&[
+        "send",
+        &daemon.mllp.to_string(),
+        file.to_str().expect("text"),
+    ]);
     assert!(output.status.success(), "{}", text(&output.stderr));
-    wait_for("the alert", || (!daemon.home.alerts().is_empty()).then_some(()));
+    wait_for("the alert", || {
+        (!daemon.home.alerts().is_empty()).then_some(())
+    });
     let alert = &daemon.home.alerts()[0];
     assert_eq!(alert["type"], "pentamer.alert.detected.v1");
     assert_eq!(alert["data"]["patient"]["id"], "100001");
@@ -82,8 +116,12 @@ fn send_fails_when_a_message_is_not_accepted() {
     let dir = tempfile::tempdir().expect("a directory");
     let file = dir.path().join("wrong.hl7");
     std::fs::write(&file, "hello world").expect("written");
-    let output =
-        run(&["send", &daemon.mllp.to_string(), "--whole", file.to_str().expect("text")]);
+    let output = run(&[
+        "send",
+        &daemon.mllp.to_string(),
+        "--whole",
+        file.to_str().expect("text"),
+    ]);
     assert_eq!(output.status.code(), Some(1), "{}", text(&output.stdout));
 }
 
@@ -110,12 +148,19 @@ fn demo_shows_every_kind_of_outcome_and_ends() {
 fn check_names_every_error_at_once() {
     let dir = tempfile::tempdir().expect("a directory");
     let file = dir.path().join("pentamer.toml");
-    let wrong = "[[listener]]\nname = \"lab\"\nbidn = \"127.0.0.1:1\"\n[storage]\nreserve = \"lots\"\n";
+    let wrong =
+        "[[listener]]\nname = \"lab\"\nbidn = \"127.0.0.1:1\"\n[storage]\nreserve = \"lots\"\n";
     std::fs::write(&file, wrong).expect("written");
     let output = run(&["check", "--config", file.to_str().expect("text")]);
     assert_eq!(output.status.code(), Some(2));
     let said = text(&output.stderr) + &text(&output.stdout);
-    for part in ["bidn", "`bind`", "pentamer.toml:3", "pentamer.toml:5", "reserve"] {
+    for part in [
+        "bidn",
+        "`bind`",
+        "pentamer.toml:3",
+        "pentamer.toml:5",
+        "reserve",
+    ] {
         assert!(said.contains(part), "`{part}` is missing in\n{said}");
     }
     let reference = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("config/pentamer.toml");
@@ -129,7 +174,10 @@ fn every_command_has_help_with_an_example() {
         let output = run(&[name, "--help"]);
         assert!(output.status.success());
         let said = text(&output.stdout);
-        assert!(said.contains("Example") && said.contains("pentamer"), "{name}: {said}");
+        assert!(
+            said.contains("Example") && said.contains("pentamer"),
+            "{name}: {said}"
+        );
     }
     assert_eq!(run(&["no-such-command"]).status.code(), Some(2));
 }
@@ -138,6 +186,12 @@ fn every_command_has_help_with_an_example() {
 fn urgent_pages_today() {
     let daemon = Pentamer::start_default();
     assert_eq!(daemon.connect().exchange(&low_igm("1", "1")), "AA");
-    wait_for("the alert", || (!daemon.home.alerts().is_empty()).then_some(()));
-    assert_eq!(daemon.home.alerts()[0]["data"]["delivery"], "page", "collected today");
+    wait_for("the alert", || {
+        (!daemon.home.alerts().is_empty()).then_some(())
+    });
+    assert_eq!(
+        daemon.home.alerts()[0]["data"]["delivery"],
+        "page",
+        "collected today"
+    );
 }

@@ -10,12 +10,17 @@ fn a_hundred_messages_without_waiting_are_answered_in_order() {
     let sending = std::thread::spawn(move || {
         use std::io::Write;
         for number in 0..1_000 {
-            writer.write_all(&framed(&low_igm(&number.to_string(), "1"))).expect("sent");
+            writer
+                .write_all(&framed(&low_igm(&number.to_string(), "1")))
+                .expect("sent");
         }
     });
     for number in 0..1_000 {
         let answer = String::from_utf8(sender.answer().expect("an answer")).expect("ASCII");
-        assert!(answer.contains(&format!("MSA|AA|{number}\r")), "{number}: {answer}");
+        assert!(
+            answer.contains(&format!("MSA|AA|{number}\r")),
+            "{number}: {answer}"
+        );
     }
     sending.join().expect("sent");
     daemon.settle();
@@ -43,7 +48,9 @@ fn junk_without_end_closes_the_connection() {
     let mut sender = daemon.connect();
     sender.send(&[b'x'; 4096]);
     assert_eq!(sender.rest(), Vec::<Vec<u8>>::new());
-    wait_for("the count", || (daemon.wire("junk_closed") == 1.0).then_some(()));
+    wait_for("the count", || {
+        (daemon.wire("junk_closed") == 1.0).then_some(())
+    });
 }
 
 #[test]
@@ -59,7 +66,11 @@ fn a_peer_has_a_bounded_number_of_connections() {
     let mut second = daemon.connect();
     assert_eq!(first.exchange(&low_igm("1", "1")), "AA");
     assert_eq!(second.exchange(&low_igm("2", "2")), "AA");
-    assert_eq!(daemon.connect().rest(), Vec::<Vec<u8>>::new(), "the third is turned away");
+    assert_eq!(
+        daemon.connect().rest(),
+        Vec::<Vec<u8>>::new(),
+        "the third is turned away"
+    );
     drop(first);
     wait_for("a free place", || {
         let mut again = daemon.connect();
@@ -77,7 +88,9 @@ fn the_bytes_of_refused_frames_are_kept_with_the_peer() {
     sender.send(b"\x0bMSH|^~\\&|LAB|broken off");
     let peer = sender.stream.local_addr().expect("address").to_string();
     assert_eq!(sender.finish(), Vec::<Vec<u8>>::new());
-    wait_for("the fragment", || (daemon.metric("pentamer_quarantine_total", "truncated") == 1.0).then_some(()));
+    wait_for("the fragment", || {
+        (daemon.metric("pentamer_quarantine_total", "truncated") == 1.0).then_some(())
+    });
     let (home, _) = daemon.stop();
     let refused: Vec<_> = crate::offline::facts(&home.data())
         .into_iter()

@@ -45,7 +45,11 @@ impl Home {
     pub fn new(listener: &str, extra: &str) -> Self {
         let dir = tempfile::tempdir().expect("a directory");
         fs::create_dir(dir.path().join("faults")).expect("made");
-        Self { dir, listener: listener.to_owned(), extra: extra.to_owned() }
+        Self {
+            dir,
+            listener: listener.to_owned(),
+            extra: extra.to_owned(),
+        }
     }
 
     pub fn path(&self) -> &Path {
@@ -101,7 +105,10 @@ impl Pentamer {
     pub fn start(home: Home) -> Self {
         let (child, mut home) = spawn(home);
         let ports = home.path().join("ports.json");
-        let mut running = Running { child: Some(child), home: &mut home };
+        let mut running = Running {
+            child: Some(child),
+            home: &mut home,
+        };
         let ports: Value = wait_for("the ports", || {
             running.check();
             serde_json::from_str(&fs::read_to_string(&ports).ok()?).ok()
@@ -110,8 +117,15 @@ impl Pentamer {
         drop(running);
         let address = |value: &Value| value.as_str().expect("text").parse().expect("an address");
         let (mllp, http) = (address(&ports["listeners"]["lab"]), address(&ports["http"]));
-        let started = Self { child, home, mllp, http };
-        wait_for("/readyz", || (started.get("/readyz").0 == 200).then_some(()));
+        let started = Self {
+            child,
+            home,
+            mllp,
+            http,
+        };
+        wait_for("/readyz", || {
+            (started.get("/readyz").0 == 200).then_some(())
+        });
         started
     }
 
@@ -125,14 +139,28 @@ impl Pentamer {
 
     /// Status and body of a GET.
     pub fn get(&self, path: &str) -> (u16, String) {
-        let Ok(mut stream) = TcpStream::connect(self.http) else { return (0, String::new()) };
-        let request = format!("GET {path} HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n\r\n", self.http);
+        let Ok(mut stream) = TcpStream::connect(self.http) else {
+            return (0, String::new());
+        };
+        let request = format!(
+            "GET {path} HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n\r\n",
+            self.http
+        );
         let mut answer = String::new();
-        if stream.write_all(request.as_bytes()).is_err() || stream.read_to_string(&mut answer).is_err() {
+        if stream.write_all(request.as_bytes()).is_err()
+            || stream.read_to_string(&mut answer).is_err()
+        {
             return (0, String::new());
         }
-        let status = answer.split(' ').nth(1).and_then(|code| code.parse().ok()).unwrap_or(0);
-        let body = answer.split_once("\r\n\r\n").map(|(_, body)| body.to_owned()).unwrap_or_default();
+        let status = answer
+            .split(' ')
+            .nth(1)
+            .and_then(|code| code.parse().ok())
+            .unwrap_or(0);
+        let body = answer
+            .split_once("\r\n\r\n")
+            .map(|(_, body)| body.to_owned())
+            .unwrap_or_default();
         (status, body)
     }
 
@@ -173,7 +201,10 @@ impl Pentamer {
         wait_for("the fold to be current", || {
             let ready = self.get("/readyz").0 == 200;
             let metrics = self.metrics();
-            let lag = metrics.get("pentamer_fold_lag_records").copied().unwrap_or(0.0);
+            let lag = metrics
+                .get("pentamer_fold_lag_records")
+                .copied()
+                .unwrap_or(0.0);
             let decided: f64 = metrics
                 .iter()
                 .filter(|(key, _)| key.starts_with("pentamer_alerts_total"))
@@ -188,7 +219,10 @@ impl Pentamer {
                 })
                 .map(|(_, value)| value)
                 .sum::<f64>();
-            let undecided = metrics.get("pentamer_undecided_patients").copied().unwrap_or(0.0);
+            let undecided = metrics
+                .get("pentamer_undecided_patients")
+                .copied()
+                .unwrap_or(0.0);
             (ready && lag == 0.0 && undecided == 0.0 && written >= decided).then_some(())
         });
     }
@@ -222,7 +256,14 @@ impl Pentamer {
         let status = fs::read_to_string(format!("/proc/{}/status", self.child.id())).expect("read");
         status
             .lines()
-            .find_map(|line| line.strip_prefix("VmRSS:")?.trim().strip_suffix(" kB")?.trim().parse().ok())
+            .find_map(|line| {
+                line.strip_prefix("VmRSS:")?
+                    .trim()
+                    .strip_suffix(" kB")?
+                    .trim()
+                    .parse()
+                    .ok()
+            })
             .expect("VmRSS")
     }
 }
@@ -246,7 +287,10 @@ impl Running<'_> {
     fn check(&mut self) {
         let child = self.child.as_mut().expect("running");
         if let Some(status) = child.try_wait().expect("waited") {
-            panic!("the daemon ended with {status} while starting:\n{}", self.home.log());
+            panic!(
+                "the daemon ended with {status} while starting:\n{}",
+                self.home.log()
+            );
         }
     }
 }
@@ -297,7 +341,10 @@ impl Sender {
         let stream = TcpStream::connect(to).expect("connected");
         stream.set_nodelay(true).expect("set");
         stream.set_read_timeout(Some(DEADLINE)).expect("set");
-        Self { stream, seen: Vec::new() }
+        Self {
+            stream,
+            seen: Vec::new(),
+        }
     }
 
     pub fn send(&mut self, bytes: &[u8]) {
@@ -330,7 +377,11 @@ impl Sender {
         self.send_framed(content);
         let answer = self.answer().expect("an answer");
         let text = String::from_utf8_lossy(&answer).into_owned();
-        let msa = text.split('\r').find(|line| line.starts_with("MSA")).expect("MSA").to_owned();
+        let msa = text
+            .split('\r')
+            .find(|line| line.starts_with("MSA"))
+            .expect("MSA")
+            .to_owned();
         msa.split('|').nth(1).unwrap_or_default().to_owned()
     }
 
@@ -346,7 +397,11 @@ impl Sender {
         while let Some(frame) = self.answer() {
             frames.push(frame);
         }
-        assert!(self.seen.is_empty(), "bytes outside frames: {:?}", self.seen);
+        assert!(
+            self.seen.is_empty(),
+            "bytes outside frames: {:?}",
+            self.seen
+        );
         frames
     }
 }
@@ -365,7 +420,9 @@ pub fn low_igm(control_id: &str, patient: &str) -> String {
 
 /// IgM, IgG and IgA in g/L, collected today.
 pub fn panel(control_id: &str, patient: &str, igm: &str, igg: &str, iga: &str) -> String {
-    let now = jiff::Timestamp::now().strftime("%Y%m%d%H%M%S+0000").to_string();
+    let now = jiff::Timestamp::now()
+        .strftime("%Y%m%d%H%M%S+0000")
+        .to_string();
     format!(
         "MSH|^~\\&|LAB|HOSP|PENT|IMM|{now}||ORU^R01^ORU_R01|{control_id}|P|2.5.1\r\
          PID|1||{patient}^^^HOSP^MR||DOE^JANE||19800101|F\r\

@@ -35,19 +35,36 @@ fn run_without_configuration() {
         assert!(child.try_wait().expect("waited").is_none(), "it ended");
         TcpStream::connect("127.0.0.1:2575").ok()
     });
-    stream.write_all(&framed(&low_igm("1", "4711"))).expect("sent");
+    stream
+        .write_all(&framed(&low_igm("1", "4711")))
+        .expect("sent");
     let mut answer = [0_u8; 512];
     let length = stream.read(&mut answer).expect("an answer");
     assert!(String::from_utf8_lossy(&answer[..length]).contains("MSA|AA|1\r"));
     let alerts = dir.path().join("pentamer-data/alerts.jsonl");
-    wait_for("the alert", || std::fs::read_to_string(&alerts).ok().filter(|text| text.ends_with('\n')));
-    rustix::process::kill_process(rustix::process::Pid::from_child(&child), Signal::INT).expect("signalled");
+    wait_for("the alert", || {
+        std::fs::read_to_string(&alerts)
+            .ok()
+            .filter(|text| text.ends_with('\n'))
+    });
+    rustix::process::kill_process(rustix::process::Pid::from_child(&child), Signal::INT)
+        .expect("signalled");
     let output = child.wait_with_output().expect("ended");
-    assert!(output.status.success(), "SIGINT ends with {}", output.status);
+    assert!(
+        output.status.success(),
+        "SIGINT ends with {}",
+        output.status
+    );
     let said = String::from_utf8_lossy(&output.stdout);
-    assert!(said.contains("127.0.0.1:2575") && said.contains("127.0.0.1:8025"), "{said}");
+    assert!(
+        said.contains("127.0.0.1:2575") && said.contains("127.0.0.1:8025"),
+        "{said}"
+    );
     let log = String::from_utf8_lossy(&output.stderr);
-    assert!(log.contains("immunology alert") && log.contains("listening"), "{log}");
+    assert!(
+        log.contains("immunology alert") && log.contains("listening"),
+        "{log}"
+    );
     assert!(!log.contains("4711"), "no identifier in the log");
 }
 
@@ -82,7 +99,10 @@ fn sigterm_does_not_wait_for_idle_or_stalled_connections() {
     let begun = std::time::Instant::now();
     let (_, status) = daemon.stop();
     assert!(status.success());
-    assert!(begun.elapsed() < super::harness::DEADLINE, "ended by itself");
+    assert!(
+        begun.elapsed() < super::harness::DEADLINE,
+        "ended by itself"
+    );
     drop((idle, stalled));
 }
 
@@ -91,13 +111,25 @@ fn two_daemons_on_one_directory() {
     let daemon = Pentamer::start_default();
     let mut second = Home::new("", "");
     let config = daemon.home.config();
-    let output = command().arg("run").arg("--config").arg(&config).output().expect("ran");
+    let output = command()
+        .arg("run")
+        .arg("--config")
+        .arg(&config)
+        .output()
+        .expect("ran");
     assert_eq!(output.status.code(), Some(3));
     let text = String::from_utf8_lossy(&output.stderr);
-    assert!(text.contains("error:") && text.contains("help:") && text.contains("lock"), "{text}");
+    assert!(
+        text.contains("error:") && text.contains("help:") && text.contains("lock"),
+        "{text}"
+    );
     second = std::mem::replace(&mut second, Home::new("", ""));
     drop(second);
-    assert_eq!(daemon.connect().exchange(&low_igm("1", "1")), "AA", "the first is unharmed");
+    assert_eq!(
+        daemon.connect().exchange(&low_igm("1", "1")),
+        "AA",
+        "the first is unharmed"
+    );
 }
 
 #[test]
@@ -105,14 +137,24 @@ fn a_port_in_use_is_told_with_its_remedy() {
     let taken = std::net::TcpListener::bind("127.0.0.1:0").expect("bound");
     let home = Home::new("", "");
     let config = home.config();
-    let text = std::fs::read_to_string(&config)
-        .expect("read")
-        .replacen("127.0.0.1:0", &taken.local_addr().expect("address").to_string(), 1);
+    let text = std::fs::read_to_string(&config).expect("read").replacen(
+        "127.0.0.1:0",
+        &taken.local_addr().expect("address").to_string(),
+        1,
+    );
     std::fs::write(&config, text).expect("written");
-    let output = command().arg("run").arg("--config").arg(&config).output().expect("ran");
+    let output = command()
+        .arg("run")
+        .arg("--config")
+        .arg(&config)
+        .output()
+        .expect("ran");
     assert_eq!(output.status.code(), Some(3));
     let text = String::from_utf8_lossy(&output.stderr);
-    assert!(text.contains("cannot bind listener `lab`") && text.contains("ss -ltnp"), "{text}");
+    assert!(
+        text.contains("cannot bind listener `lab`") && text.contains("ss -ltnp"),
+        "{text}"
+    );
 }
 
 #[test]
@@ -131,7 +173,15 @@ fn killed_and_started_again_nothing_is_lost_and_nobody_paged_twice() {
     }
     let daemon = Pentamer::start(home);
     daemon.settle();
-    wait_for("all alerts", || (daemon.home.alerts().len() >= acknowledged).then_some(()));
+    wait_for("all alerts", || {
+        let ids: std::collections::BTreeSet<String> = daemon
+            .home
+            .alerts()
+            .iter()
+            .map(|alert| alert["id"].to_string())
+            .collect();
+        (ids.len() >= acknowledged).then_some(())
+    });
     let (home, status) = daemon.stop();
     assert!(status.success());
     assert_eq!(crate::offline::messages(&home.data()).len(), acknowledged);
@@ -145,7 +195,10 @@ fn killed_and_started_again_nothing_is_lost_and_nobody_paged_twice() {
     ids.dedup();
     assert_eq!(ids.len(), acknowledged, "one alert a patient");
     // A kill can repeat the send under way, with the same id; nothing else can.
-    assert!(lines <= acknowledged + 5, "{lines} lines for {acknowledged} alerts");
+    assert!(
+        lines <= acknowledged + 5,
+        "{lines} lines for {acknowledged} alerts"
+    );
     crate::offline::assert_rebuild_equals_cache(&home.data());
 }
 
@@ -162,7 +215,9 @@ fn a_deleted_cache_is_rebuilt_and_pages_nobody() {
     assert_eq!(daemon.wire("duplicate"), 0.0);
     assert_eq!(kinds(&daemon.home), ["detected"]);
     // What comes next is decided on what was known: the corrected value takes the alert back.
-    let later = panel("1", "1", "1.1", "11.0", "2.0").replace("|||F\r", "|||C\r").replace("||||F\r", "||||C\r");
+    let later = panel("1", "1", "1.1", "11.0", "2.0")
+        .replace("|||F\r", "|||C\r")
+        .replace("||||F\r", "||||C\r");
     let later = later.replacen("|1|P|2.5.1", "|1b|P|2.5.1", 1);
     assert_eq!(daemon.connect().exchange(&later), "AA");
     daemon.settle();
@@ -200,7 +255,9 @@ fn files_are_for_their_owner_only() {
     let daemon = Pentamer::start_default();
     assert_eq!(daemon.connect().exchange(&low_igm("1", "1")), "AA");
     daemon.settle();
-    let mode = |path: &std::path::Path| std::fs::metadata(path).expect("there").permissions().mode() & 0o777;
+    let mode = |path: &std::path::Path| {
+        std::fs::metadata(path).expect("there").permissions().mode() & 0o777
+    };
     let data = daemon.home.data();
     for dir in [data.clone(), data.join("journal"), data.join("cache")] {
         assert_eq!(mode(&dir), 0o700, "{}", dir.display());
@@ -218,5 +275,8 @@ fn a_wrong_configuration_does_not_start() {
     let status = child.wait().expect("ended");
     assert_eq!(status.code(), Some(2));
     let log = home.log();
-    assert!(log.contains("framming") && log.contains("pentamer.toml:4"), "{log}");
+    assert!(
+        log.contains("framming") && log.contains("pentamer.toml:4"),
+        "{log}"
+    );
 }

@@ -29,7 +29,9 @@ fn memory_under_256_connections() {
             scope.spawn(move || {
                 use std::io::Write;
                 // Those beyond the bound are not read: their bytes wait in the socket, and that is the point.
-                stream.set_write_timeout(Some(std::time::Duration::from_secs(2))).expect("set");
+                stream
+                    .set_write_timeout(Some(std::time::Duration::from_secs(2)))
+                    .expect("set");
                 let _ = stream.write_all(b"\x0bMSH|^~\\&|LAB|");
                 let _ = stream.write_all(part);
             });
@@ -54,13 +56,18 @@ fn a_message_of_100_000_segments() {
     let daemon = Pentamer::start_default();
     let mut content = low_igm("1", "1");
     for number in 0..100_000 {
-        content.push_str(&format!("OBX|{number}|NM|GLU^Glucose^L||5.{number}|mmol/L|3.9-6.1|N|||F\r"));
+        content.push_str(&format!(
+            "OBX|{number}|NM|GLU^Glucose^L||5.{number}|mmol/L|3.9-6.1|N|||F\r"
+        ));
     }
     let mut sender = daemon.connect();
     assert_eq!(sender.exchange(&content), "AA");
     daemon.settle();
     assert_eq!(daemon.home.alerts().len(), 1);
     let resident = daemon.resident_kib();
-    println!("100,000 segments of {} bytes: {resident} KiB resident", content.len());
+    println!(
+        "100,000 segments of {} bytes: {resident} KiB resident",
+        content.len()
+    );
     assert!(resident < 192 * 1024, "{resident} KiB");
 }
