@@ -28,7 +28,7 @@ const ROOMS: &[(&str, &[&str])] = &[
         "deliver",
         &["core", "clock", "telemetry", "journal", "engine"],
     ),
-    ("web", &["core", "telemetry", "journal", "engine"]),
+    ("web", &["core", "clock", "telemetry", "journal", "engine"]),
     (
         "daemon",
         &[

@@ -169,6 +169,7 @@ impl Daemon {
             status: appender.status(),
             progress: progress.clone(),
             state: state.clone(),
+            sinks: config.sinks.iter().map(|sink| sink.name.clone()).collect(),
             bound: Arc::clone(&ready),
             metrics,
         };

@@ -4,7 +4,6 @@ use super::{Choice, Sink, SinkError};
 use crate::clock;
 use crate::core::fact::{Fact, JournalPosition};
 use crate::core::fold::views;
-use crate::core::time::Timestamp;
 use crate::engine::{Progress, StateHandle};
 use crate::journal::{Appender, Draft};
 use crate::telemetry::events;
@@ -97,15 +96,11 @@ impl Queue {
         let next =
             views::next_alert(state.as_ref(), &name).map_err(|error| later(error.to_string()))?;
         let Some(next) = next else {
-            events::queue(&name, 0, 0.0);
             return Ok(false);
         };
         let alert_id = next.transition.alert_id.0.clone();
         let failed = |error: SinkError| (alert_id.clone(), error);
         if self.settings.choice.wants(&next.transition) {
-            let (depth, oldest) = views::queue_depth(state.as_ref(), &name)
-                .map_err(|error| later(error.to_string()))?;
-            events::queue(&name, depth, age_seconds(oldest));
             let event = self
                 .settings
                 .choice
@@ -156,10 +151,4 @@ impl Queue {
             _ = self.progress.wait_for(|progress| progress.folded >= position) => {}
         }
     }
-}
-
-fn age_seconds(oldest: Option<Timestamp>) -> f64 {
-    oldest.map_or(0.0, |at| {
-        clock::now().since(at).as_micros().max(0) as f64 / 1e6
-    })
 }

@@ -1,5 +1,6 @@
 //! HTTP: `/healthz`, `/readyz`, `/metrics`.
 
+use crate::clock;
 use crate::core::fact::JournalPosition;
 use crate::core::fold::views;
 use crate::engine::{Progress, StateHandle};
@@ -28,6 +29,8 @@ pub struct Seen {
     pub progress: watch::Receiver<Progress>,
     /// The state, for what is counted when it is asked for.
     pub state: StateHandle,
+    /// Names of the sinks, whose queues are counted when they are asked for.
+    pub sinks: Vec<String>,
     /// All listeners are bound.
     pub bound: Arc<AtomicBool>,
     /// The recorder.
@@ -111,8 +114,15 @@ async fn metrics_page(State(seen): State<Seen>) -> Response {
     // The fold first: a message that is acknowledged but not folded must show as lag.
     let folded = seen.progress.borrow().folded;
     events::fold_lag(seen.status.borrow().synced.0.saturating_sub(folded.0));
-    if let Ok(undecided) = views::dirty_count(seen.state.get().as_ref()) {
+    let state = seen.state.get();
+    if let Ok(undecided) = views::dirty_count(state.as_ref()) {
         events::undecided(undecided);
+    }
+    for sink in &seen.sinks {
+        if let Ok((depth, oldest)) = views::queue_depth(state.as_ref(), sink) {
+            let waiting = oldest.map_or(0, |at| clock::now().since(at).as_micros().max(0));
+            events::queue(sink, depth, waiting as f64 / 1e6);
+        }
     }
     seen.metrics.run_upkeep();
     (

@@ -205,25 +205,16 @@ impl Pentamer {
                 .get("pentamer_fold_lag_records")
                 .copied()
                 .unwrap_or(0.0);
-            let decided: f64 = metrics
+            let waiting: f64 = metrics
                 .iter()
-                .filter(|(key, _)| key.starts_with("pentamer_alerts_total"))
+                .filter(|(key, _)| key.starts_with("pentamer_queue_depth"))
                 .map(|(_, value)| value)
                 .sum();
-            let written = metrics
-                .iter()
-                .filter(|(key, _)| {
-                    key.starts_with("pentamer_deliveries_total")
-                        && key.contains("alerts.jsonl")
-                        && key.contains("delivered")
-                })
-                .map(|(_, value)| value)
-                .sum::<f64>();
             let undecided = metrics
                 .get("pentamer_undecided_patients")
                 .copied()
                 .unwrap_or(0.0);
-            (ready && lag == 0.0 && undecided == 0.0 && written >= decided).then_some(())
+            (ready && lag == 0.0 && undecided == 0.0 && waiting == 0.0).then_some(())
         });
     }
 
