@@ -17,7 +17,7 @@ lint:
 
 # All tests, or those whose names hold a word
 test *FILTER:
-    cargo nextest run --features failpoints {{FILTER}}
+    .ci/test {{FILTER}}
 
 # Write the expected texts of wrong configurations anew, for review in the diff
 expected:
