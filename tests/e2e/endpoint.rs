@@ -104,3 +104,26 @@ fn the_bytes_of_refused_frames_are_kept_with_the_peer() {
     assert_eq!(refused[0].origin.peer, peer);
     assert_eq!(refused[0].raw.as_ref(), b"MSH|^~\\&|LAB|broken off");
 }
+
+/// WIRE A-54: a message in parts is answered part by part and read when it is whole.
+#[test]
+fn a_message_in_parts_is_joined_when_the_rest_arrives() {
+    let daemon = Pentamer::start_default();
+    let whole = low_igm("7", "7");
+    let middle = whole.find("OBX|2").expect("the second result");
+    let (first, rest) = whole.split_at(middle);
+    let header = first.split('\r').next().expect("MSH");
+    let mut sender = daemon.connect();
+    assert_eq!(sender.exchange(&format!("{first}DSC|POINTER|F\r")), "AA");
+    daemon.settle();
+    assert!(daemon.home.alerts().is_empty(), "half a panel is not assessed");
+    let later = format!("{}||POINTER\r{rest}", header.replace("|7|P|", "|8|P|"));
+    assert_eq!(sender.exchange(&later), "AA");
+    daemon.settle();
+    let alerts = daemon.home.alerts();
+    assert_eq!(alerts.len(), 1);
+    assert_eq!(alerts[0]["data"]["tier"], "complete");
+    assert_eq!(daemon.metric("pentamer_quarantine_total", ""), 0.0);
+    let (home, _) = daemon.stop();
+    crate::offline::assert_rebuild_equals_cache(&home.data());
+}

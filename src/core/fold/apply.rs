@@ -1,5 +1,6 @@
 //! Facts into a batch of changes.
 
+use super::continuation::{self, Whole};
 use super::keys;
 use super::overlay::Overlay;
 use super::pool;
@@ -80,8 +81,14 @@ pub fn apply(
         through = *position;
         match fact {
             Fact::Received(received) => {
-                let extraction = extract(received, *position, policy);
-                fold.message(received, *position, extraction)?;
+                fold.expire_parts(received.received_at)?;
+                let joined = match continuation::take(&mut fold.overlay, received, *position)? {
+                    Whole::AsItCame => None,
+                    Whole::Joined(joined) => Some(joined),
+                    Whole::Later => continue,
+                };
+                let whole = joined.as_ref().unwrap_or(received);
+                fold.message(whole, *position, extract(whole, *position, policy))?;
             }
             Fact::Refused(refused) => fold.refused(refused, *position)?,
             Fact::Decided(decided) => fold.decided(decided)?,
@@ -167,6 +174,36 @@ impl Fold<'_> {
             };
             self.overlay
                 .put("quarantine", keys::quarantine(position, number), &entry)?;
+        }
+        Ok(())
+    }
+
+    /// Parts of messages whose rest did not come within a day (WIRE A-54).
+    fn expire_parts(&mut self, now: Timestamp) -> Result<(), StateError> {
+        for waiting in continuation::expire(&mut self.overlay, now)? {
+            let reason = Reason::Continuation;
+            *self.effects.refusals.entry(reason).or_default() += 1;
+            let entry = QuarantineEntry {
+                position: waiting.position,
+                received_at: waiting.since,
+                listener: waiting.origin.listener,
+                peer: waiting.origin.peer,
+                feed: String::new(),
+                control_id: String::new(),
+                refusal: Refusal {
+                    reason,
+                    place: Place {
+                        segment: "DSC".to_owned(),
+                        occurrence: 1,
+                        field: 1,
+                        name: "continuation pointer".to_owned(),
+                    },
+                    result: false,
+                    remedy: "have the sender send all parts of the message again".to_owned(),
+                },
+            };
+            self.overlay
+                .put("quarantine", keys::quarantine(waiting.position, 0), &entry)?;
         }
         Ok(())
     }

@@ -17,6 +17,8 @@ pub const ALERT_IDS: &[u8] = b"a";
 pub const SINKS: &[u8] = b"S";
 /// What was not understood.
 pub const QUARANTINE: &[u8] = b"Q";
+/// Parts of messages that wait for the rest.
+pub const PARTS: &[u8] = b"C";
 /// Single values about the state itself.
 pub const META: &[u8] = b"M";
 
@@ -70,6 +72,11 @@ pub fn quarantine(position: JournalPosition, number: u32) -> Vec<u8> {
         QUARANTINE,
         &[&position.0.to_be_bytes(), &number.to_be_bytes()],
     )
+}
+
+/// A part of a message, by the newest fact in it.
+pub fn part(position: JournalPosition) -> Vec<u8> {
+    joined(PARTS, &[&position.0.to_be_bytes()])
 }
 
 /// The authority's length first: no two keys can run into each other.

@@ -7,6 +7,7 @@
 
 mod apply;
 mod codec;
+mod continuation;
 mod decide;
 pub mod keys;
 mod overlay;

@@ -2,6 +2,7 @@
 
 pub mod ack;
 pub mod charset;
+pub mod continuation;
 pub mod delimiters;
 pub mod envelope;
 pub mod escape;
