@@ -6,6 +6,8 @@
 //! For a laboratory: an acknowledgement cannot come before one such sync. A busy hospital sends some
 //! tens of messages a second; what a group of 256 reaches is the most that one machine takes.
 
+#![expect(clippy::disallowed_methods, reason = "a benchmark picks its disk")]
+
 use criterion::{BatchSize, BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use pentamer::core::fact::{Fact, Origin, Received};
 use pentamer::core::time::Timestamp;

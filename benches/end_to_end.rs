@@ -7,6 +7,8 @@
 //!
 //! `cargo bench --bench end_to_end` (`SECONDS=10` for longer rounds)
 
+#![expect(clippy::disallowed_methods, reason = "a benchmark measures time")]
+
 use std::io::Write as _;
 use std::net::SocketAddr;
 use std::process::{Child, Command, Stdio};

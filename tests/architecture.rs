@@ -14,7 +14,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("failpoints", &[]),
     ("config", &["core"]),
     ("telemetry", &["config"]),
-    ("journal", &["core", "failpoints"]),
+    ("journal", &["core", "clock", "failpoints"]),
     ("cache", &["core", "clock"]),
     (
         "engine",

@@ -1,5 +1,10 @@
 //! All integration tests, as one program: linked once, run in parallel.
 
+#![expect(
+    clippy::disallowed_methods,
+    reason = "deadlines of tests, and what the caller of the tests asks for"
+)]
+
 mod architecture;
 mod conformance;
 mod corpus;

@@ -10,7 +10,10 @@ use std::time::Duration;
 
 const MEMORY: u64 = 4 << 20;
 
-fn batches() -> impl Strategy<Value = Vec<Vec<(u8, u8, Option<Vec<u8>>)>>> {
+/// Table, key, and a value or a deletion.
+type Change = (u8, u8, Option<Vec<u8>>);
+
+fn batches() -> impl Strategy<Value = Vec<Vec<Change>>> {
     let value = prop::option::of(prop::collection::vec(any::<u8>(), 0..8));
     let change = (0_u8..3, any::<u8>(), value);
     prop::collection::vec(prop::collection::vec(change, 0..8), 1..6)

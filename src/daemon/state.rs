@@ -5,6 +5,7 @@ use crate::config::{CacheKind, Config};
 use crate::core::fact::JournalPosition;
 use crate::core::fold::state::State;
 use crate::core::policy::Policy;
+use crate::engine::FreshState;
 use crate::journal::Recovery;
 use crate::telemetry::events;
 use std::path::{Path, PathBuf};
@@ -18,7 +19,7 @@ const VERIFY_WITHIN: Duration = Duration::from_secs(60);
 pub(super) struct Cache {
     pub(super) state: Arc<dyn State>,
     /// Gives an empty one when this one fails.
-    pub(super) fresh: Box<dyn Fn(&str) -> Arc<dyn State> + Send>,
+    pub(super) fresh: FreshState,
     /// True where the state continues what an earlier run folded.
     continues: bool,
 }

@@ -39,7 +39,7 @@ impl FileSink {
         };
         self.open.as_ref().is_some_and(|file| {
             inode(file.metadata())
-                .is_some_and(|mine| inode(path_metadata(&self.path)) == Some(mine))
+                .is_some_and(|mine| inode(std::fs::metadata(&self.path)) == Some(mine))
         })
     }
 
@@ -53,14 +53,6 @@ impl FileSink {
         self.open = Some(file);
         Ok(())
     }
-}
-
-#[expect(
-    clippy::disallowed_methods,
-    reason = "the file sink writes its own file"
-)]
-fn path_metadata(path: &std::path::Path) -> std::io::Result<std::fs::Metadata> {
-    std::fs::metadata(path)
 }
 
 /// Opens for appending. A line that a crash left unfinished is ended, so that the next stands alone.

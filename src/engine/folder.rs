@@ -23,6 +23,9 @@ const BATCH_BYTES: usize = 8 * 1024 * 1024;
 /// Pause before a failed fold starts again.
 const PAUSE: Duration = Duration::from_secs(1);
 
+/// Gives an empty state in place of one that cannot be used, for the reason told.
+pub type FreshState = Box<dyn Fn(&str) -> Arc<dyn State> + Send>;
+
 /// What the fold needs beside journal and state.
 pub struct Settings {
     /// Tables in force.
@@ -30,7 +33,7 @@ pub struct Settings {
     /// Facts up to here were counted by an earlier run; folding them again counts nothing.
     pub counted_through: JournalPosition,
     /// Gives an empty state in place of one that cannot be used.
-    pub fresh_state: Box<dyn Fn(&str) -> Arc<dyn State> + Send>,
+    pub fresh_state: FreshState,
 }
 
 /// How far the fold is.

@@ -10,5 +10,5 @@ mod folder;
 mod handle;
 
 pub(crate) use folder::extract_caught;
-pub use folder::{Folder, Progress, Settings};
+pub use folder::{Folder, FreshState, Progress, Settings};
 pub use handle::StateHandle;

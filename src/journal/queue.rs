@@ -3,6 +3,7 @@
 use super::duplicates::Fingerprint;
 use super::encode::Encoded;
 use super::writer::Stored;
+use crate::clock;
 use crate::core::fact::Origin;
 use crate::core::time::Timestamp;
 use std::collections::VecDeque;
@@ -10,7 +11,7 @@ use std::pin::pin;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Wake, Waker};
 use std::thread::Thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 
 /// What is queued at most, in bytes (one larger group may always be alone).
@@ -125,10 +126,10 @@ impl Queue {
     }
 
     fn wait(&self, patience: Duration, idle: fn(&State) -> bool) -> MutexGuard<'_, State> {
-        let until = Instant::now() + patience;
+        let until = clock::monotonic() + patience;
         let mut state = self.lock();
         while idle(&state) {
-            let left = until.saturating_duration_since(Instant::now());
+            let left = until.saturating_duration_since(clock::monotonic());
             if left.is_zero() {
                 break;
             }

@@ -13,6 +13,7 @@ use super::layout::{SEGMENT_HEADER, SegmentHeader, record_size};
 use super::prepare::Preparer;
 use super::queue::{Group, Queued};
 use super::table::Segment;
+use crate::clock;
 use crate::core::fact::{Fact, JournalPosition};
 use crate::core::time::Timestamp;
 use std::borrow::Cow;
@@ -118,7 +119,7 @@ impl Writer {
                     shared.queue.take(self.options.retry, &mut self.pending)
                 }
                 Some((_, retry_at)) => {
-                    let left = retry_at.saturating_duration_since(Instant::now());
+                    let left = retry_at.saturating_duration_since(clock::monotonic());
                     let ending = self.shared.queue.rest(left);
                     self.drop_abandoned();
                     ending
@@ -141,7 +142,7 @@ impl Writer {
                         .failures
                         .fetch_add(1, Ordering::Relaxed);
                     self.abandon(&trouble);
-                    let now = Instant::now();
+                    let now = clock::monotonic();
                     let since = failing.map_or(now, |(since, _)| since);
                     let why = trouble.why;
                     self.say(Storing::Failing { since, why });
@@ -268,7 +269,7 @@ impl Writer {
         let Some(active) = &mut self.active else {
             return Ok(());
         };
-        let begun = Instant::now();
+        let begun = clock::monotonic();
         active.sync().map_err(Trouble::syncing)?;
         if let Some(on_sync) = &self.options.on_sync {
             on_sync(begun.elapsed());

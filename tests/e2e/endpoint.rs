@@ -116,7 +116,10 @@ fn a_message_in_parts_is_joined_when_the_rest_arrives() {
     let mut sender = daemon.connect();
     assert_eq!(sender.exchange(&format!("{first}DSC|POINTER|F\r")), "AA");
     daemon.settle();
-    assert!(daemon.home.alerts().is_empty(), "half a panel is not assessed");
+    assert!(
+        daemon.home.alerts().is_empty(),
+        "half a panel is not assessed"
+    );
     let later = format!("{}||POINTER\r{rest}", header.replace("|7|P|", "|8|P|"));
     assert_eq!(sender.exchange(&later), "AA");
     daemon.settle();
