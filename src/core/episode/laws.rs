@@ -19,12 +19,34 @@ use proptest::sample::{Index, select};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// One fact, as a message brings it.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 enum Happening {
     Result(Box<Observation>),
     Cancelled(GroupWithdrawal),
     Diagnosis(&'static str, i64),
     Unreliable(bool),
+}
+
+/// In one line, for a counterexample that a person can read.
+impl std::fmt::Debug for Happening {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Result(o) => write!(
+                f,
+                "{:?} order {} {:?} {} {:?} at {:?} sent {}",
+                o.id.analyte,
+                o.shown.order.expose(),
+                o.id.sub_id,
+                o.status.letter,
+                o.value.expose(),
+                o.observed.as_ref().map(|observed| observed.date),
+                o.version_at.to_rfc3339()
+            ),
+            Self::Cancelled(group) => write!(f, "{group:?}"),
+            Self::Diagnosis(code, day) => write!(f, "{code} on {day}"),
+            Self::Unreliable(unreliable) => write!(f, "unreliable {unreliable}"),
+        }
+    }
 }
 
 fn value(analyte: Analyte) -> impl Strategy<Value = &'static str> {
@@ -216,7 +238,7 @@ fn woman() -> Person {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 128, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 60000, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn assessment_and_walk_are_functions_of_the_set(

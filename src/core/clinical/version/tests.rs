@@ -1,1 +1,250 @@
-//! Tests of this room.
+//! Which version stands: S-1 to S-6, order by order.
+
+use super::{compare, current};
+use crate::core::clinical::observation::{Observation, ReportedValue, StatusClass};
+use crate::core::clinical::sample::{Person, Sample, iga, igm, key};
+use crate::core::fact::JournalPosition;
+use std::cmp::Ordering;
+
+/// Value and class of what stands, in every rotation of the versions.
+fn standing(samples: Vec<Sample>) -> Vec<(String, StatusClass)> {
+    standing_in(&Person::new().with(samples))
+}
+
+fn standing_in(person: &Person) -> Vec<(String, StatusClass)> {
+    let mut observations = person.0.observations.clone();
+    let mut outcomes = Vec::new();
+    for _ in 0..observations.len() {
+        observations.rotate_left(1);
+        let stands: Vec<_> = current(&observations, &person.0.group_withdrawals)
+            .iter()
+            .map(|current| {
+                let value = match current.observation.value.expose() {
+                    ReportedValue::Amount(amount) => amount.value.to_string(),
+                    other => format!("{other:?}"),
+                };
+                (value, current.class)
+            })
+            .collect();
+        outcomes.push(stands);
+    }
+    outcomes.dedup();
+    assert_eq!(outcomes.len(), 1, "arrival order is irrelevant");
+    outcomes.remove(0)
+}
+
+fn finals(values: &[&str]) -> Vec<(String, StatusClass)> {
+    values
+        .iter()
+        .map(|value| ((*value).to_owned(), StatusClass::Final))
+        .collect()
+}
+
+#[test]
+fn final_beats_preliminary_and_the_later_version_wins() {
+    assert_eq!(
+        standing(vec![
+            igm("1", 0, "0.3").status("P").sent(9),
+            igm("1", 0, "0.2"),
+            igm("1", 0, "0.25").sent(2),
+        ]),
+        finals(&["0.25"])
+    );
+    assert_eq!(
+        standing(vec![igm("1", 0, "0.3").status("P")]),
+        [("0.3".to_owned(), StatusClass::Preliminary)]
+    );
+}
+
+#[test]
+fn at_equal_time_withdrawal_then_correction_then_final() {
+    assert_eq!(
+        standing(vec![igm("1", 0, "0.9"), igm("1", 0, "0.2").status("C")]),
+        finals(&["0.2"])
+    );
+    assert_eq!(
+        standing(vec![
+            igm("1", 0, "0.2").status("C"),
+            igm("1", 0, "0.2").status("D"),
+        ]),
+        []
+    );
+}
+
+#[test]
+fn equal_in_all_else_the_greater_content_hash_wins() {
+    let (a, b) = (igm("1", 0, "0.2").build(), igm("1", 0, "0.9").build());
+    let greater = if a.content_hash > b.content_hash {
+        "0.2"
+    } else {
+        "0.9"
+    };
+    assert_eq!(
+        standing(vec![igm("1", 0, "0.2"), igm("1", 0, "0.9")]),
+        finals(&[greater])
+    );
+}
+
+#[test]
+fn of_copies_the_first_received_counts() {
+    let first = igm("1", 0, "0.2").build();
+    let copy = Observation {
+        position: JournalPosition(first.position.0 + 50),
+        ..first.clone()
+    };
+    let observations = [copy, first.clone()];
+    let stands = current(&observations, &[]);
+    assert_eq!(stands.len(), 1);
+    assert_eq!(stands[0].position, first.position);
+}
+
+#[test]
+fn a_withdrawal_is_kept_for_what_comes_later_and_revived_by_a_newer_final() {
+    let withdrawal = || {
+        igm("1", 0, "0.2")
+            .status("W")
+            .sent(5)
+            .value(ReportedValue::Absent)
+    };
+    assert_eq!(standing(vec![withdrawal(), igm("1", 0, "0.2")]), []);
+    assert_eq!(
+        standing(vec![
+            withdrawal(),
+            igm("1", 0, "0.2"),
+            igm("1", 0, "0.3").sent(6)
+        ]),
+        finals(&["0.3"])
+    );
+    assert_eq!(
+        standing(vec![withdrawal(), igm("1", 0, "0.3").status("P").sent(6)]),
+        [],
+        "a preliminary version revives nothing"
+    );
+}
+
+#[test]
+fn a_withdrawal_names_patient_order_analyte_and_sub_id() {
+    let of_line = |sub_id: &str| igm("1", 0, "0.2").sub_id(sub_id).status("D").sent(1);
+    assert_eq!(
+        standing(vec![
+            igm("1", 0, "0.2").sub_id("1"),
+            igm("1", 0, "0.3").sub_id("2"),
+            of_line("1"),
+        ]),
+        finals(&["0.3"])
+    );
+    assert_eq!(
+        standing(vec![
+            igm("1", 0, "0.2").sub_id("1"),
+            igm("1", 0, "0.3").sub_id("2"),
+            igm("1", 0, "0.2").status("D").sent(1),
+        ]),
+        [],
+        "without OBX-4 it means all of the analyte"
+    );
+    assert_eq!(
+        standing(vec![
+            igm("1", 0, "0.2"),
+            iga("1", 0, "2"),
+            igm("2", 0, "0.3"),
+            igm("3", 0, "0.4").of("2"),
+            igm("1", 0, "0.2").status("X").sent(1),
+            igm("3", 0, "0.4").status("X").sent(1),
+        ])
+        .len(),
+        3,
+        "other orders, analytes and patients are not meant"
+    );
+}
+
+#[test]
+fn a_promotion_makes_preliminary_final_and_is_nothing_alone() {
+    let promotion = |day| {
+        igm("1", 0, "9")
+            .status("U")
+            .sent(day)
+            .value(ReportedValue::Absent)
+    };
+    assert_eq!(standing(vec![promotion(1)]), []);
+    assert_eq!(
+        standing(vec![promotion(1), igm("1", 0, "0.3").status("P")]),
+        finals(&["0.3"])
+    );
+    assert_eq!(
+        standing(vec![promotion(1), igm("1", 0, "0.3").status("P").sent(2)]),
+        [("0.3".to_owned(), StatusClass::Preliminary)],
+        "what comes after it is preliminary again"
+    );
+    let observations = Person::new()
+        .with([promotion(1), igm("1", 0, "0.3").status("P")])
+        .0
+        .observations;
+    let stands = current(&observations, &[]);
+    assert!(stands[0].promoted);
+    assert_eq!(stands[0].position, observations[0].position);
+}
+
+#[test]
+fn a_cancelled_order_takes_all_its_results() {
+    let person = Person::new()
+        .with([igm("1", 0, "0.2"), iga("1", 0, "2"), igm("2", 0, "0.3")])
+        .cancelled("1", 3);
+    assert_eq!(standing_in(&person), finals(&["0.3"]));
+    let revived = person.with([iga("1", 0, "2.1").sent(4)]);
+    assert_eq!(standing_in(&revived), finals(&["2.1", "0.3"]));
+    let of_somebody_else = Person::new().with([igm("1", 0, "0.2")]);
+    let mut of_somebody_else = of_somebody_else.cancelled("1", 3);
+    of_somebody_else.0.group_withdrawals[0].0 = key("2");
+    assert_eq!(standing_in(&of_somebody_else), finals(&["0.2"]));
+}
+
+#[test]
+fn no_value_removes_nothing_but_a_correction_to_none_does() {
+    let empty = |letter| {
+        igm("1", 0, "0")
+            .status(letter)
+            .sent(3)
+            .value(ReportedValue::Absent)
+    };
+    assert_eq!(
+        standing(vec![igm("1", 0, "0.2"), empty("F")]),
+        finals(&["0.2"])
+    );
+    assert_eq!(
+        standing(vec![igm("1", 0, "0.2"), empty("C")]),
+        finals(&["Absent"])
+    );
+    assert_eq!(
+        standing(vec![igm("1", 0, "0.2").status("P"), empty("F")]),
+        finals(&["Absent"])
+    );
+}
+
+#[test]
+fn pending_lines_are_nothing() {
+    assert_eq!(
+        standing(vec![
+            igm("1", 0, "0.2").status("I"),
+            igm("1", 0, "0.2").status("O")
+        ]),
+        []
+    );
+    assert_eq!(
+        standing(vec![
+            igm("1", 0, "0.2"),
+            igm("1", 0, "0.3").status("I").sent(4)
+        ]),
+        finals(&["0.2"])
+    );
+}
+
+#[test]
+fn versions_sort_as_they_outrank_each_other() {
+    let (older, newer) = (
+        igm("1", 0, "0.2").build(),
+        igm("1", 0, "0.3").sent(1).build(),
+    );
+    assert_eq!(compare(&older, &newer), Ordering::Less);
+    let taken_back = igm("1", 0, "0.2").status("D").build();
+    assert_eq!(compare(&older, &taken_back), Ordering::Less);
+}
