@@ -104,3 +104,28 @@ fn the_bytes_of_refused_frames_are_kept_with_the_peer() {
     assert_eq!(refused[0].origin.peer, peer);
     assert_eq!(refused[0].raw.as_ref(), b"MSH|^~\\&|LAB|broken off");
 }
+
+#[test]
+fn a_broken_header_between_two_messages_is_kept_and_not_answered() {
+    use pentamer::core::fact::{Fact, Reason};
+    let daemon = Pentamer::start_default();
+    let mut sender = daemon.connect();
+    let broken = "MSH|^~\rPID|1||777\r";
+    sender.send_framed(&(low_igm("1", "1") + broken + &low_igm("2", "2")));
+    for id in ["1", "2"] {
+        let answer = String::from_utf8(sender.answer().expect("an answer")).expect("ASCII");
+        assert!(answer.contains(&format!("MSA|AA|{id}\r")), "{answer}");
+    }
+    assert_eq!(sender.finish(), Vec::<Vec<u8>>::new());
+    daemon.settle();
+    assert_eq!(daemon.stored(), 2.0);
+    let (home, _) = daemon.stop();
+    let refused: Vec<_> = crate::offline::facts(&home.data())
+        .into_iter()
+        .filter_map(|(_, fact)| match fact {
+            Fact::Refused(refused) => Some((refused.reason, refused.raw)),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(refused, [(Reason::UnreadableMsh, broken.into())]);
+}
