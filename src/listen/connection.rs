@@ -22,6 +22,8 @@ const UNANSWERED_MESSAGES: usize = 64;
 const DRIP_BYTES_PER_SECOND: u64 = 256;
 /// From this second of a frame on its rate counts.
 const DRIP_AFTER: Duration = Duration::from_secs(30);
+/// How long a frame that is too large is read on (WIRE F-50).
+const DISCARD_WITHIN: Duration = Duration::from_secs(600);
 /// How long a frame under way may take when the daemon ends (WIRE A-71).
 const FINISH_WITHIN: Duration = Duration::from_secs(5);
 /// One read.
@@ -223,7 +225,17 @@ impl<'a> Connection<'a> {
                 config.frame_timeout.map(|timeout| self.last_byte + timeout)
             }
         };
-        own.into_iter().chain(stop_by).chain(self.drip_due()).min()
+        own.into_iter()
+            .chain(stop_by)
+            .chain(self.discard_due())
+            .chain(self.drip_due())
+            .min()
+    }
+
+    /// When a frame that is too large has been read on for long enough.
+    fn discard_due(&self) -> Option<Instant> {
+        let begun = self.begun?;
+        (self.decoder.phase() == Phase::Discarding).then(|| begun + DISCARD_WITHIN)
     }
 
     /// When the frame in assembly is old enough for its rate to count, and counts as a drip.
@@ -258,6 +270,10 @@ impl<'a> Connection<'a> {
             Phase::Body | Phase::Discarding if over(config.frame_timeout) => {
                 self.decoder.give_up(&mut self.events);
                 Some(Ended::Stalled)
+            }
+            Phase::Discarding if self.discard_due().is_some_and(|due| now >= due) => {
+                self.decoder.discard_over(&mut self.events);
+                Some(Ended::Junk)
             }
             Phase::Body if self.drip_due().is_some_and(|due| now >= due) => {
                 events::wire(&config.name, "slow_frame", 1);

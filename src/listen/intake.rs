@@ -77,6 +77,11 @@ pub(super) fn take_frame(listener: &Listener, origin: &Origin, content: Bytes) -
                     fingerprint,
                 });
             }
+            // What stands between messages without a readable header is kept too, and not answered.
+            drafts.extend(frame.unreadable.iter().map(|part| {
+                let part = content.slice_ref(part);
+                refused(origin, received_at, Reason::UnreadableMsh, part)
+            }));
             Taken {
                 drafts,
                 answer: Answer::Messages { content, verdicts },
@@ -172,19 +177,23 @@ impl Answer {
             }
             Self::TooLarge(head) => {
                 events::message(&config.name, "refused", 1);
-                ack::answer_too_large(
-                    head,
-                    usize::try_from(config.max_message).unwrap_or(usize::MAX),
-                    first,
-                    &settings,
-                    &now,
-                )
+                let limit = usize::try_from(config.max_message).unwrap_or(usize::MAX);
+                if let Some(message) = RawMessage::read(head) {
+                    let verdict = Verdict::Refused(Fault::too_large(limit));
+                    count_silence(&message, &verdict, config);
+                }
+                ack::answer_too_large(head, limit, first, &settings, &now)
             }
             Self::Messages { content, verdicts } => {
+                let (stored, unreadable) = stored.split_at(verdicts.len().min(stored.len()));
                 count_stored(stored, &config.name);
+                events::message(&config.name, "refused", unreadable.len() as u64);
                 let Opened::Messages(frame) = envelope::open(content) else {
                     return Vec::new();
                 };
+                for (message, verdict) in frame.messages.iter().zip(verdicts) {
+                    count_silence(message, verdict, config);
+                }
                 let answered: Vec<Answered<'_>> = verdicts
                     .iter()
                     .zip(stored)
@@ -196,6 +205,15 @@ impl Answer {
                 ack::answers_for_frame(&frame, &answered, &settings, &now)
             }
         }
+    }
+}
+
+/// WIRE A-3, last row.
+fn count_silence(message: &RawMessage<'_>, verdict: &Verdict, config: &ListenerConfig) {
+    if matches!(verdict, Verdict::Refused(_)) {
+        let plan = ack::plan(message, &config.ack_settings(), verdict);
+        let times = u64::from(plan.refused_silently);
+        events::wire(&config.name, "refused_silently", times);
     }
 }
 

@@ -130,3 +130,28 @@ fn a_message_in_parts_is_joined_when_the_rest_arrives() {
     let (home, _) = daemon.stop();
     crate::offline::assert_rebuild_equals_cache(&home.data());
 }
+
+#[test]
+fn a_broken_header_between_two_messages_is_kept_and_not_answered() {
+    use pentamer::core::fact::{Fact, Reason};
+    let daemon = Pentamer::start_default();
+    let mut sender = daemon.connect();
+    let broken = "MSH|^~\rPID|1||777\r";
+    sender.send_framed(&(low_igm("1", "1") + broken + &low_igm("2", "2")));
+    for id in ["1", "2"] {
+        let answer = String::from_utf8(sender.answer().expect("an answer")).expect("ASCII");
+        assert!(answer.contains(&format!("MSA|AA|{id}\r")), "{answer}");
+    }
+    assert_eq!(sender.finish(), Vec::<Vec<u8>>::new());
+    daemon.settle();
+    assert_eq!(daemon.stored(), 2.0);
+    let (home, _) = daemon.stop();
+    let refused: Vec<_> = crate::offline::facts(&home.data())
+        .into_iter()
+        .filter_map(|(_, fact)| match fact {
+            Fact::Refused(refused) => Some((refused.reason, refused.raw)),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(refused, [(Reason::UnreadableMsh, broken.into())]);
+}

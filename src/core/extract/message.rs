@@ -5,6 +5,7 @@ use super::{Place, Refusal};
 use crate::core::fact::{JournalPosition, Reason, Received};
 use crate::core::hl7::charset::{self, WideCharset};
 use crate::core::hl7::delimiters::Delimiters;
+use crate::core::hl7::envelope::start_of;
 use crate::core::hl7::escape;
 use crate::core::hl7::header::RawHeader;
 use crate::core::hl7::segment::Segment;
@@ -64,26 +65,9 @@ pub(super) struct Message<'m> {
     offset: Option<Offset>,
 }
 
-/// Where the message begins: past a byte order mark and blanks, or at a segment start within the
-/// first 512 bytes (WIRE ).
-fn start_of(raw: &[u8]) -> Option<usize> {
-    let unmarked = raw.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(raw);
-    let skipped = unmarked
-        .iter()
-        .take_while(|byte| byte.is_ascii_whitespace() || **byte == 0)
-        .count();
-    let first = raw.len() - unmarked.len() + skipped;
-    let readable = |at: &usize| {
-        raw.get(*at..)
-            .is_some_and(|rest| RawHeader::read(rest, b"MSH").is_some())
-    };
-    let late = memchr::memchr2_iter(b'\r', b'\n', raw.get(..512).unwrap_or(raw)).map(|end| end + 1);
-    std::iter::once(first).chain(late).find(readable)
-}
-
 /// The raw MSH of a message.
 pub(super) fn raw_header(raw: &[u8]) -> Option<(usize, RawHeader<'_>)> {
-    let start = start_of(raw)?;
+    let start = start_of(raw, b"MSH")?;
     Some((start, RawHeader::read(raw.get(start..)?, b"MSH")?))
 }
 

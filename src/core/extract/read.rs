@@ -102,7 +102,7 @@ fn kind_of(message: &Message<'_>) -> Kind {
     let event = message.event.as_str();
     match (message.kind.as_str(), event) {
         ("", _) => Kind::Refused(Reason::NoType),
-        ("ACK" | "MCF", _) => Kind::Acknowledgement,
+        ("ACK" | "MCF" | "NMD", _) => Kind::Acknowledgement,
         ("ORU", "" | "R01" | "R03" | "R30" | "R31" | "R32" | "R40") => {
             Kind::Results(Style::OrderFirst)
         }

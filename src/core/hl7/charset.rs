@@ -134,6 +134,12 @@ fn declared(msh18: &str, tally: &Tally) -> Result<Option<&'static Encoding>, Wid
     }
 }
 
+/// True where a repetition of MSH-18 names UTF-16 or UTF-32, which are refused (C-3).
+pub fn is_wide(name: &[u8]) -> bool {
+    let name = comparable(&String::from_utf8_lossy(name));
+    matches!(aliases().get(&name), Some(Meaning::Refused))
+}
+
 /// Decodes a whole message (WIRE C-2 to C-5, F-35, F-36).
 ///
 /// `raw` begins at the byte order mark or at `MSH`. `msh18` is the raw field, its repetitions

@@ -3,9 +3,12 @@
 //! Works on raw bytes. Only line starts and headers are looked at, so it is linear and knows nothing
 //! of results.
 
+use super::charset;
 use super::header::RawHeader;
 use super::types::{MessageKind, kind_of};
 use crate::core::fact::Reason;
+use crate::core::mllp::skip_blank;
+use std::fmt;
 
 /// How far into a content a late MSH is looked for.
 const LATE_WITHIN: usize = 512;
@@ -22,16 +25,29 @@ pub enum Opened<'a> {
 }
 
 /// The messages of a frame.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Envelope<'a> {
     /// In order.
     pub messages: Vec<RawMessage<'a>>,
-    /// Parts between messages that begin with `MSH` but have no readable header.
+    /// Parts between messages that begin with `MSH` but have no readable header; whoever stores the
+    /// messages keeps these too, as refused.
     pub unreadable: Vec<&'a [u8]>,
     /// The wrapper, where there is one.
     pub batch: Option<BatchFrame<'a>>,
     /// `msh_late`, `batch_count_mismatch`.
     pub counts: Vec<(&'static str, u64)>,
+}
+
+impl fmt::Debug for Envelope<'_> {
+    /// Without content (N-5).
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Envelope")
+            .field("messages", &self.messages)
+            .field("unreadable", &self.unreadable.len())
+            .field("batch", &self.batch)
+            .field("counts", &self.counts)
+            .finish()
+    }
 }
 
 /// `FHS` and `BHS` around messages.
@@ -44,7 +60,7 @@ pub struct BatchFrame<'a> {
 }
 
 /// One message of a frame: its bytes and its header.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct RawMessage<'a> {
     /// What is stored: the frame's whole content where it holds one message and no wrapper (P-RAW),
     /// else from this `MSH` up to the next message or trailer.
@@ -53,6 +69,13 @@ pub struct RawMessage<'a> {
     pub header: RawHeader<'a>,
     /// From the MSH on.
     body: &'a [u8],
+}
+
+impl fmt::Debug for RawMessage<'_> {
+    /// Length only: the content is about a patient (N-5).
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "RawMessage({} bytes)", self.raw.len())
+    }
 }
 
 impl<'a> RawMessage<'a> {
@@ -95,6 +118,20 @@ impl<'a> RawMessage<'a> {
             .collect()
     }
 
+    /// MSH-18 declares UTF-16 or UTF-32.
+    fn declares_wide(&self) -> bool {
+        let declared = self.header.field(18);
+        if declared.is_empty() {
+            return false;
+        }
+        let repetition = self.header.encoding(1);
+        let first = declared
+            .split(|byte| Some(*byte) == repetition)
+            .next()
+            .unwrap_or_default();
+        charset::is_wide(first)
+    }
+
     /// an acknowledgement by its type, or because MSA is its second segment (SFT aside).
     pub fn is_acknowledgement(&self) -> bool {
         self.kind() == MessageKind::Acknowledgement
@@ -113,8 +150,8 @@ impl<'a> RawMessage<'a> {
 
 /// Looks at a frame's content.
 pub fn open(content: &[u8]) -> Opened<'_> {
-    let start = skip_blanks(content);
-    let trimmed = content.get(start..).unwrap_or_default();
+    let trimmed = skip_blank(content);
+    let start = content.len() - trimmed.len();
     if trimmed.is_empty() {
         return Opened::Empty;
     }
@@ -127,12 +164,24 @@ pub fn open(content: &[u8]) -> Opened<'_> {
     let wrapped = [b"FHS", b"BHS"]
         .into_iter()
         .any(|name| RawHeader::read(trimmed, name).is_some());
-    if wrapped {
-        return open_batch(content, start);
-    }
-    let Some(begin) = start_of(content, b"MSH") else {
-        return Opened::Refused(Reason::UnreadableMsh);
+    let opened = if wrapped {
+        open_batch(content, start)
+    } else {
+        open_plain(content, start)
     };
+    match opened {
+        // MSH-18 says that nothing here is in a set MLLP can carry (C-3, A-40 m).
+        Some(envelope) if envelope.messages.iter().all(RawMessage::declares_wide) => {
+            Opened::Refused(Reason::CharsetUtf16)
+        }
+        Some(envelope) => Opened::Messages(envelope),
+        None => Opened::Refused(Reason::UnreadableMsh),
+    }
+}
+
+/// One message, or several without a wrapper.
+fn open_plain(content: &[u8], start: usize) -> Option<Envelope<'_>> {
+    let begin = start_of(content, b"MSH")?;
     let late = u64::from(begin > start);
     let starts: Vec<usize> = parts(content, begin).collect();
     let whole = starts.len() == 1;
@@ -150,7 +199,7 @@ pub fn open(content: &[u8]) -> Opened<'_> {
     if late > 0 {
         envelope.counts.push(("msh_late", late));
     }
-    Opened::Messages(envelope)
+    (!envelope.messages.is_empty()).then_some(envelope)
 }
 
 impl<'a> Envelope<'a> {
@@ -163,7 +212,7 @@ impl<'a> Envelope<'a> {
 }
 
 /// `[FHS] {[BHS] {MSH …} [BTS]} [FTS]`, whatever of it is there.
-fn open_batch(content: &[u8], start: usize) -> Opened<'_> {
+fn open_batch(content: &[u8], start: usize) -> Option<Envelope<'_>> {
     let mut envelope = Envelope {
         messages: Vec::new(),
         unreadable: Vec::new(),
@@ -215,13 +264,13 @@ fn open_batch(content: &[u8], start: usize) -> Opened<'_> {
         }
     }
     if envelope.messages.is_empty() {
-        return Opened::Refused(Reason::UnreadableMsh);
+        return None;
     }
     if mismatches > 0 {
         envelope.counts.push(("batch_count_mismatch", mismatches));
     }
     envelope.batch = Some(frame);
-    Opened::Messages(envelope)
+    Some(envelope)
 }
 
 /// The count of a BTS or FTS; `None` where it is empty or no number.
@@ -245,9 +294,15 @@ enum Mark {
 }
 
 /// Every line that begins a message or belongs to the wrapper.
+///
+/// A line is one of these only with the field separator after its name (F-61: else it is text, as in
+/// a note that begins with `MSH-7`). Each header may bring a separator of its own, if it is readable
+/// and does not look like words.
 fn marks(content: &[u8], start: usize) -> impl Iterator<Item = (usize, Mark)> + '_ {
-    lines(content.get(start..).unwrap_or_default()).filter_map(move |(at, line)| {
-        let (name, rest) = line.split_at_checked(3)?;
+    let mut separator = None;
+    let content = content.get(start..).unwrap_or_default();
+    lines(content).filter_map(move |(at, line)| {
+        let (name, after) = line.split_first_chunk::<3>()?;
         let mark = match name {
             b"FHS" => Mark::FileHeader,
             b"BHS" => Mark::BatchHeader,
@@ -256,12 +311,17 @@ fn marks(content: &[u8], start: usize) -> impl Iterator<Item = (usize, Mark)> + 
             b"FTS" => Mark::FileTrailer,
             _ => return None,
         };
-        // A trailer may stand without fields; a word of a text may not be taken for a segment.
-        let trailer = matches!(mark, Mark::BatchTrailer | Mark::FileTrailer);
-        let ends = rest
-            .first()
-            .is_none_or(|next| !next.is_ascii_alphanumeric() && *next != b' ');
-        (ends && (trailer || !rest.is_empty())).then_some((start + at, mark))
+        let same = after.first().is_some_and(|next| Some(*next) == separator);
+        let is_mark = match mark {
+            Mark::BatchTrailer | Mark::FileTrailer => same || after.is_empty(),
+            Mark::FileHeader | Mark::BatchHeader | Mark::Message => {
+                let header = RawHeader::read(content.get(at..)?, name)
+                    .filter(|header| separator.is_none() || same || header.has_plain_encoding());
+                separator = header.map(|header| header.separator()).or(separator);
+                same || header.is_some()
+            }
+        };
+        is_mark.then_some((start + at, mark))
     })
 }
 
@@ -272,26 +332,21 @@ fn parts(content: &[u8], begin: usize) -> impl Iterator<Item = usize> + '_ {
         .map(|(at, _)| at)
 }
 
-/// Lines with their offset, blanks before them cut (F-60, F-62).
+/// Lines with their offset, blanks and a byte order mark before them cut (F-60, F-62).
 fn lines(content: &[u8]) -> impl Iterator<Item = (usize, &[u8])> {
     let ends = memchr::memchr2_iter(b'\r', b'\n', content).chain([content.len()]);
     let mut from = 0;
     ends.map(move |end| {
-        let line = content.get(from..end).unwrap_or_default();
-        let blanks = line
-            .iter()
-            .take_while(|byte| matches!(byte, b' ' | b'\t' | 0))
-            .count();
-        let at = from + blanks;
+        let line = skip_blank(content.get(from..end).unwrap_or_default());
         from = end + 1;
-        (at, line.get(blanks..).unwrap_or_default())
+        (end - line.len(), line)
     })
 }
 
-/// Where the message begins: past a BOM and blanks, or at a line start within the first 512 bytes
-///
+/// Where the message begins: past byte order marks and blanks, or at a line start within the first
+/// 512 bytes.
 pub fn start_of(content: &[u8], name: &[u8; 3]) -> Option<usize> {
-    let first = skip_blanks(content);
+    let first = content.len() - skip_blank(content).len();
     let readable = |at: &usize| {
         content
             .get(*at..)
@@ -302,17 +357,8 @@ pub fn start_of(content: &[u8], name: &[u8; 3]) -> Option<usize> {
     }
     lines(content)
         .map(|(at, _)| at)
-        .take_while(|at| *at <= LATE_WITHIN)
+        .take_while(|at| *at < LATE_WITHIN)
         .find(readable)
-}
-
-fn skip_blanks(content: &[u8]) -> usize {
-    let unmarked = content.strip_prefix(b"\xef\xbb\xbf").unwrap_or(content);
-    let blanks = unmarked
-        .iter()
-        .take_while(|byte| matches!(byte, b'\r' | b'\n' | b' ' | b'\t' | 0))
-        .count();
-    content.len() - unmarked.len() + blanks
 }
 
 /// UTF-16 or UTF-32, by its BOM or by the zeros in a header (F-35).

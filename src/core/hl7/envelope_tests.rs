@@ -122,7 +122,136 @@ fn acknowledgements_are_known_by_type_or_by_msa() {
     }
 }
 
+#[test]
+fn f61_a_line_of_text_is_no_message() {
+    for text in [
+        "MSH-7 is wrong",
+        "MSH is here",
+        "MSHX|1",
+        "BTS-1 too",
+        "BHS said ^~ so",
+        "MSH",
+    ] {
+        let content = format!("MSH|^~\\&|A\rNTE|1|L|see\r{text}\rOBX|1|NM\r");
+        let envelope = messages(content.as_bytes());
+        assert_eq!(envelope.messages.len(), 1, "{text}");
+        assert_eq!(envelope.messages[0].raw, content.as_bytes(), "{text}");
+        assert!(envelope.unreadable.is_empty(), "{text}");
+        let batch = format!("BHS|^~\\&|L\r{content}BTS|1\r");
+        let envelope = messages(batch.as_bytes());
+        assert_eq!(envelope.messages[0].raw, content.as_bytes(), "{text}");
+        assert!(envelope.counts.is_empty(), "{text}");
+    }
+}
+
+#[test]
+fn messages_of_one_frame_may_differ_in_their_separator() {
+    let envelope = messages(b"MSH|^~\\&|A\rPID|1\nMSH#^~\\&#B\nPID#1\rMSH|^~\\&|C");
+    let senders: Vec<&[u8]> = envelope
+        .messages
+        .iter()
+        .map(|m| m.header.field(3))
+        .collect();
+    assert_eq!(senders, [b"A", b"B", b"C"]);
+}
+
+#[test]
+fn byte_order_marks_and_blanks_in_any_order_are_skipped() {
+    for content in [
+        &b"\r\n\xef\xbb\xbfMSH|^~\\&|A"[..],
+        b"\xef\xbb\xbf\xef\xbb\xbf\0 MSH|^~\\&|A",
+    ] {
+        let envelope = messages(content);
+        assert_eq!((envelope.messages.len(), envelope.counts.len()), (1, 0));
+        assert_eq!(envelope.messages[0].raw, content);
+    }
+    let joined = messages(b"MSH|^~\\&|A\r\xef\xbb\xbfMSH|^~\\&|B\r");
+    assert_eq!(joined.messages.len(), 2);
+    assert_eq!(open(b"\r\n\xef\xbb\xbf"), Opened::Empty);
+}
+
+#[test]
+fn a31_a_late_header_is_found_within_512_bytes() {
+    let late = |before: usize| [&vec![b'x'; before - 1][..], b"\rMSH|^~\\&|A"].concat();
+    assert_eq!(messages(&late(511)).counts, [("msh_late", 1)]);
+    assert_eq!(open(&late(512)), Opened::Refused(Reason::UnreadableMsh));
+    assert_eq!(
+        messages(b"log\n  MSH|^~\\&|A").messages[0].header.field(3),
+        b"A"
+    );
+}
+
+#[test]
+fn c1_an_odd_msh_2_is_readable_here() {
+    for content in [
+        "MSH|^~\\&#!|A",
+        "MSH|^^^^|A",
+        "MSH|ab|A",
+        "MSH|^|A",
+        "MSH|\\|A",
+    ] {
+        assert_eq!(
+            messages(content.as_bytes()).messages[0].header.field(3),
+            b"A"
+        );
+    }
+}
+
+#[test]
+fn c3_a_declared_wide_set_is_refused() {
+    let message = |set: &str| format!("MSH|^~\\&|A|||||||42|P|2.5.1||||||{set}\rPID|1\r");
+    for set in ["UNICODE UTF-16", "utf-16~ASCII", "UTF-32"] {
+        assert_eq!(
+            open(message(set).as_bytes()),
+            Opened::Refused(Reason::CharsetUtf16),
+            "{set}"
+        );
+    }
+    // One among others is that message's own trouble.
+    let mixed = message("UTF-16") + &message("UNICODE UTF-8");
+    assert_eq!(messages(mixed.as_bytes()).messages.len(), 2);
+}
+
+#[test]
+fn n5_debug_shows_no_content() {
+    let shown = format!(
+        "{:?}",
+        open(b"BHS|^~\\&|ZZMARKERZZ\rMSH|^~\\&|ZZMARKERZZ\rMSH|^~ZZMARKERZZ\rMSH|^~\\&|A")
+    );
+    assert!(!shown.contains("MARKER"), "{shown}");
+}
+
+/// The first two bytes of the contents of W96 take all values.
+#[test]
+fn w96_short_contents_are_refused_or_empty() {
+    for first in 0..=255_u8 {
+        for second in 0..=255_u8 {
+            for content in [
+                &[][..],
+                &[first],
+                &[first, second],
+                &[first, second, 0],
+                &[first, second, b'H', b'|'],
+            ] {
+                assert!(!matches!(open(content), Opened::Messages(_)), "{content:?}");
+            }
+        }
+    }
+}
+
 proptest! {
+    #[test]
+    fn every_byte_from_the_first_header_on_is_kept(
+        parts in prop::collection::vec(prop_oneof![
+            Just("MSH|^~\\&|A\r"), Just("MSH|^\r"), Just("PID|1\r"), Just("MSH-7\r"), Just(" \n"), Just("MSH#^~\\&#B\n"),
+        ], 0..12)
+    ) {
+        let content = format!("MSH|^~\\&|first\r{}", parts.concat());
+        let envelope = messages(content.as_bytes());
+        let kept: usize = envelope.messages.iter().map(|m| m.raw.len()).chain(envelope.unreadable.iter().map(|u| u.len())).sum();
+        prop_assert_eq!(kept, content.len());
+    }
+
     #[test]
     fn nothing_panics_and_no_byte_is_made_up(content in prop::collection::vec(
         prop_oneof![

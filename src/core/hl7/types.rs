@@ -15,7 +15,7 @@ pub enum MessageKind {
     AdtUnknownEvent,
     /// ORM, OML: only cancellations count.
     Order,
-    /// ACK, MCF.
+    /// ACK, MCF, NMD.
     Acknowledgement,
     /// MSH-9 is empty.
     NoType,
@@ -39,10 +39,18 @@ pub fn kind_of(code: &str, event: &str) -> MessageKind {
         ("ADT", event) if is_adt_event(event) => MessageKind::Demographics,
         ("ADT", _) => MessageKind::AdtUnknownEvent,
         ("ORM" | "OML", _) => MessageKind::Order,
-        ("ACK" | "MCF", _) => MessageKind::Acknowledgement,
+        ("ACK" | "MCF" | "NMD", _) => MessageKind::Acknowledgement,
         ("", _) => MessageKind::NoType,
         _ => MessageKind::Other,
     }
+}
+
+/// Types of 4.1 that are not read and still no strangers: strict mode does not refuse them.
+pub fn is_listed(code: &str) -> bool {
+    matches!(
+        code.trim().to_ascii_uppercase().as_str(),
+        "ORL" | "ORR" | "OMG" | "OSU" | "BAR" | "PPR" | "DFT"
+    )
 }
 
 /// A01 to A62: all of them carry PID.

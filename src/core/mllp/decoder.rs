@@ -1,10 +1,9 @@
 //! The frame machine.
 
-use super::{CR, FS, FrameCounts, VT};
+use super::{BOM, CR, FS, FrameCounts, VT, skip_blank};
 use bytes::Bytes;
+use std::fmt;
 
-/// Byte order mark of UTF-8.
-const BOM: [u8; 3] = [0xef, 0xbb, 0xbf];
 /// Junk kept for the feeds page.
 const JUNK_HEAD: usize = 256;
 
@@ -33,7 +32,7 @@ impl Default for Limits {
 }
 
 /// What came out of the bytes, in order.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub enum Event {
     /// A complete frame's content.
     Frame(Bytes),
@@ -48,8 +47,24 @@ pub enum Event {
     },
     /// Junk beyond `max_junk`: the connection is to be closed.
     JunkLimit,
-    /// A frame beyond `max_discard`: the connection is to be closed.
+    /// A frame beyond `max_discard`: the connection is to be closed, after the answer to the
+    /// [`Event::TooLarge`] just before.
     DiscardLimit,
+}
+
+impl fmt::Debug for Event {
+    /// Lengths only: content is about patients (N-5).
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Frame(content) => write!(f, "Frame({} bytes)", content.len()),
+            Self::Truncated(content) => write!(f, "Truncated({} bytes)", content.len()),
+            Self::TooLarge { head, len } => {
+                write!(f, "TooLarge({} of {len} bytes)", head.len())
+            }
+            Self::JunkLimit => f.write_str("JunkLimit"),
+            Self::DiscardLimit => f.write_str("DiscardLimit"),
+        }
+    }
 }
 
 /// Where the machine stands; the caller's timers depend on it.
@@ -77,7 +92,6 @@ enum State {
 }
 
 /// Incremental decoder of one direction of one connection.
-#[derive(Debug)]
 pub struct Decoder {
     limits: Limits,
     state: State,
@@ -93,6 +107,17 @@ pub struct Decoder {
     junk_head: Vec<u8>,
     counts: FrameCounts,
     closed: bool,
+}
+
+impl fmt::Debug for Decoder {
+    /// Without content (N-5).
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Decoder")
+            .field("state", &self.state)
+            .field("length", &self.length)
+            .field("too_large", &self.too_large)
+            .finish_non_exhaustive()
+    }
 }
 
 impl Decoder {
@@ -162,6 +187,16 @@ impl Decoder {
     /// The caller's timers say that the frame in assembly will not be completed (F-37, F-38).
     pub fn give_up(&mut self, out: &mut Vec<Event>) {
         self.finish(out);
+    }
+
+    /// Ten minutes of a frame that is too large are over (F-50): it ends here and is answered, and
+    /// the connection is to be closed. Without such a frame nothing happens.
+    pub fn discard_over(&mut self, out: &mut Vec<Event>) {
+        if self.phase() == Phase::Discarding {
+            self.complete(out);
+            self.closed = true;
+            out.push(Event::DiscardLimit);
+        }
     }
 
     /// Where the machine stands.
@@ -286,21 +321,30 @@ impl Decoder {
         self.length = self.length.saturating_add(data.len() as u64).min(most);
         if !self.too_large {
             let room = self.limits.max_message.saturating_sub(self.content.len());
-            if let Some(fits) = data.get(..room).filter(|_| data.len() > room) {
-                self.content.extend_from_slice(fits);
-                self.content.truncate(self.limits.kept_head);
-                // Of a small limit the head is the limit: what came after it was never kept.
-                self.content.shrink_to_fit();
-                self.too_large = true;
-            } else {
-                self.content.extend_from_slice(data);
-            }
+            self.too_large = data.len() > room;
+        }
+        if self.too_large {
+            self.keep_head(data);
+        } else {
+            self.content.extend_from_slice(data);
         }
         if self.length > self.limits.max_discard && !self.closed {
             self.complete(out);
             self.closed = true;
             out.push(Event::DiscardLimit);
         }
+    }
+
+    /// F-50: of a content that is too large, `kept_head` bytes are kept, beyond a smaller `max_message` too.
+    fn keep_head(&mut self, data: &[u8]) {
+        let kept = self.limits.kept_head;
+        if self.content.len() > kept {
+            self.content.truncate(kept);
+            self.content.shrink_to_fit();
+        }
+        let room = kept.saturating_sub(self.content.len());
+        self.content
+            .extend_from_slice(data.get(..room).unwrap_or(data));
     }
 
     /// F-21, F-22: is this `<VT>` the begin of another message, or data?
@@ -366,7 +410,7 @@ impl Decoder {
                 head: content,
                 len: self.length,
             });
-        } else if is_blank(&content) {
+        } else if skip_blank(&content).is_empty() {
             self.counts.empty_frames += 1;
         } else if matches!(content.as_ref(), [0x06 | 0x15]) {
             self.counts.mllp2_block_on_mllp1 += 1;
@@ -391,7 +435,7 @@ impl Decoder {
                 head: content,
                 len: self.length,
             });
-        } else if !is_blank(&content) {
+        } else if !skip_blank(&content).is_empty() {
             out.push(Event::Truncated(content));
         }
     }
@@ -434,12 +478,4 @@ fn begins_message(bytes: &[u8]) -> Begins {
         Some(separator) if separator.is_ascii_alphanumeric() => Begins::No,
         Some(_) => Begins::Yes,
     }
-}
-
-/// F-33: nothing but CR, LF, SP, NUL, TAB or a BOM.
-fn is_blank(content: &[u8]) -> bool {
-    let content = content.strip_prefix(&BOM).unwrap_or(content);
-    content
-        .iter()
-        .all(|byte| matches!(byte, b'\r' | b'\n' | b' ' | 0 | b'\t'))
 }

@@ -17,3 +17,19 @@ pub const VT: u8 = 0x0b;
 pub const FS: u8 = 0x1c;
 /// `<CR>`: ends segments, and frames after `<FS>`.
 pub const CR: u8 = 0x0d;
+
+/// The byte order mark of UTF-8.
+pub(super) const BOM: [u8; 3] = [0xef, 0xbb, 0xbf];
+
+/// What is left after leading CR, LF, SP, NUL, TAB and byte order marks, in whatever order they come
+/// (F-11, F-33, F-35, A-30).
+pub(super) fn skip_blank(mut content: &[u8]) -> &[u8] {
+    loop {
+        match content {
+            [b'\r' | b'\n' | b' ' | 0 | b'\t', rest @ ..] | [0xef, 0xbb, 0xbf, rest @ ..] => {
+                content = rest;
+            }
+            _ => return content,
+        }
+    }
+}

@@ -128,6 +128,68 @@ fn f18_and_f37_the_callers_timers() {
     assert_eq!(decoder.take_counts().interframe_padding, 1);
 }
 
+#[test]
+fn f33_padding_and_byte_order_marks_in_any_order_are_empty() {
+    let (events, seen) = decode(b"\x0b\r\n\xef\xbb\xbf\xef\xbb\xbf \x1c\r");
+    assert_eq!((events.len(), seen.empty_frames), (0, 1));
+}
+
+#[test]
+fn f50_the_head_is_kept_beyond_a_smaller_limit() {
+    let limits = Limits {
+        max_message: 4,
+        kept_head: 6,
+        max_discard: 64,
+        ..Limits::default()
+    };
+    let head = Bytes::from_static(b"abcdef");
+    let bytes = b"\x0babcdefgh\x1c\r\x0bok\x1c\r";
+    for cuts in [&[][..], &[3], &[5], &[6, 7], &[9]] {
+        let (events, _) = decode_cut(bytes, cuts, limits);
+        let large = Event::TooLarge {
+            head: head.clone(),
+            len: 8,
+        };
+        assert_eq!(events, [large, frame(b"ok")], "{cuts:?}");
+    }
+}
+
+#[test]
+fn f50_discarding_ends_with_the_time_for_it() {
+    let limits = Limits {
+        max_message: 4,
+        ..Limits::default()
+    };
+    let mut decoder = Decoder::new(limits);
+    let mut events = Vec::new();
+    decoder.push(b"\x0babcd", &mut events);
+    decoder.discard_over(&mut events);
+    assert!(events.is_empty());
+    decoder.push(b"e", &mut events);
+    assert_eq!(decoder.phase(), Phase::Discarding);
+    decoder.discard_over(&mut events);
+    decoder.push(b"\x1c\r\x0bnext\x1c\r", &mut events);
+    let head = Bytes::from_static(b"abcde");
+    assert_eq!(
+        events,
+        [Event::TooLarge { head, len: 5 }, Event::DiscardLimit]
+    );
+}
+
+#[test]
+fn n5_debug_shows_no_content() {
+    let mut decoder = Decoder::new(Limits::default());
+    let mut events = Vec::new();
+    decoder.push(b"\x0bZZMARKERZZ\x1c\r\x0bZZMARKERZZ", &mut events);
+    let shown = format!("{events:?} {decoder:?}");
+    assert!(
+        !shown.contains("MARKER") && shown.contains("10 bytes"),
+        "{shown}"
+    );
+    let ascii = format!("{:?}", b"ZZMARKERZZ").replace(['[', ']'], "");
+    assert!(!shown.contains(&ascii), "{shown}");
+}
+
 /// Bytes that mean something to the machine come often.
 fn bytes() -> impl Strategy<Value = Vec<u8>> {
     let byte = prop_oneof![
@@ -151,8 +213,8 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(512))]
 
     #[test]
-    fn cutting_does_not_matter(bytes in bytes(), cuts in prop::collection::vec(0_usize..80, 0..8), max in 1_usize..40) {
-        let limits = Limits { max_message: max, max_junk: 12, kept_head: 8, max_discard: 60 };
+    fn cutting_does_not_matter(bytes in bytes(), cuts in prop::collection::vec(0_usize..80, 0..8), max in 1_usize..40, kept_head in 1_usize..40) {
+        let limits = Limits { max_message: max, max_junk: 12, kept_head, max_discard: 60 };
         let mut cuts = cuts;
         cuts.sort_unstable();
         let single: Vec<usize> = (0..bytes.len()).collect();

@@ -3,7 +3,7 @@
 use crate::core::extract::{Place, Refusal};
 use crate::core::fact::Reason;
 use crate::core::hl7::envelope::RawMessage;
-use crate::core::hl7::types::MessageKind;
+use crate::core::hl7::types::{MessageKind, is_listed};
 
 /// The cases of A-40 that can be negative.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -44,6 +44,15 @@ pub struct Fault {
 }
 
 impl Fault {
+    /// k: larger than `max_message`, which is `limit` bytes.
+    pub const fn too_large(limit: usize) -> Self {
+        Self {
+            kind: FaultKind::TooLarge,
+            place: None,
+            limit: Some(limit),
+        }
+    }
+
     /// A fault at a field of the MSH.
     pub fn at_msh(kind: FaultKind, field: u32) -> Self {
         Self {
@@ -166,7 +175,9 @@ impl Fault {
 /// What the MSH alone gives away in strict mode (A-40 b to g).
 pub fn strict_fault(message: &RawMessage<'_>, processing: &str) -> Option<Fault> {
     match message.kind() {
-        MessageKind::Other => return Some(Fault::at_msh(FaultKind::MessageType, 9)),
+        MessageKind::Other if !is_listed(&message.code()) => {
+            return Some(Fault::at_msh(FaultKind::MessageType, 9));
+        }
         MessageKind::ResultsUnknownEvent | MessageKind::AdtUnknownEvent => {
             return Some(Fault::at_msh(FaultKind::Event, 9));
         }
@@ -175,6 +186,7 @@ pub fn strict_fault(message: &RawMessage<'_>, processing: &str) -> Option<Fault>
         | MessageKind::Demographics
         | MessageKind::Identity
         | MessageKind::Order
+        | MessageKind::Other
         | MessageKind::Acknowledgement => {}
     }
     if super::is_other_processing(message, processing) {

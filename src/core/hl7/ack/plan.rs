@@ -63,7 +63,7 @@ pub struct Plan {
     pub answers: Vec<AnswerCode>,
     /// Enhanced mode: MSH-15 and MSH-16 of the answers are NE.
     pub enhanced: bool,
-    /// Refused, and nothing asks for an answer.
+    /// Refused, and the sender asked for no answer ever (A-3, last row): `refused_silently`.
     pub refused_silently: bool,
 }
 
@@ -123,9 +123,9 @@ pub fn plan(message: &RawMessage<'_>, settings: &AckSettings, verdict: &Verdict)
             Some(asked) => (enhanced(asked, verdict), true),
         },
     };
-    let refused = matches!(verdict, Verdict::Refused(_));
+    let silent = settings.mode == AckMode::Auto && asked == Some((Ask::Never, Ask::Never));
     Plan {
-        refused_silently: refused && answers.is_empty(),
+        refused_silently: silent && matches!(verdict, Verdict::Refused(_)),
         answers,
         enhanced,
     }
@@ -160,11 +160,15 @@ fn enhanced((commit, application): (Ask, Ask), verdict: &Verdict) -> Vec<AnswerC
 
 /// A-40 e: MSH-11 names another kind of processing than this listener's. Empty is production.
 pub fn is_other_processing(message: &RawMessage<'_>, processing: &str) -> bool {
-    let field = message.header.component(11, 1);
-    matches!(field, b"P" | b"T" | b"D") && field != processing.as_bytes()
+    let field = message.header.component(11, 1).trim_ascii();
+    [b"P", b"T", b"D"]
+        .iter()
+        .any(|known| field.eq_ignore_ascii_case(*known))
+        && !field.eq_ignore_ascii_case(processing.as_bytes())
 }
 
-/// What the header gives to count before anything is stored.
+/// What the header gives to count before anything is stored. In strict mode, what A-40 b, e and g
+/// count is refused instead (section 12, ruling 9).
 pub fn request_counts(
     message: &RawMessage<'_>,
     settings: &AckSettings,
@@ -174,24 +178,20 @@ pub fn request_counts(
         return vec![("unexpected_ack", 1)];
     }
     let bad = |field: &[u8]| !field.is_empty() && field != b"\"\"" && Ask::read(field).is_none();
-    let ignored = matches!(
-        message.kind(),
-        MessageKind::Other | MessageKind::Order | MessageKind::AdtUnknownEvent
-    );
+    let accepts = settings.policy == AckPolicy::Accept;
+    // orders are answered like any other type that we do not serve.
+    let ignored = matches!(message.kind(), MessageKind::Other | MessageKind::Order);
     [
         (
             "bad_ack_request",
             bad(message.header.field(15)) || bad(message.header.field(16)),
         ),
-        (
-            "ignored_type",
-            ignored && settings.policy == AckPolicy::Accept,
-        ),
+        ("ignored_type", accepts && ignored),
         (
             "not_production",
-            !ignored && is_other_processing(message, processing),
+            accepts && !ignored && is_other_processing(message, processing),
         ),
-        ("no_control_id", message.control_id().is_empty()),
+        ("no_control_id", accepts && message.control_id().is_empty()),
     ]
     .into_iter()
     .filter(|(_, seen)| *seen)

@@ -303,6 +303,10 @@ fn what_the_header_gives_to_count() {
             vec!["bad_ack_request", "no_control_id"],
         ),
         ("SIU^S12|42|P|2.5.1", vec!["ignored_type"]),
+        ("OML^O21|42|P|2.5.1", vec!["ignored_type"]),
+        ("ADT^Z99|42|P|2.5.1", vec![]),
+        ("ORU^R01|42|t ^A|2.5.1", vec!["not_production"]),
+        ("NMD^N02|42|P|2.5.1", vec!["unexpected_ack"]),
         ("ORU^R01|42|D|2.5.1", vec!["not_production"]),
         ("ACK^R01|42|P|2.5.1", vec!["unexpected_ack"]),
     ] {
@@ -320,7 +324,208 @@ fn what_the_header_gives_to_count() {
     }
 }
 
+#[test]
+fn strict_mode_refuses_what_accept_counts() {
+    let settings = AckSettings {
+        policy: AckPolicy::Strict,
+        ..AckSettings::default()
+    };
+    for tail in [
+        "SIU^S12|42|P|2.5.1",
+        "ORU^R01|42|T|2.5.1",
+        "ORU^R01||P|2.5.1",
+    ] {
+        let text = header(tail);
+        let envelope = envelope(text.as_bytes());
+        assert_eq!(request_counts(&envelope.messages[0], &settings, "P"), []);
+        assert!(strict_fault(&envelope.messages[0], "P").is_some());
+    }
+    for listed in ["OML^O21", "ORL^O22", "DFT^P03"] {
+        let text = header(&format!("{listed}|42|P|2.5.1"));
+        let envelope = envelope(text.as_bytes());
+        assert_eq!(strict_fault(&envelope.messages[0], "P"), None, "{listed}");
+    }
+}
+
+#[test]
+fn only_ne_ne_is_refused_silently() {
+    let refused = Verdict::Refused(Fault::too_large(9));
+    for (ask, verdict, silent) in [
+        ("NE|NE", &refused, true),
+        ("NE|", &refused, true),
+        ("SU|NE", &refused, false),
+        ("NE|NE", &Verdict::Accepted, false),
+        ("|", &refused, false),
+    ] {
+        let text = header(&format!("ORU^R01|42|P|2.5.1|||{ask}"));
+        let envelope = envelope(text.as_bytes());
+        let plan = plan(&envelope.messages[0], &AckSettings::default(), verdict);
+        assert_eq!(plan.refused_silently, silent, "{ask}");
+    }
+}
+
+#[test]
+fn offsets_of_all_forms_are_mirrored_and_dates_are_none() {
+    for (theirs, offset) in [
+        ("20260301101500", false),
+        ("20260301101500.1234", false),
+        ("20260301", false),
+        ("", false),
+        ("2026-03-01", false),
+        ("2026-03", false),
+        ("2026-03-01T10:15:00", false),
+        ("20260301101500-", false),
+        ("+0100", false),
+        ("20260301101500+0100", true),
+        ("20260301101500.1-0500", true),
+        ("20260301101500-0500^S", true),
+        ("2026+0100", true),
+        ("2026-03-01T10:15:00Z", true),
+        ("2026-03-01 10:15:00-05:00", true),
+        ("20260301101500+01", true),
+    ] {
+        let content = format!("MSH|^~\\&|LAB|HOSP|||{theirs}||ORU^R01|42|P|2.5\r");
+        let answer = answers(&content, &AckSettings::default(), &Verdict::Accepted).remove(0);
+        let expected = if offset {
+            "|20260301101501+0000||"
+        } else {
+            "|20260301101501||"
+        };
+        assert!(answer.contains(expected), "{theirs}: {answer}");
+    }
+}
+
+#[test]
+fn site_time_of_an_answer_has_the_sites_offset() {
+    let zone = TimeZone::fixed(jiff::tz::offset(-3));
+    let at = AckTime::new(Timestamp::from_micros(1_772_360_101_000_000), &zone);
+    assert_eq!(
+        (at.plain.as_str(), at.offset.as_str()),
+        ("20260301071501", "-0300")
+    );
+}
+
+#[test]
+fn w46_w47_answers_use_the_senders_delimiters() {
+    for (content, expected) in [
+        (
+            "MSH|$~\\&|LAB|HOSP|PENT|IMM|20260301101500+0000||ORU$R01$ORU_R01|42|P|2.5.1\r",
+            "\x0bMSH|$~\\&|PENT|IMM|LAB|HOSP|20260301101501+0000||ACK$R01$ACK|P5K|P|2.5.1\rMSA|AA|42\r\x1c\r",
+        ),
+        (
+            "MSH#^~\\&#LAB#HOSP#PENT#IMM#20260301101500+0000##ORU^R01^ORU_R01#42#P#2.5.1\r",
+            "\x0bMSH#^~\\&#PENT#IMM#LAB#HOSP#20260301101501+0000##ACK^R01^ACK#P5K#P#2.5.1\rMSA#AA#42\r\x1c\r",
+        ),
+        (
+            "MSH|^~\\&#|LAB^1.2.3^ISO|HOSP|PENT|IMM|20260301101500||ORU^R01^ORU_R01| 42 |P^A|2.7^DEU|0||NE|AL|CHE|UNICODE UTF-8\r",
+            "\x0bMSH|^~\\&#|PENT|IMM|LAB^1.2.3^ISO|HOSP|20260301101501||ACK^R01^ACK|P5K|P^A|2.7^DEU|||NE|NE|CHE|UNICODE UTF-8\rMSA|AA| 42 \r\x1c\r",
+        ),
+        // W44: no MSH-10.
+        (
+            "MSH|^~\\&|LAB|HOSP|PENT|IMM|20260301101500||ORU^R01||P|2.5.1\r",
+            "\x0bMSH|^~\\&|PENT|IMM|LAB|HOSP|20260301101501||ACK^R01^ACK|P5K|P|2.5.1\rMSA|AA|\r\x1c\r",
+        ),
+    ] {
+        let answer = answers(content, &AckSettings::default(), &Verdict::Accepted);
+        assert_eq!(answer, [expected]);
+    }
+}
+
+#[test]
+fn w35_two_answers_have_two_ids() {
+    assert_eq!(
+        accepted("ORU^R01^ORU_R01|42|P|2.5.1|||AL|AL"),
+        [
+            "\x0bMSH|^~\\&|PENT|IMM|LAB|HOSP|20260301101501+0000||ACK^R01^ACK|P5K|P|2.5.1|||NE|NE\rMSA|CA|42\r\x1c\r",
+            "\x0bMSH|^~\\&|PENT|IMM|LAB|HOSP|20260301101501+0000||ACK^R01^ACK|P5L|P|2.5.1|||NE|NE\rMSA|AA|42\r\x1c\r",
+        ]
+    );
+}
+
+#[test]
+fn w49_messages_without_wrapper_get_a_frame_each() {
+    let content = header("ORU^R01|42|P|2.5.1") + &header("ORU^R01|43|P|2.5.1");
+    let answers = answers(&content, &AckSettings::default(), &Verdict::Accepted);
+    assert_eq!(answers.len(), 2);
+    assert!(answers[0].ends_with("MSA|AA|42\r\x1c\r") && answers[1].ends_with("MSA|AA|43\r\x1c\r"));
+}
+
+/// The frame must not end inside: an id that ends in FS would do it together with the CR.
+#[test]
+fn f20_an_fs_at_the_end_of_a_field_does_not_end_the_answer() {
+    let answer = accepted("ORU^R01|42\x1c|P|2.5.1|||||\x1c").remove(0);
+    assert!(answer.contains("MSA|AA|42\x1c|\r\x1c\r"), "{answer:?}");
+    assert!(answer.contains("2.5.1|||||\x1c|\r"), "{answer:?}");
+}
+
+/// Headers of any bytes that a frame can hold.
+fn headers() -> impl Strategy<Value = Vec<u8>> {
+    let piece = prop_oneof![
+        4 => Just(b"|".to_vec()),
+        2 => Just(b"\x1c".to_vec()),
+        1 => Just(b"\x0b".to_vec()),
+        1 => Just(b"\n".to_vec()),
+        1 => Just(b"MSH".to_vec()),
+        1 => Just(b"^R01".to_vec()),
+        1 => Just(b"AL".to_vec()),
+        1 => Just(b"2.3".to_vec()),
+        2 => any::<u8>().prop_map(|byte| vec![byte]),
+    ];
+    (any::<u8>(), prop::collection::vec(piece, 0..60)).prop_map(|(separator, pieces)| {
+        let tail = if separator < 128 { b'|' } else { separator };
+        [
+            &b"MSH"[..],
+            &[tail],
+            b"^~\\&",
+            &[tail],
+            &pieces.concat(),
+            b"\rPID|1\r",
+        ]
+        .concat()
+    })
+}
+
 proptest! {
+    #![proptest_config(ProptestConfig::with_cases(256))]
+
+    #[test]
+    fn every_answer_is_one_frame_that_names_its_message(content in headers(), refuse in any::<bool>()) {
+        use crate::core::mllp::{Decoder, Event, Limits};
+        let decode = |bytes: &[u8]| {
+            let mut decoder = Decoder::new(Limits::default());
+            let mut events = Vec::new();
+            decoder.push(bytes, &mut events);
+            decoder.finish(&mut events);
+            events
+        };
+        let verdict = if refuse {
+            Verdict::Refused(Fault::at_msh(FaultKind::Event, 9))
+        } else {
+            Verdict::Accepted
+        };
+        for event in decode(&[b"\x0b", content.as_slice(), b"\x1c\r"].concat()) {
+            let Event::Frame(content) = event else { continue };
+            let Opened::Messages(envelope) = open(&content) else { continue };
+            let answered = vec![Answered { verdict: &verdict, position: JournalPosition(7) }; envelope.messages.len()];
+            let settings = AckSettings { mode: AckMode::Original, ..AckSettings::default() };
+            let answers = answers_for_frame(&envelope, &answered, &settings, &now());
+            let asking = envelope.messages.iter().filter(|message| !message.is_acknowledgement());
+            for (answer, message) in answers.iter().zip(asking) {
+                let frames = decode(answer);
+                prop_assert_eq!(frames.len(), 1, "{:?}", answer);
+                let Event::Frame(inner) = &frames[0] else { return Err(TestCaseError::fail("no frame")) };
+                let header = &message.header;
+                let s = header.separator();
+                let read = RawMessage::read(inner).expect("a readable answer");
+                prop_assert_eq!(read.header.field(5), header.field(3));
+                prop_assert_eq!(read.header.field(2), header.field(2));
+                let code: &[u8] = if refuse { b"AR" } else { b"AA" };
+                let msa = [b"\rMSA", &[s][..], code, &[s], message.control_id()].concat();
+                prop_assert!(memchr::memmem::find(inner, &msa).is_some(), "{:?} {:?}", inner, msa);
+            }
+        }
+    }
+
     #[test]
     fn an_answer_can_be_read_and_names_its_message(
         id in "[ -~&&[^|]]{1,40}", version in "[0-9.]{0,6}", event in "[A-Z0-9]{0,4}", separator in "[|#!;]",

@@ -1,6 +1,6 @@
 //! The bytes of answers, field by field (WIRE 2.2), frame included (F-1, F-2).
 
-use super::{AckSettings, AckTime, AnswerCode, BatchAck, Fault, FaultKind, Verdict, plan};
+use super::{AckSettings, AckTime, AnswerCode, BatchAck, Fault, Verdict, plan};
 use crate::core::fact::JournalPosition;
 use crate::core::hl7::envelope::{BatchFrame, Envelope, RawMessage};
 use crate::core::hl7::header::RawHeader;
@@ -117,14 +117,23 @@ fn answer(
             content.push(separator);
             content.extend_from_slice(&safe(header, &fault.text()));
         }
-        content.push(CR);
+        end_segment(&mut content, separator);
         if version.as_slice() >= [2, 2].as_slice() {
             push_err(&mut content, header, fault, &version);
         }
     } else {
-        content.push(CR);
+        end_segment(&mut content, separator);
     }
     content
+}
+
+/// F-2. A field of the sender's that ends in `<FS>` must not end our frame with the `<CR>`: an empty
+/// field stands between them.
+fn end_segment(content: &mut Vec<u8>, separator: u8) {
+    if content.last() == Some(&FS) {
+        content.push(separator);
+    }
+    content.push(CR);
 }
 
 /// Fields from number 2 on, trailing empties cut, segment ended.
@@ -137,7 +146,7 @@ fn push_fields(content: &mut Vec<u8>, separator: u8, fields: &[&[u8]]) {
         content.push(separator);
         content.extend_from_slice(field);
     }
-    content.push(CR);
+    end_segment(content, separator);
 }
 
 ///
@@ -210,13 +219,37 @@ fn message_type(message: &RawMessage<'_>, version: &[u32]) -> Vec<u8> {
 
 /// MSH-7 in the sender's habit: with an offset if it uses one, never with a fraction.
 fn time(header: &RawHeader<'_>, now: &AckTime) -> Vec<u8> {
-    let theirs = header.component(7, 1);
-    let has_offset = theirs
-        .iter()
-        .rposition(|byte| matches!(byte, b'+' | b'-'))
-        .is_some_and(|at| at >= 4 && theirs.len() > at + 1);
-    let offset = if has_offset { now.offset.as_str() } else { "" };
+    let offset = if has_offset(header.component(7, 1)) {
+        now.offset.as_str()
+    } else {
+        ""
+    };
     format!("{}{offset}", now.plain).into_bytes()
+}
+
+/// T-1 and T-2: `+hhmm`, `-hh:mm`, `+hh` or `Z` after a time; the dashes of a date are none.
+fn has_offset(time: &[u8]) -> bool {
+    let time = time.trim_ascii();
+    if time.len() > 4 && matches!(time, [.., b'Z' | b'z']) {
+        return true;
+    }
+    let Some(at) = time.iter().rposition(|byte| matches!(byte, b'+' | b'-')) else {
+        return false;
+    };
+    let (before, sign_and_zone) = time.split_at(at);
+    let (hours, minutes) = match sign_and_zone {
+        [_, hours @ ..] if hours.len() == 2 => (hours, &b"00"[..]),
+        [_, a, b, b':', minutes @ ..] if minutes.len() == 2 => (&[*a, *b][..], minutes),
+        [_, a, b, minutes @ ..] if minutes.len() == 2 => (&[*a, *b][..], minutes),
+        _ => return false,
+    };
+    let digits = |bytes: &[u8]| bytes.iter().all(u8::is_ascii_digit);
+    // `2026-03-01`: what has dashes before has an offset only after a time of day.
+    let dashed_date = before.contains(&b'-') || sign_and_zone.len() == 3 && before.len() == 4;
+    before.len() >= 4
+        && digits(hours)
+        && digits(minutes)
+        && (!dashed_date || before.contains(&b':'))
 }
 
 /// Our own text in the sender's delimiters: they are escaped, or become spaces where nothing escapes.
@@ -409,11 +442,7 @@ pub fn answer_too_large(
     else {
         return vec![answer_unreadable(position, now)];
     };
-    let verdict = Verdict::Refused(Fault {
-        kind: FaultKind::TooLarge,
-        place: None,
-        limit: Some(limit),
-    });
+    let verdict = Verdict::Refused(Fault::too_large(limit));
     let answered = Answered {
         verdict: &verdict,
         position,
