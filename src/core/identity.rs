@@ -1,193 +1,190 @@
-//! The alias graph: which ids are one person (WIRE 4.8, I-1 to I-9).
+//! Who is who: identity events (WIRE 4.8) as an alias graph, pure functions of a set of events.
 //!
-//! Each merge is an immutable edge from the id that gives way to the id that stays. What follows from
-//! a set of edges does not depend on the order in which they came.
+//! Results stay under the id they were reported with; an event only points from the id that gives
+//! way to the one that stays. The order in which events arrive cannot matter, because nothing here
+//! looks at a journal position.
 
 use super::clinical::observation::PatientKey;
 use super::extract::{IdentityEvent, IdentityKind};
+use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet};
 
-/// What a set of identity events amounts to.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Graph {
-    survivors: BTreeMap<PatientKey, PatientKey>,
-    /// Cycles among the merges, each broken at its earliest edge (I-4).
-    pub cycles: usize,
-    /// Ids that were merged into different survivors; the latest merge holds (I-5).
-    pub conflicts: usize,
+/// Why a merge does not count.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Inactive {
+    /// It would close a cycle of newer merges (I-4).
+    Cycle,
+    /// The same id was merged into another one later (I-5).
+    Conflict,
 }
 
-impl Graph {
-    /// The graph over a set of events.
-    pub fn over(events: &BTreeSet<IdentityEvent>) -> Self {
-        let mut edges: BTreeMap<&PatientKey, &IdentityEvent> = BTreeMap::new();
-        let mut targets: BTreeMap<&PatientKey, BTreeSet<&PatientKey>> = BTreeMap::new();
-        let merges = events
-            .iter()
-            .filter(|event| event.kind == IdentityKind::Merge && event.prior != event.survivor);
-        for event in merges {
-            targets
-                .entry(&event.prior)
-                .or_default()
-                .insert(&event.survivor);
-            let latest = edges.entry(&event.prior).or_insert(event);
-            if order(event) > order(latest) {
-                *latest = event;
+/// The merges of a set of patients, resolved.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Aliases {
+    /// Survivor of every id that gives way; an id that is not here survives.
+    survivors: BTreeMap<PatientKey, PatientKey>,
+    /// Ids that give way, by survivor.
+    given_way: BTreeMap<PatientKey, BTreeSet<PatientKey>>,
+    /// Merges that do not count, and why; for showing.
+    inactive: Vec<(IdentityEvent, Inactive)>,
+}
+
+impl Aliases {
+    /// Resolves the merges among `events`; links and moves are passed over.
+    ///
+    /// Newest first, a merge counts unless its prior id has given way to another already (I-5) or
+    /// its survivor already resolves to its prior (I-4): so of the merges that form a cycle the
+    /// earliest does not count, and of two survivors the latest does. Equal times: the smaller
+    /// hash counts as the earlier. Merges of an id with itself are none (I-2).
+    pub fn resolve<'a>(events: impl IntoIterator<Item = &'a IdentityEvent>) -> Self {
+        let mut newest: BTreeMap<(&PatientKey, &PatientKey), &IdentityEvent> = BTreeMap::new();
+        for event in events {
+            if event.kind != IdentityKind::Merge || event.prior == event.survivor {
+                continue;
+            }
+            // Said twice, a merge counts once, as of the last time.
+            let kept = newest
+                .entry((&event.prior, &event.survivor))
+                .or_insert(event);
+            if by_time(kept, event).is_lt() {
+                *kept = event;
             }
         }
-        let cycles = break_cycles(&mut edges);
-        let survivors = edges
-            .keys()
-            .map(|prior| ((*prior).clone(), follow(&edges, prior).clone()))
-            .collect();
-        let conflicts = targets
-            .values()
-            .filter(|survivors| survivors.len() > 1)
-            .count();
-        Self {
-            survivors,
-            cycles,
-            conflicts,
+        let mut merges: Vec<&IdentityEvent> = newest.into_values().collect();
+        merges.sort_by(|a, b| by_time(b, a));
+
+        let mut next: BTreeMap<&PatientKey, &PatientKey> = BTreeMap::new();
+        let mut shortcuts: BTreeMap<&PatientKey, &PatientKey> = BTreeMap::new();
+        let mut inactive = Vec::new();
+        for merge in merges {
+            if next.contains_key(&merge.prior) {
+                inactive.push((merge.clone(), Inactive::Conflict));
+            } else if root(&mut shortcuts, &merge.survivor) == &merge.prior {
+                inactive.push((merge.clone(), Inactive::Cycle));
+            } else {
+                next.insert(&merge.prior, &merge.survivor);
+                shortcuts.insert(&merge.prior, &merge.survivor);
+            }
         }
+        let mut aliases = Self {
+            inactive,
+            ..Self::default()
+        };
+        for prior in next.keys() {
+            let survivor = root(&mut shortcuts, prior);
+            aliases.survivors.insert((*prior).clone(), survivor.clone());
+            aliases
+                .given_way
+                .entry(survivor.clone())
+                .or_default()
+                .insert((*prior).clone());
+        }
+        aliases
     }
 
-    /// The id that an id resolves to; itself where nothing is known of it.
+    /// The id that stands for this one today; itself where nothing is known (I-3).
     pub fn survivor<'a>(&'a self, key: &'a PatientKey) -> &'a PatientKey {
         self.survivors.get(key).unwrap_or(key)
     }
-}
 
-/// Event time, then the hash, smaller first: a total order that receipt has no part in (I-4).
-const fn order(event: &IdentityEvent) -> (super::time::Timestamp, [u8; 8]) {
-    (event.at, event.content_hash)
-}
-
-/// Every id has at most one edge, so a cycle is found by walking; its earliest edge goes.
-fn break_cycles(edges: &mut BTreeMap<&PatientKey, &IdentityEvent>) -> usize {
-    let mut cycles = 0;
-    let mut settled: BTreeSet<PatientKey> = BTreeSet::new();
-    let starts: Vec<&PatientKey> = edges.keys().copied().collect();
-    for start in starts {
-        let mut path: Vec<&IdentityEvent> = Vec::new();
-        let mut on_path: BTreeSet<&PatientKey> = BTreeSet::new();
-        let mut at = start;
-        while let Some(edge) = edges.get(at).copied() {
-            if settled.contains(at) {
-                break;
-            }
-            if !on_path.insert(at) {
-                cycles += 1;
-                let earliest = path
-                    .iter()
-                    .skip_while(|edge| &edge.prior != at)
-                    .min_by_key(|edge| order(edge))
-                    .map(|edge| &edge.prior);
-                if let Some(earliest) = earliest {
-                    edges.remove(earliest);
-                }
-                break;
-            }
-            path.push(edge);
-            at = &edge.survivor;
-        }
-        settled.extend(path.iter().map(|edge| edge.prior.clone()));
+    /// All ids that resolve to the same survivor as this one, the survivor among them.
+    pub fn pool(&self, key: &PatientKey) -> BTreeSet<PatientKey> {
+        let survivor = self.survivor(key);
+        let mut pool = self.given_way.get(survivor).cloned().unwrap_or_default();
+        pool.insert(survivor.clone());
+        pool
     }
-    cycles
+
+    /// Merges that do not count, newest first.
+    pub fn inactive(&self) -> &[(IdentityEvent, Inactive)] {
+        &self.inactive
+    }
 }
 
-/// To the end of the chain (I-3); without cycles it has one.
-fn follow<'a>(
-    edges: &BTreeMap<&'a PatientKey, &'a IdentityEvent>,
-    from: &'a PatientKey,
+/// Follows shortcuts to their end and shortens the way for the next walker.
+fn root<'a>(
+    shortcuts: &mut BTreeMap<&'a PatientKey, &'a PatientKey>,
+    start: &'a PatientKey,
 ) -> &'a PatientKey {
-    let mut at = from;
-    while let Some(edge) = edges.get(at) {
-        at = &edge.survivor;
+    let mut end = start;
+    while let Some(further) = shortcuts.get(end) {
+        end = further;
     }
-    at
+    let mut walker = start;
+    while walker != end {
+        match shortcuts.insert(walker, end) {
+            Some(further) => walker = further,
+            None => break,
+        }
+    }
+    end
+}
+
+/// The order of events in their own time, without the position: equal times by the content's hash,
+/// and where even that is equal by the ids.
+fn by_time(a: &IdentityEvent, b: &IdentityEvent) -> Ordering {
+    let rank = |event: &IdentityEvent| (event.at, event.content_hash);
+    rank(a)
+        .cmp(&rank(b))
+        .then_with(|| (&a.kind, &a.prior, &a.survivor).cmp(&(&b.kind, &b.prior, &b.survivor)))
+}
+
+/// Account and visit moves (A44, A45), ready to be asked where a result belongs.
+#[derive(Debug, Clone, Default)]
+pub struct Moves<'a> {
+    accounts: BTreeMap<&'a str, Vec<&'a IdentityEvent>>,
+    visits: BTreeMap<&'a str, Vec<&'a IdentityEvent>>,
+}
+
+impl<'a> Moves<'a> {
+    /// Takes the moves among `events`.
+    pub fn among(events: impl IntoIterator<Item = &'a IdentityEvent>) -> Self {
+        let mut moves = Self::default();
+        for event in events {
+            match &event.kind {
+                IdentityKind::MoveAccount(account) => moves
+                    .accounts
+                    .entry(account.expose().as_str())
+                    .or_default()
+                    .push(event),
+                IdentityKind::MoveVisit(visit) => moves
+                    .visits
+                    .entry(visit.expose().as_str())
+                    .or_default()
+                    .push(event),
+                IdentityKind::Merge | IdentityKind::Link { .. } => {}
+            }
+        }
+        for list in moves.accounts.values_mut().chain(moves.visits.values_mut()) {
+            list.sort_by(|a, b| by_time(a, b));
+        }
+        moves
+    }
+
+    /// True if there are none.
+    pub fn is_empty(&self) -> bool {
+        self.accounts.is_empty() && self.visits.is_empty()
+    }
+
+    /// The id that a result reported under `reported` with this account and visit belongs to after
+    /// all moves, taken in the order of their own times. An empty account or visit is never moved.
+    pub fn attribute(&self, reported: &PatientKey, account: &str, visit: &str) -> PatientKey {
+        let of = |map: &BTreeMap<&'a str, Vec<&'a IdentityEvent>>, name: &str| {
+            let list = map.get(name).filter(|_| !name.is_empty());
+            list.cloned().unwrap_or_default()
+        };
+        let mut steps = of(&self.accounts, account);
+        steps.extend(of(&self.visits, visit));
+        steps.sort_by(|a, b| by_time(a, b));
+        steps.into_iter().fold(reported.clone(), |current, step| {
+            if step.prior == current {
+                step.survivor.clone()
+            } else {
+                current
+            }
+        })
+    }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::core::fact::JournalPosition;
-    use crate::core::phi::Phi;
-    use crate::core::time::Timestamp;
-    use proptest::prelude::*;
-
-    fn key(id: &str) -> PatientKey {
-        PatientKey {
-            authority: "HOSP".into(),
-            id: Phi::new(id.to_owned()),
-        }
-    }
-
-    fn merge(prior: &str, survivor: &str, at: i64) -> IdentityEvent {
-        IdentityEvent {
-            kind: IdentityKind::Merge,
-            prior: key(prior),
-            survivor: key(survivor),
-            at: Timestamp::from_micros(at),
-            content_hash: [prior.as_bytes()[0]; 8],
-            position: JournalPosition(1),
-        }
-    }
-
-    fn survivors(events: &[IdentityEvent], ids: &[&str]) -> Vec<String> {
-        let graph = Graph::over(&events.iter().cloned().collect());
-        ids.iter()
-            .map(|id| graph.survivor(&key(id)).id.expose().clone())
-            .collect()
-    }
-
-    #[test]
-    fn i3_chains_resolve_to_their_end() {
-        let events = [merge("B", "C", 2), merge("A", "B", 1)];
-        assert_eq!(
-            survivors(&events, &["A", "B", "C", "D"]),
-            ["C", "C", "C", "D"]
-        );
-    }
-
-    #[test]
-    fn i4_of_a_cycle_the_earliest_edge_is_inactive() {
-        let events = [merge("A", "B", 1), merge("B", "A", 2)];
-        assert_eq!(survivors(&events, &["A", "B"]), ["A", "A"]);
-        let three = [
-            merge("A", "B", 3),
-            merge("B", "C", 1),
-            merge("C", "A", 2),
-            merge("D", "A", 9),
-        ];
-        assert_eq!(
-            survivors(&three, &["A", "B", "C", "D"]),
-            ["B", "B", "B", "B"]
-        );
-        assert_eq!(Graph::over(&three.into_iter().collect()).cycles, 1);
-    }
-
-    #[test]
-    fn i5_of_two_survivors_the_latest_holds() {
-        let events = [merge("A", "B", 1), merge("A", "C", 2)];
-        assert_eq!(survivors(&events, &["A", "B"]), ["C", "B"]);
-        assert_eq!(Graph::over(&events.into_iter().collect()).conflicts, 1);
-    }
-
-    proptest! {
-        #[test]
-        fn every_id_resolves_to_an_end_in_any_order(
-            edges in prop::collection::vec((0_u8..6, 0_u8..6, 0_i64..5), 0..14)
-        ) {
-            let name = |n: u8| ["A", "B", "C", "D", "E", "F"][usize::from(n)];
-            let events: Vec<_> = edges.iter().map(|(a, b, at)| merge(name(*a), name(*b), *at)).collect();
-            let graph = Graph::over(&events.iter().cloned().collect());
-            for n in 0..6 {
-                let id = key(name(n));
-                let end = graph.survivor(&id).clone();
-                prop_assert_eq!(graph.survivor(&end), &end, "an end resolves to itself");
-            }
-            let reversed: BTreeSet<_> = events.iter().rev().cloned().collect();
-            prop_assert_eq!(Graph::over(&reversed), graph);
-        }
-    }
-}
+mod tests;

@@ -1,103 +1,51 @@
-//! Facts into a batch of changes.
+//! Facts into state. Pure: the same facts on the same state give the same batch.
 
-use super::continuation::{self, Whole};
+use super::effects::{Applied, Effects, NewAlert};
 use super::keys;
 use super::overlay::Overlay;
-use super::pool;
-use super::state::{Batch, State, StateError};
-use super::tables::{Cursor, Dirty, QuarantineEntry};
-use crate::core::clinical::observation::{OrderNumber, PatientKey};
-use crate::core::episode::{AlertId, Delivery, Severity, TransitionKind};
-use crate::core::extract::{Extraction, IdentityEvent, PatientPart, Place, Refusal, Understood};
-use crate::core::fact::{Decided, Fact, JournalPosition, Reason, Received, Refused};
-use crate::core::identity::Graph;
+use super::state::{State, StateError};
+use super::values::{
+    AlertPointer, DeliveryMark, DeliveryOutcome, DirtyMark, FeedMark, PolicyMark, QuarantineEntry,
+    StartMark,
+};
+use super::{records, tables};
+use crate::core::clinical::observation::PatientKey;
+use crate::core::episode::TransitionKind;
+use crate::core::extract::{Extraction, PatientPart, Place, Refusal, Understood};
+use crate::core::fact::{Decided, Fact, JournalPosition, Received, Refused};
 use crate::core::policy::Policy;
-use crate::core::record::PatientRecord;
 use crate::core::time::Timestamp;
-use std::collections::{BTreeMap, BTreeSet};
 
-/// How a message is read: `core::extract::extract`, guarded by the caller as it likes.
+/// Reads one message. The caller wraps `core::extract::extract` so that a panic becomes an
+/// extraction with a refusal of reason `internal`: the core itself catches nothing.
 pub type Extract<'a> = &'a dyn Fn(&Received, JournalPosition, &Policy) -> Extraction;
 
-/// What folding a batch yields.
-#[derive(Debug)]
-pub struct Applied {
-    /// The changes, to be committed whole.
-    pub batch: Batch,
-    /// The position they bring the state to.
-    pub through: JournalPosition,
-    /// What happened, to be told where the facts are folded for the first time.
-    pub effects: Effects,
-}
-
-/// An alert that exists from this batch on.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct NewAlert {
-    /// Its id.
-    pub alert_id: AlertId,
-    /// Its kind.
-    pub kind: TransitionKind,
-    /// Its severity.
-    pub severity: Severity,
-    /// Page or worklist.
-    pub delivery: Delivery,
-}
-
-/// Counts of a batch.
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct Effects {
-    /// Counters of WIRE.md by listener.
-    pub counts: BTreeMap<(String, &'static str), u64>,
-    /// Quarantine by reason.
-    pub refusals: BTreeMap<Reason, u64>,
-    /// `quarantined` and `ignored` messages by listener.
-    pub messages: BTreeMap<(String, &'static str), u64>,
-    /// New alerts.
-    pub new_alerts: Vec<NewAlert>,
-    /// Last message of a feed (listener, `MSH-3/MSH-4`), and its clock less ours in seconds.
-    pub feeds: BTreeMap<(String, String), (Timestamp, Option<f64>)>,
-}
-
-/// Folds facts, in order, into changes over `state`.
+/// Folds facts, in journal order, onto a state. Facts that the state already holds are passed over,
+/// so a fact delivered twice counts once.
 ///
-/// # Errors
-/// Where the state cannot be read: it is to be rebuilt.
+/// Nothing is written: commit the batch together with `through`.
 pub fn apply(
     facts: &[(JournalPosition, Fact)],
     state: &dyn State,
     policy: &Policy,
     extract: Extract<'_>,
 ) -> Result<Applied, StateError> {
+    let mut through = state.position()?;
     let mut fold = Fold {
         overlay: Overlay::new(state),
         effects: Effects::default(),
     };
-    let mut through = state.position()?;
+    let folded_with = keys::named(keys::META, tables::META_FOLDED_WITH);
+    if !facts.is_empty() && fold.overlay.get(&folded_with)?.is_none() {
+        fold.overlay
+            .store(tables::META, folded_with, &policy.hash())?;
+    }
     for (position, fact) in facts {
-        // What is folded already changes nothing.
         if *position <= through {
             continue;
         }
+        fold.fact(*position, fact, policy, extract)?;
         through = *position;
-        match fact {
-            Fact::Received(received) => {
-                fold.expire_parts(received.received_at)?;
-                let joined = match continuation::take(&mut fold.overlay, received, *position)? {
-                    Whole::AsItCame => None,
-                    Whole::Joined(joined) => Some(joined),
-                    Whole::Later => continue,
-                };
-                let whole = joined.as_ref().unwrap_or(received);
-                fold.message(whole, *position, extract(whole, *position, policy))?;
-            }
-            Fact::Refused(refused) => fold.refused(refused, *position)?,
-            Fact::Decided(decided) => fold.decided(decided)?,
-            Fact::Attempted { sink, alert_id, .. } => fold.attempted(sink, alert_id)?,
-            Fact::Delivered { sink, alert_id, .. } | Fact::Dead { sink, alert_id, .. } => {
-                fold.dealt_with(sink, alert_id)?;
-            }
-            Fact::SeenAgain { .. } | Fact::PolicyChanged { .. } | Fact::Started { .. } => {}
-        }
     }
     Ok(Applied {
         batch: fold.overlay.into_batch(),
@@ -106,43 +54,96 @@ pub fn apply(
     })
 }
 
-struct Fold<'s> {
-    overlay: Overlay<'s>,
-    effects: Effects,
+/// Changes and effects so far.
+pub(super) struct Fold<'a> {
+    pub(super) overlay: Overlay<'a>,
+    pub(super) effects: Effects,
+}
+
+/// The message that is being folded.
+pub(super) struct Envelope<'a> {
+    pub(super) position: JournalPosition,
+    pub(super) message: &'a Received,
 }
 
 impl Fold<'_> {
-    fn message(
+    fn fact(
         &mut self,
-        received: &Received,
         position: JournalPosition,
-        extraction: Extraction,
+        fact: &Fact,
+        policy: &Policy,
+        extract: Extract<'_>,
     ) -> Result<(), StateError> {
-        let listener = received.origin.listener.clone();
-        for (name, times) in &extraction.counts {
-            self.count(&listener, name, *times);
+        match fact {
+            Fact::Received(message) => {
+                let extraction = extract(message, position, policy);
+                self.received(&Envelope { position, message }, &extraction)
+            }
+            Fact::SeenAgain { .. } => Ok(()),
+            Fact::Refused(refused) => self.refused(position, refused),
+            Fact::Decided(decided) => self.decided(decided),
+            Fact::Attempted { sink, alert_id, at } => self.delivery(sink, alert_id, |mark| {
+                mark.attempts = mark.attempts.saturating_add(1);
+                mark.last_attempt = Some(*at);
+            }),
+            Fact::Delivered { sink, alert_id, at } => self.delivery(sink, alert_id, |mark| {
+                mark.outcome = Some(DeliveryOutcome::Delivered { at: *at });
+            }),
+            Fact::Dead {
+                sink,
+                alert_id,
+                at,
+                reason,
+            } => self.delivery(sink, alert_id, |mark| {
+                mark.outcome = Some(DeliveryOutcome::Dead {
+                    at: *at,
+                    reason: reason.clone(),
+                });
+            }),
+            Fact::PolicyChanged { policy, at } => self.overlay.store(
+                tables::META,
+                keys::named(keys::META, tables::META_POLICY),
+                &PolicyMark {
+                    policy: policy.clone(),
+                    at: *at,
+                    position,
+                },
+            ),
+            Fact::Started { version, at } => self.overlay.store(
+                tables::META,
+                keys::named(keys::META, tables::META_STARTED),
+                &StartMark {
+                    version: version.clone(),
+                    at: *at,
+                    position,
+                },
+            ),
         }
-        let skew = extraction
-            .sent_at
-            .map(|sent| sent.since(received.received_at).as_micros() as f64 / 1e6);
-        if !extraction.feed.is_empty() {
-            let feed = (listener.clone(), extraction.feed.clone());
-            self.effects
-                .feeds
-                .insert(feed, (received.received_at, skew));
+    }
+
+    fn received(
+        &mut self,
+        envelope: &Envelope<'_>,
+        extraction: &Extraction,
+    ) -> Result<(), StateError> {
+        let listener = &envelope.message.origin.listener;
+        for (name, by) in &extraction.counts {
+            self.effects.count(listener, name, *by);
         }
+        self.heard(envelope.message, extraction)?;
+        for part in &extraction.patients {
+            self.part(envelope, part)?;
+        }
+        for event in &extraction.identity {
+            self.identity(envelope, event)?;
+        }
+        // Only now: a withdrawal must see all that came with it in the message.
         let mut refusals = extraction.refusals.clone();
-        for part in extraction.patients {
-            self.patient(
-                part,
-                position,
-                received.received_at,
-                &listener,
-                &mut refusals,
-            )?;
+        for (part, occurrence) in extraction.patients.iter().zip(1..) {
+            refusals.extend(self.check_withdrawals(envelope, part, occurrence)?);
         }
-        for event in extraction.identity {
-            self.identity(event, position, received.received_at, &listener)?;
+        for (refusal, number) in refusals.iter().zip(0..) {
+            self.quarantine(envelope, extraction, refusal, number)?;
         }
         let outcome = match extraction.understood {
             _ if !refusals.is_empty() => Some("quarantined"),
@@ -155,308 +156,223 @@ impl Fold<'_> {
             | Understood::Order => None,
         };
         if let Some(outcome) = outcome {
-            *self
-                .effects
-                .messages
-                .entry((listener.clone(), outcome))
-                .or_default() += 1;
-        }
-        for (number, refusal) in (0_u32..).zip(refusals) {
-            *self.effects.refusals.entry(refusal.reason).or_default() += 1;
-            let entry = QuarantineEntry {
-                position,
-                received_at: received.received_at,
-                listener: listener.clone(),
-                peer: received.origin.peer.clone(),
-                feed: extraction.feed.clone(),
-                control_id: extraction.control_id.clone(),
-                refusal,
-            };
-            self.overlay
-                .put("quarantine", keys::quarantine(position, number), &entry)?;
+            self.effects.message(listener, outcome);
         }
         Ok(())
     }
 
-    /// Parts of messages whose rest did not come within a day (WIRE A-54).
-    fn expire_parts(&mut self, now: Timestamp) -> Result<(), StateError> {
-        for waiting in continuation::expire(&mut self.overlay, now)? {
-            let reason = Reason::Continuation;
-            *self.effects.refusals.entry(reason).or_default() += 1;
-            let entry = QuarantineEntry {
-                position: waiting.position,
-                received_at: waiting.since,
-                listener: waiting.origin.listener,
-                peer: waiting.origin.peer,
-                feed: String::new(),
-                control_id: String::new(),
-                refusal: Refusal {
-                    reason,
-                    place: Place {
-                        segment: "DSC".to_owned(),
-                        occurrence: 1,
-                        field: 1,
-                        name: "continuation pointer".to_owned(),
-                    },
-                    result: false,
-                    remedy: "have the sender send all parts of the message again".to_owned(),
-                },
-            };
-            self.overlay
-                .put("quarantine", keys::quarantine(waiting.position, 0), &entry)?;
+    /// Notes that a feed is alive. A message whose header gave no feed is none's.
+    fn heard(&mut self, message: &Received, extraction: &Extraction) -> Result<(), StateError> {
+        if extraction.feed.is_empty() {
+            return Ok(());
         }
-        Ok(())
-    }
-
-    /// Adds what a message says of a patient to the record of the id it was reported under.
-    fn patient(
-        &mut self,
-        part: PatientPart,
-        position: JournalPosition,
-        received_at: Timestamp,
-        listener: &str,
-        refusals: &mut Vec<Refusal>,
-    ) -> Result<(), StateError> {
-        let mut record = self.record(&part.key)?;
-        for observation in part.observations {
-            let order = &observation.id.order;
-            if observation.status.letter == "W" && self.stands_elsewhere(order, &part.key)? {
-                self.count(listener, "quarantined_results", 1);
-                refusals.push(withdrawal_elsewhere());
-                continue;
-            }
-            self.index_order(order, &part.key)?;
-            // Of two copies of one version the first receipt counts (WIRE 9.25).
-            let again = record.observations.iter().any(|known| {
-                known.content_hash == observation.content_hash
-                    && known.id == observation.id
-                    && known.version_at == observation.version_at
-            });
-            if !again {
-                record.observations.insert(observation);
-            }
-        }
-        for withdrawal in part.group_withdrawals {
-            let again = record.group_withdrawals.iter().any(|known| {
-                known.order == withdrawal.order && known.version_at == withdrawal.version_at
-            });
-            if !again {
-                record.group_withdrawals.insert(withdrawal);
-            }
-        }
-        if let Some(report) = part.demographics {
-            let again = record.demographics.iter().any(|known| {
-                let mut known = known.clone();
-                known.position = report.position;
-                known == report
-            });
-            if !again {
-                record.demographics.insert(report);
-            }
-        }
-        for association in part.associations {
-            let again = record.associations.iter().any(|known| {
-                let mut known = known.clone();
-                known.position = association.position;
-                known == association
-            });
-            if !again {
-                record.associations.insert(association);
-            }
-        }
-        self.keep(&record)?;
-        self.dirty(&part.key, position, received_at)
-    }
-
-    /// An identity event belongs to both ids; what it changes is seen when they are pooled.
-    fn identity(
-        &mut self,
-        event: IdentityEvent,
-        position: JournalPosition,
-        received_at: Timestamp,
-        listener: &str,
-    ) -> Result<(), StateError> {
-        let before = Graph::over(&pool::component(&self.overlay, &event.prior)?.events);
-        let after_other = Graph::over(&pool::component(&self.overlay, &event.survivor)?.events);
-        for key in BTreeSet::from([&event.prior, &event.survivor]) {
-            let mut record = self.record(key)?;
-            let again = record.identity.iter().any(|known| {
-                let mut known = known.clone();
-                known.position = event.position;
-                known == event
-            });
-            if !again {
-                record.identity.insert(event.clone());
-            }
-            self.keep(&record)?;
-            self.dirty(key, position, received_at)?;
-        }
-        let after = Graph::over(&pool::component(&self.overlay, &event.prior)?.events);
-        let cycles = before.cycles.max(after_other.cycles);
-        let conflicts = before.conflicts.max(after_other.conflicts);
-        self.count(listener, "merge_cycle", u64::from(after.cycles > cycles));
-        self.count(
-            listener,
-            "merge_conflict",
-            u64::from(after.conflicts > conflicts),
+        let listener = &message.origin.listener;
+        let key = keys::named_pair(keys::FEEDS, listener, &extraction.feed);
+        let mut mark: FeedMark = self.overlay.load(tables::FEEDS, &key)?.unwrap_or_default();
+        let skew_micros = extraction
+            .sent_at
+            .map(|sent| sent.since(message.received_at).as_micros());
+        mark.last = message.received_at;
+        mark.skew_micros = skew_micros.or(mark.skew_micros);
+        mark.messages = mark.messages.saturating_add(1);
+        self.overlay.store(tables::FEEDS, key, &mark)?;
+        let skew_seconds = mark.skew_micros.map(|micros| micros as f64 / 1e6);
+        self.effects.feeds.insert(
+            (listener.clone(), extraction.feed.clone()),
+            (mark.last, skew_seconds),
         );
         Ok(())
     }
 
-    fn refused(&mut self, refused: &Refused, position: JournalPosition) -> Result<(), StateError> {
-        *self.effects.refusals.entry(refused.reason).or_default() += 1;
-        let entry = QuarantineEntry {
+    fn part(&mut self, envelope: &Envelope<'_>, part: &PatientPart) -> Result<(), StateError> {
+        let overlay = &mut self.overlay;
+        let mut is_new = false;
+        for observation in &part.observations {
+            is_new |= records::add_observation(overlay, observation)?;
+            super::withdrawals::index_order(overlay, observation)?;
+        }
+        for withdrawal in &part.group_withdrawals {
+            is_new |= records::add_group_withdrawal(overlay, &part.key, withdrawal)?;
+        }
+        for association in &part.associations {
+            is_new |= records::add_association(overlay, &part.key, association)?;
+        }
+        if let Some(report) = &part.demographics {
+            is_new |= records::add_demographics(overlay, &part.key, report)?;
+        }
+        // Of most patients only demographics are known: nothing is to be decided about them.
+        if is_new && records::matters(overlay, &part.key)? {
+            self.dirty(&part.key, envelope, false)?;
+        }
+        Ok(())
+    }
+
+    /// Marks a patient as one about whom something is to be decided.
+    pub(super) fn dirty(
+        &mut self,
+        patient: &PatientKey,
+        envelope: &Envelope<'_>,
+        identity: bool,
+    ) -> Result<(), StateError> {
+        let key = keys::patient(keys::DIRTY, patient);
+        let earlier: Option<DirtyMark> = self.overlay.load(tables::DIRTY, &key)?;
+        let mark = DirtyMark {
+            position: envelope.position,
+            at: envelope.message.received_at,
+            identity: identity || earlier.is_some_and(|mark| mark.identity),
+        };
+        self.overlay.store(tables::DIRTY, key, &mark)?;
+        self.effects.patients_touched = self.effects.patients_touched.saturating_add(1);
+        Ok(())
+    }
+
+    fn quarantine(
+        &mut self,
+        envelope: &Envelope<'_>,
+        extraction: &Extraction,
+        refusal: &Refusal,
+        number: u32,
+    ) -> Result<(), StateError> {
+        let Received {
+            origin,
+            received_at,
+            ..
+        } = envelope.message;
+        self.put_in_quarantine(&QuarantineEntry {
+            position: envelope.position,
+            number,
+            refusal: refusal.clone(),
+            listener: origin.listener.clone(),
+            peer: origin.peer.clone(),
+            received_at: *received_at,
+            control_id: extraction.control_id.clone(),
+            feed: extraction.feed.clone(),
+            message_type: extraction.message_type.clone(),
+        })
+    }
+
+    fn refused(&mut self, position: JournalPosition, refused: &Refused) -> Result<(), StateError> {
+        let place = Place {
+            segment: "MSH".to_owned(),
+            occurrence: 1,
+            field: 0,
+            name: "frame".to_owned(),
+        };
+        self.put_in_quarantine(&QuarantineEntry {
             position,
-            received_at: refused.received_at,
-            listener: refused.origin.listener.clone(),
-            peer: refused.origin.peer.clone(),
-            feed: String::new(),
-            control_id: String::new(),
+            number: 0,
             refusal: Refusal {
                 reason: refused.reason,
-                place: Place {
-                    segment: "MSH".to_owned(),
-                    occurrence: 1,
-                    field: 0,
-                    name: "frame".to_owned(),
-                },
+                place,
                 result: false,
                 remedy: "look at the sender: what it sent is kept here as it came".to_owned(),
             },
-        };
-        self.overlay
-            .put("quarantine", keys::quarantine(position, 0), &entry)
+            listener: refused.origin.listener.clone(),
+            peer: refused.origin.peer.clone(),
+            received_at: refused.received_at,
+            control_id: String::new(),
+            feed: String::new(),
+            message_type: String::new(),
+        })
     }
 
-    /// What was decided is what happened: transitions to the record, alerts to the outbox.
+    fn put_in_quarantine(&mut self, entry: &QuarantineEntry) -> Result<(), StateError> {
+        self.effects.refusal(entry.refusal.reason);
+        let key = keys::quarantine(entry.position, entry.number);
+        self.overlay.store(tables::QUARANTINE, key, entry)
+    }
+
+    /// What was decided is appended to the record that the episode is filed under and, as an alert,
+    /// to the log of alerts; what it took into account is no longer open. An alert id counts once.
     fn decided(&mut self, decided: &Decided) -> Result<(), StateError> {
         for transition in &decided.transitions {
-            let id = keys::alert_id(&transition.alert_id.0);
-            if self.overlay.get::<u64>("alert id", &id)?.is_some() {
+            let id = keys::named(keys::ALERT_IDS, &transition.alert_id.0);
+            if self.overlay.get(&id)?.is_some() {
                 continue;
             }
-            let mut record = self.record(&transition.filed_under)?;
-            record.transitions.push(transition.clone());
-            self.keep(&record)?;
+            let step = self.next(tables::META_LAST_STEP)?;
+            let filed_under = &transition.filed_under;
+            self.overlay
+                .store(tables::RECORDS, keys::step(filed_under, step), transition)?;
             // A silent reopening is a step of the episode, but nothing to tell.
-            if transition.kind == TransitionKind::Reopened {
-                self.overlay.put("alert id", id, &0_u64)?;
-                continue;
-            }
-            let place = self
-                .overlay
-                .get::<u64>("alerts", &keys::alert_count())?
-                .unwrap_or(0)
-                + 1;
-            self.overlay.put("alerts", keys::alert_count(), &place)?;
-            self.overlay.put("alert", keys::alert(place), transition)?;
-            self.overlay.put("alert id", id, &place)?;
+            let place = match transition.kind {
+                TransitionKind::Reopened => None,
+                _ => Some(self.next(tables::META_LAST_ALERT)?),
+            };
+            self.overlay.store(tables::ALERT_IDS, id, &place)?;
+            let Some(place) = place else { continue };
+            let pointer = AlertPointer {
+                filed_under: filed_under.clone(),
+                step,
+            };
+            self.overlay
+                .store(tables::ALERTS, keys::alert(place), &pointer)?;
             self.effects.new_alerts.push(NewAlert {
+                place,
                 alert_id: transition.alert_id.clone(),
                 kind: transition.kind,
                 severity: transition.severity,
                 delivery: transition.delivery,
             });
         }
-        for (key, value) in self.overlay.entries(keys::DIRTY)? {
-            let dirty: Dirty = super::codec::decode("dirty", &value)?;
-            if dirty.position <= decided.through {
-                self.overlay.remove(key);
+        for (key, bytes) in self.overlay.scan_all(&[keys::DIRTY])? {
+            let mark: DirtyMark = super::codec::decode(tables::DIRTY, &bytes)?;
+            if mark.position <= decided.through {
+                self.overlay.delete(key);
             }
         }
         Ok(())
     }
 
-    fn attempted(&mut self, sink: &str, alert_id: &str) -> Result<(), StateError> {
-        let mut cursor: Cursor = self
-            .overlay
-            .get("sink", &keys::sink(sink))?
-            .unwrap_or_default();
-        cursor.attempted = Some(alert_id.to_owned());
-        self.overlay.put("sink", keys::sink(sink), &cursor)
+    /// Counts one further, from 1.
+    fn next(&mut self, counter: &str) -> Result<u64, StateError> {
+        let key = keys::named(keys::META, counter);
+        let last: Option<u64> = self.overlay.load(tables::META, &key)?;
+        let next = last.unwrap_or_default().saturating_add(1);
+        self.overlay.store(tables::META, key, &next)?;
+        Ok(next)
     }
 
-    fn dealt_with(&mut self, sink: &str, alert_id: &str) -> Result<(), StateError> {
-        let place = self
-            .overlay
-            .get::<u64>("alert id", &keys::alert_id(alert_id))?
-            .unwrap_or(0);
-        let mut cursor: Cursor = self
-            .overlay
-            .get("sink", &keys::sink(sink))?
-            .unwrap_or_default();
-        cursor.through = cursor.through.max(place);
-        cursor.attempted = None;
-        self.overlay.put("sink", keys::sink(sink), &cursor)
-    }
-
-    fn record(&self, key: &PatientKey) -> Result<PatientRecord, StateError> {
-        let known = self.overlay.get("patient", &keys::patient(key))?;
-        Ok(known.unwrap_or_else(|| PatientRecord::new(key.clone())))
-    }
-
-    fn keep(&mut self, record: &PatientRecord) -> Result<(), StateError> {
-        self.overlay
-            .put("patient", keys::patient(&record.key), record)
-    }
-
-    fn dirty(
+    /// Notes what a sink did with an alert; alerts that are not in the log are passed over. A sink
+    /// takes alerts in the order of the log, so one that is done with puts its cursor there.
+    fn delivery(
         &mut self,
-        key: &PatientKey,
-        position: JournalPosition,
-        received_at: Timestamp,
+        sink: &str,
+        alert_id: &str,
+        change: impl FnOnce(&mut DeliveryMark),
     ) -> Result<(), StateError> {
-        let dirty = Dirty {
-            key: key.clone(),
-            position,
-            received_at,
-        };
-        self.overlay.put("dirty", keys::dirty(key), &dirty)
-    }
-
-    fn index_order(&mut self, order: &OrderNumber, key: &PatientKey) -> Result<(), StateError> {
-        let Some(index) = keys::order(order) else {
+        let id = keys::named(keys::ALERT_IDS, alert_id);
+        let place: Option<Option<u64>> = self.overlay.load(tables::ALERT_IDS, &id)?;
+        let Some(place) = place.flatten() else {
             return Ok(());
         };
-        let mut holders: BTreeSet<PatientKey> =
-            self.overlay.get("order", &index)?.unwrap_or_default();
-        if holders.insert(key.clone()) {
-            self.overlay.put("order", index, &holders)?;
-        }
-        Ok(())
-    }
-
-    /// S-4: results of this order are known, and none of them under this id.
-    fn stands_elsewhere(&self, order: &OrderNumber, key: &PatientKey) -> Result<bool, StateError> {
-        let Some(index) = keys::order(order) else {
-            return Ok(false);
+        let key = keys::delivery(sink, place);
+        let mut mark: DeliveryMark = self
+            .overlay
+            .load(tables::DELIVERIES, &key)?
+            .unwrap_or_default();
+        change(&mut mark);
+        self.overlay.store(tables::DELIVERIES, key, &mark)?;
+        let cursor = keys::named(keys::SINKS, sink);
+        let before: u64 = self
+            .overlay
+            .load(tables::SINKS, &cursor)?
+            .unwrap_or_default();
+        let after = if mark.outcome.is_some() {
+            before.max(place)
+        } else {
+            before
         };
-        let holders: BTreeSet<PatientKey> = self.overlay.get("order", &index)?.unwrap_or_default();
-        Ok(!holders.is_empty() && !holders.contains(key))
-    }
-
-    fn count(&mut self, listener: &str, name: &'static str, times: u64) {
-        if times > 0 {
-            *self
-                .effects
-                .counts
-                .entry((listener.to_owned(), name))
-                .or_default() += times;
-        }
+        self.overlay.store(tables::SINKS, cursor, &after)
     }
 }
 
-fn withdrawal_elsewhere() -> Refusal {
-    Refusal {
-        reason: Reason::WithdrawalOtherPatient,
-        place: Place {
-            segment: "OBX".to_owned(),
-            occurrence: 1,
-            field: 11,
-            name: "observation result status".to_owned(),
-        },
-        result: true,
-        remedy: "this order's results stand under another patient: decide by hand which are wrong"
-            .to_owned(),
-    }
+/// The newest of two marks decides the time.
+pub(super) fn newest(
+    marks: impl Iterator<Item = DirtyMark>,
+) -> Option<(JournalPosition, Timestamp)> {
+    marks.map(|mark| (mark.position, mark.at)).max()
 }
+
+#[cfg(test)]
+mod tests;

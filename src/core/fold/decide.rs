@@ -1,66 +1,89 @@
-//! Deciding over the patients with news.
+//! From what is new about patients to a decision; nothing is written here, a decision is a fact first.
 
-use super::keys;
+use super::apply::newest;
 use super::overlay::Overlay;
-use super::pool;
+use super::pool::Component;
 use super::state::{State, StateError};
-use super::tables::Dirty;
+use super::values::DirtyMark;
+use super::{codec, keys, tables};
 use crate::core::clinical::observation::PatientKey;
-use crate::core::episode::decide as episodes;
+use crate::core::episode::decide::decide as decide_patient;
 use crate::core::fact::Decided;
 use crate::core::policy::Policy;
-use crate::core::time::Timestamp;
 use std::collections::BTreeSet;
 
-/// What is to be recorded about the patients with news; `None` where there are none.
+/// Decides about every patient with news, once for each person that the ids amount to.
 ///
-/// The decision is made for the receipt time of the newest of that news: never for a clock's.
-///
-/// # Errors
-/// Where the state cannot be read: it is to be rebuilt.
+/// `None` where there is no news. Otherwise the fact to record, even without transitions: it says
+/// that everything up to the state's position has been considered. Its time is the receipt of the
+/// newest fact among the news, never a clock's: deciding again after a crash gives the same fact.
 pub fn decide(state: &dyn State, policy: &Policy) -> Result<Option<Decided>, StateError> {
+    let through = state.position()?;
     let overlay = Overlay::new(state);
-    let mut dirty = Vec::new();
-    for (_, value) in overlay.entries(keys::DIRTY)? {
-        dirty.push(super::codec::decode::<Dirty>("dirty", &value)?);
-    }
-    let Some(now) = dirty.iter().map(|dirty| dirty.received_at).max() else {
+    let marked = marks(&overlay)?;
+    let Some((_, now)) = newest(marked.iter().map(|(_, mark)| *mark)) else {
         return Ok(None);
     };
-    let mut decided = Decided {
-        through: state.position()?,
+    let mut done: BTreeSet<PatientKey> = BTreeSet::new();
+    let mut transitions = Vec::new();
+    for (patient, mark) in &marked {
+        let component = Component::around(&overlay, patient)?;
+        let mut survivors = if mark.identity {
+            component.survivors()
+        } else {
+            component.survivors_reached_from(patient)
+        };
+        survivors.retain(|survivor| done.insert(survivor.clone()));
+        // What was told about one person and belongs to another now is taken back first: the other
+        // one then finds an episode that does not stand, and tells of it anew (its ids go on).
+        let mut taken_back = Vec::new();
+        for survivor in &survivors {
+            let view = component.view(&overlay, survivor, &[])?;
+            if !view.lost.is_empty() {
+                let decided = decide_patient(&view.patient, policy, now);
+                taken_back.extend(
+                    decided
+                        .into_iter()
+                        .filter(|transition| view.lost.contains(&transition.episode)),
+                );
+            }
+        }
+        let mut news = Vec::new();
+        for survivor in &survivors {
+            let view = component.view(&overlay, survivor, &taken_back)?;
+            let decided = decide_patient(&view.patient, policy, now);
+            news.extend(
+                decided
+                    .into_iter()
+                    .filter(|transition| !view.lost.contains(&transition.episode)),
+            );
+        }
+        transitions.append(&mut taken_back);
+        transitions.append(&mut news);
+    }
+    Ok(Some(Decided {
+        through,
         policy: policy.hash(),
         decided_at: now,
-        transitions: Vec::new(),
-    };
-    let mut done = BTreeSet::new();
-    for dirty in &dirty {
-        decide_about(&dirty.key, &overlay, policy, now, &mut done, &mut decided)?;
-    }
-    Ok(Some(decided))
+        transitions,
+    }))
 }
 
-/// An identity event may take a patient out of a pool: all ids it touches are looked at.
-fn decide_about(
-    key: &PatientKey,
-    overlay: &Overlay<'_>,
-    policy: &Policy,
-    now: Timestamp,
-    done: &mut BTreeSet<PatientKey>,
-    decided: &mut Decided,
-) -> Result<(), StateError> {
-    for member in pool::component(overlay, key)?.records.into_keys() {
-        if done.contains(&member) {
-            continue;
-        }
-        let Some(patient) = pool::pool(overlay, &member)? else {
-            continue;
+/// All dirty marks, in order of the patients.
+fn marks(overlay: &Overlay<'_>) -> Result<Vec<(PatientKey, DirtyMark)>, StateError> {
+    let mut marked = Vec::new();
+    for (key, bytes) in overlay.scan_all(&[keys::DIRTY])? {
+        let patient = key.get(1..).and_then(keys::read_patient);
+        let Some((patient, _)) = patient else {
+            return Err(StateError::Value {
+                table: tables::DIRTY,
+                why: "expected a patient in the key, but found none".to_owned(),
+            });
         };
-        done.extend(patient.members.iter().cloned());
-        done.insert(member);
-        decided
-            .transitions
-            .extend(episodes::decide(&patient, policy, now));
+        marked.push((patient, codec::decode(tables::DIRTY, &bytes)?));
     }
-    Ok(())
+    Ok(marked)
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,24 +1,31 @@
 //! The fold: facts become state, in journal order, by one function.
 //!
-//! [`apply`] takes results and identities from messages, but episodes, alerts and deliveries only from
-//! the facts that recorded them. [`decide`] looks at the patients with news and yields what is to be
-//! recorded. Folding the same facts twice is folding them once; how they are cut into batches does
-//! not matter; a rebuilt state equals the live one.
+//! [`apply`] takes facts onto a state: results and identities from messages, but episodes, alerts
+//! and deliveries only from the facts that recorded them. [`decide`] proposes the next such fact.
+//! [`views`] reads the state for everyone else. Laws, each tested:
+//! - folding a fact twice is folding it once;
+//! - fold(a ++ b) = fold(fold(a), b), so a rebuild equals what was folded live;
+//! - the order of messages does not change what a patient's record or pool says.
 
-mod apply;
-mod codec;
-mod continuation;
-mod decide;
+pub mod codec;
+pub mod effects;
 pub mod keys;
-mod overlay;
+pub mod overlay;
 pub mod pool;
+pub mod records;
 pub mod state;
-mod tables;
-#[cfg(test)]
-mod tests;
+pub mod tables;
+pub mod values;
 pub mod views;
 
-pub use apply::{Applied, Effects, Extract, NewAlert, apply};
+mod apply;
+mod decide;
+mod identities;
+mod withdrawals;
+
+#[cfg(test)]
+pub(crate) mod testing;
+
+pub use apply::{Extract, apply};
 pub use decide::decide;
-pub use overlay::Overlay;
-pub use tables::{Cursor, Dirty, QuarantineEntry};
+pub use effects::{Applied, Effects, NewAlert};

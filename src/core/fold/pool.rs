@@ -1,112 +1,257 @@
-//! Records of several ids as one person (WIRE 4.8).
+//! One person out of several ids: the records that identity events connect, pooled (WIRE 4.8).
 
-use super::keys;
+use super::keys::{self, Kind};
 use super::overlay::Overlay;
+use super::records;
 use super::state::StateError;
-use crate::core::clinical::observation::{Observation, PatientKey};
+use super::tables::RECORDS;
+use crate::core::clinical::observation::{
+    DemographicsReport, GroupWithdrawal, Observation, PatientKey, ResultId,
+};
+use crate::core::episode::{EpisodeId, Transition};
 use crate::core::extract::{IdentityEvent, IdentityKind};
-use crate::core::identity::Graph;
-use crate::core::record::{PatientRecord, PooledPatient};
+use crate::core::identity::{Aliases, Moves};
+use crate::core::phi::Phi;
+use crate::core::record::PooledPatient;
 use std::collections::{BTreeMap, BTreeSet};
 
-/// All records that identity events connect with an id, whether or not they are pooled with it.
-#[derive(Debug, Clone, Default)]
+/// All ids that identity events connect with one another, and those events.
+///
+/// It may hold several persons: ids connected by a move or by a merge that does not count.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Component {
-    /// By id; ids that only an event names have none.
-    pub records: BTreeMap<PatientKey, PatientRecord>,
-    /// All their identity events.
+    /// The ids.
+    pub keys: BTreeSet<PatientKey>,
+    /// Merges and moves among them.
     pub events: BTreeSet<IdentityEvent>,
+    /// The merges resolved.
+    pub aliases: Aliases,
 }
 
-/// Gathers the component of an id.
-pub fn component(overlay: &Overlay<'_>, key: &PatientKey) -> Result<Component, StateError> {
-    let mut found = Component::default();
-    let mut seen = BTreeSet::from([key.clone()]);
-    let mut waiting = vec![key.clone()];
-    while let Some(key) = waiting.pop() {
-        let Some(record) = overlay.get::<PatientRecord>("patient", &keys::patient(&key))? else {
-            continue;
-        };
-        for event in &record.identity {
-            // A link is shown, not followed.
-            if matches!(event.kind, IdentityKind::Link { .. }) {
-                continue;
+impl Component {
+    /// Walks from an id over all merges and moves, in both directions.
+    pub fn around(overlay: &Overlay<'_>, start: &PatientKey) -> Result<Self, StateError> {
+        let mut keys = BTreeSet::from([start.clone()]);
+        let mut events = BTreeSet::new();
+        let mut ahead = vec![start.clone()];
+        while let Some(current) = ahead.pop() {
+            let found = records::edges_out(overlay, &current)?
+                .into_iter()
+                .chain(records::edges_in(overlay, &current)?);
+            for event in found {
+                if matches!(event.kind, IdentityKind::Link { .. }) {
+                    continue;
+                }
+                for end in [&event.prior, &event.survivor] {
+                    if keys.insert(end.clone()) {
+                        ahead.push(end.clone());
+                    }
+                }
+                events.insert(event);
             }
-            for next in [&event.prior, &event.survivor] {
-                if seen.insert(next.clone()) {
-                    waiting.push(next.clone());
+        }
+        let aliases = Aliases::resolve(&events);
+        Ok(Self {
+            keys,
+            events,
+            aliases,
+        })
+    }
+
+    /// Survivors whose results may change when something was reported under `key`: its own, and
+    /// wherever moves could take the result.
+    pub fn survivors_reached_from(&self, key: &PatientKey) -> BTreeSet<PatientKey> {
+        let mut next: BTreeMap<&PatientKey, Vec<&PatientKey>> = BTreeMap::new();
+        for event in self.moves() {
+            next.entry(&event.prior).or_default().push(&event.survivor);
+        }
+        let mut reached = BTreeSet::from([key]);
+        let mut ahead = vec![key];
+        while let Some(current) = ahead.pop() {
+            for &further in next.get(current).into_iter().flatten() {
+                if reached.insert(further) {
+                    ahead.push(further);
                 }
             }
-            found.events.insert(event.clone());
         }
-        found.records.insert(key, record);
+        reached
+            .into_iter()
+            .map(|end| self.aliases.survivor(end).clone())
+            .collect()
+    }
+
+    /// All survivors of the component.
+    pub fn survivors(&self) -> BTreeSet<PatientKey> {
+        self.keys
+            .iter()
+            .map(|key| self.aliases.survivor(key).clone())
+            .collect()
+    }
+
+    /// The person that `key` belongs to, with all that counts for it.
+    pub fn pooled(
+        &self,
+        overlay: &Overlay<'_>,
+        key: &PatientKey,
+    ) -> Result<PooledPatient, StateError> {
+        Ok(self.view(overlay, key, &[])?.patient)
+    }
+
+    /// The same, together with steps that are decided but not yet recorded.
+    pub(super) fn view(
+        &self,
+        overlay: &Overlay<'_>,
+        key: &PatientKey,
+        decided: &[Transition],
+    ) -> Result<View, StateError> {
+        let members = self.aliases.pool(key);
+        let moves = Moves::among(self.moves());
+        let sources = self.sources(&members);
+        let mut reported = Vec::new();
+        for source in &sources {
+            reported.extend(records::observations(overlay, source)?);
+        }
+        let owners = owners(&reported, &moves);
+        let counts_here = |id: &ResultId| members.contains(owners.get(id).unwrap_or(&id.patient));
+        let observations: Vec<Observation> = reported
+            .into_iter()
+            .filter(|observation| counts_here(&observation.id))
+            .collect();
+
+        let mut steps: Vec<(u64, Transition)> = Vec::new();
+        for connected in &self.keys {
+            steps.extend(records::transitions(overlay, connected)?);
+        }
+        steps.sort_by_key(|(step, _)| *step);
+        let mut transitions = Vec::new();
+        let mut lost = BTreeSet::new();
+        for transition in steps.iter().map(|(_, step)| step).chain(decided) {
+            if counts_here(&transition.opening) {
+                transitions.push(transition.clone());
+            } else if members.contains(&was_about(transition)) {
+                lost.insert(transition.episode.clone());
+                transitions.push(transition.clone());
+            }
+        }
+
+        let mut demographics = Vec::new();
+        let mut associations = Vec::new();
+        for member in &members {
+            let kept: Option<BTreeSet<DemographicsReport>> =
+                overlay.load(RECORDS, &keys::record(member, Kind::Demographics))?;
+            demographics.extend(
+                kept.unwrap_or_default()
+                    .into_iter()
+                    .map(|report| (member.clone(), report)),
+            );
+            associations
+                .extend(overlay.load_all(RECORDS, &keys::record(member, Kind::Association))?);
+        }
+        let patient = PooledPatient {
+            survivor: self.aliases.survivor(key).clone(),
+            group_withdrawals: group_withdrawals(overlay, &sources, &members, &observations)?,
+            members,
+            observations,
+            demographics,
+            associations,
+            transitions,
+        };
+        Ok(View { patient, lost })
+    }
+
+    fn moves(&self) -> impl Iterator<Item = &IdentityEvent> {
+        self.events.iter().filter(|event| {
+            matches!(
+                event.kind,
+                IdentityKind::MoveAccount(_) | IdentityKind::MoveVisit(_)
+            )
+        })
+    }
+
+    /// The members and every id between which results move.
+    fn sources(&self, members: &BTreeSet<PatientKey>) -> BTreeSet<PatientKey> {
+        let ends = self
+            .moves()
+            .flat_map(|event| [event.prior.clone(), event.survivor.clone()]);
+        members.iter().cloned().chain(ends).collect()
+    }
+}
+
+/// A person, and what it has lost.
+pub(super) struct View {
+    pub(super) patient: PooledPatient,
+    /// Episodes that were told about this person but whose opening result now belongs to another
+    /// (a move, or a merge that no longer counts). The transitions hold only what was told of them
+    /// about this person, so that it can be taken back here; the other one sees them whole.
+    pub(super) lost: BTreeSet<EpisodeId>,
+}
+
+/// About whom a transition was: its alert says so, else the id it is filed under.
+fn was_about(transition: &Transition) -> PatientKey {
+    let patient = &transition.alert.expose().patient;
+    match (&patient.authority, &patient.id) {
+        (Some(authority), Some(id)) => PatientKey {
+            authority: authority.clone(),
+            id: Phi::new(id.clone()),
+        },
+        _ => transition.filed_under.clone(),
+    }
+}
+
+/// The person that an id belongs to today.
+pub fn pool(overlay: &Overlay<'_>, key: &PatientKey) -> Result<PooledPatient, StateError> {
+    Component::around(overlay, key)?.pooled(overlay, key)
+}
+
+/// To whom each moved result belongs (A44, A45). All versions of a result go together, by the
+/// account and the visit of the newest version that names one.
+fn owners(observations: &[Observation], moves: &Moves<'_>) -> BTreeMap<ResultId, PatientKey> {
+    if moves.is_empty() {
+        return BTreeMap::new();
+    }
+    let mut newest_first: Vec<&Observation> = observations.iter().collect();
+    newest_first.sort_by_key(|observation| {
+        std::cmp::Reverse((observation.version_at, observation.content_hash))
+    });
+    let mut named: BTreeMap<&ResultId, (&str, &str)> = BTreeMap::new();
+    for observation in newest_first {
+        let (account, visit) = named.entry(&observation.id).or_default();
+        if account.is_empty() {
+            *account = observation.shown.account.expose();
+        }
+        if visit.is_empty() {
+            *visit = observation.shown.visit.expose();
+        }
+    }
+    named
+        .into_iter()
+        .map(|(id, (account, visit))| (id.clone(), moves.attribute(&id.patient, account, visit)))
+        .collect()
+}
+
+/// Those of the members, and of other ids those for orders whose results have moved here.
+fn group_withdrawals(
+    overlay: &Overlay<'_>,
+    sources: &BTreeSet<PatientKey>,
+    members: &BTreeSet<PatientKey>,
+    observations: &[Observation],
+) -> Result<Vec<(PatientKey, GroupWithdrawal)>, StateError> {
+    let moved_in: BTreeSet<_> = observations
+        .iter()
+        .filter(|observation| !members.contains(&observation.id.patient))
+        .map(|observation| (&observation.id.patient, &observation.id.order))
+        .collect();
+    let mut found = Vec::new();
+    for source in sources {
+        let all: Vec<GroupWithdrawal> =
+            overlay.load_all(RECORDS, &keys::record(source, Kind::GroupWithdrawal))?;
+        found.extend(
+            all.into_iter()
+                .filter(|withdrawal| {
+                    members.contains(source) || moved_in.contains(&(source, &withdrawal.order))
+                })
+                .map(|withdrawal| (source.clone(), withdrawal)),
+        );
     }
     Ok(found)
-}
-
-/// The person that an id belongs to; `None` where nothing is known under any of its ids.
-pub fn pool(overlay: &Overlay<'_>, key: &PatientKey) -> Result<Option<PooledPatient>, StateError> {
-    let component = component(overlay, key)?;
-    if component.records.is_empty() {
-        return Ok(None);
-    }
-    let graph = Graph::over(&component.events);
-    let survivor = graph.survivor(key).clone();
-    let mut pooled = PooledPatient {
-        survivor: survivor.clone(),
-        members: BTreeSet::from([survivor.clone()]),
-        observations: Vec::new(),
-        group_withdrawals: Vec::new(),
-        demographics: Vec::new(),
-        associations: Vec::new(),
-        transitions: Vec::new(),
-    };
-    for (reported, record) in component.records {
-        for observation in record.observations {
-            if counts_for(&graph, &component.events, &reported, &observation) == &survivor {
-                pooled.observations.push(observation);
-            }
-        }
-        for withdrawal in record.group_withdrawals {
-            pooled
-                .group_withdrawals
-                .push((reported.clone(), withdrawal));
-        }
-        if graph.survivor(&reported) != &survivor {
-            continue;
-        }
-        pooled.members.insert(reported.clone());
-        pooled.demographics.extend(
-            record
-                .demographics
-                .into_iter()
-                .map(|d| (reported.clone(), d)),
-        );
-        pooled.associations.extend(record.associations);
-        pooled.transitions.extend(record.transitions);
-    }
-    Ok(Some(pooled))
-}
-
-/// Whose a result is: moves of its account or visit first (A44, A45), then merges.
-fn counts_for<'a>(
-    graph: &'a Graph,
-    events: &'a BTreeSet<IdentityEvent>,
-    reported: &'a PatientKey,
-    observation: &Observation,
-) -> &'a PatientKey {
-    let moved = events
-        .iter()
-        .filter(|event| &event.prior == reported)
-        .filter(|event| match &event.kind {
-            IdentityKind::MoveAccount(account) => {
-                !account.expose().is_empty() && account == &observation.shown.account
-            }
-            IdentityKind::MoveVisit(visit) => {
-                !visit.expose().is_empty() && visit == &observation.shown.visit
-            }
-            IdentityKind::Merge | IdentityKind::Link { .. } => false,
-        })
-        .max_by_key(|event| (event.at, event.content_hash));
-    graph.survivor(moved.map_or(reported, |event| &event.survivor))
 }

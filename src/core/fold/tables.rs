@@ -1,46 +1,133 @@
-//! What the small tables of the state hold.
+//! The tables of the state by name and type: what lies under which key, and whether a value is readable.
 
-use crate::core::clinical::observation::PatientKey;
-use crate::core::extract::Refusal;
-use crate::core::fact::JournalPosition;
-use crate::core::time::Timestamp;
-use serde::{Deserialize, Serialize};
+use super::codec::decode;
+use super::keys::{self, Kind};
+use super::state::StateError;
+use super::values::{
+    AlertPointer, DeliveryMark, DirtyMark, FeedMark, PolicyMark, QuarantineEntry, StartMark,
+};
+use crate::core::clinical::observation::{
+    AssociationSeen, DemographicsReport, GroupWithdrawal, Observation,
+};
+use crate::core::episode::Transition;
+use crate::core::extract::IdentityEvent;
+use std::collections::BTreeSet;
 
-/// A patient with news that is not decided about.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Dirty {
-    /// Whose.
-    pub key: PatientKey,
-    /// The newest fact.
-    pub position: JournalPosition,
-    /// When that was received.
-    pub received_at: Timestamp,
+/// Alert log.
+pub const ALERTS: &str = "alerts";
+/// Alert id to its place in the log.
+pub const ALERT_IDS: &str = "alert ids";
+/// Dirty marks.
+pub const DIRTY: &str = "dirty";
+/// Feeds.
+pub const FEEDS: &str = "feeds";
+/// Single values.
+pub const META: &str = "meta";
+/// Filler number to patients.
+pub const ORDERS: &str = "orders";
+/// Patient records.
+pub const RECORDS: &str = "records";
+/// Quarantine.
+pub const QUARANTINE: &str = "quarantine";
+/// Cursors.
+pub const SINKS: &str = "sinks";
+/// Deliveries.
+pub const DELIVERIES: &str = "deliveries";
+
+/// Meta: hash of the policy that the state was folded with.
+pub const META_FOLDED_WITH: &str = "folded_with";
+/// Meta: [`PolicyMark`].
+pub const META_POLICY: &str = "policy";
+/// Meta: [`StartMark`].
+pub const META_STARTED: &str = "started";
+/// Meta: place of the last alert in the log.
+pub const META_LAST_ALERT: &str = "last_alert";
+/// Meta: number of the last step of any episode.
+pub const META_LAST_STEP: &str = "last_step";
+
+/// Checks that an entry is one of ours and its value readable; for the verification of a cache.
+pub fn verify(key: &[u8], value: &[u8]) -> Result<(), StateError> {
+    let Some((&table, rest)) = key.split_first() else {
+        return Err(foreign("an empty key"));
+    };
+    match table {
+        keys::ALERTS => decode::<AlertPointer>(ALERTS, value).map(drop),
+        keys::ALERT_IDS => decode::<Option<u64>>(ALERT_IDS, value).map(drop),
+        keys::DIRTY => {
+            if !matches!(keys::read_patient(rest), Some((_, []))) {
+                return Err(foreign("a dirty mark without a patient"));
+            }
+            decode::<DirtyMark>(DIRTY, value).map(drop)
+        }
+        keys::FEEDS => decode::<FeedMark>(FEEDS, value).map(drop),
+        keys::META => verify_meta(rest, value),
+        keys::ORDERS => decode::<()>(ORDERS, value),
+        keys::RECORDS => verify_record(rest, value),
+        keys::QUARANTINE => decode::<QuarantineEntry>(QUARANTINE, value).map(drop),
+        keys::SINKS => decode::<u64>(SINKS, value).map(drop),
+        keys::DELIVERIES => decode::<DeliveryMark>(DELIVERIES, value).map(drop),
+        _ => Err(foreign("a key of no table")),
+    }
 }
 
-/// How far a sink is.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
-pub struct Cursor {
-    /// Place of the last alert that it has dealt with.
-    pub through: u64,
-    /// The alert that was about to be sent.
-    pub attempted: Option<String>,
+fn verify_meta(rest: &[u8], value: &[u8]) -> Result<(), StateError> {
+    let Some((name, [])) = keys::read_text(rest) else {
+        return Err(foreign("an unreadable key"));
+    };
+    match name.as_str() {
+        META_FOLDED_WITH => decode::<String>(META, value).map(drop),
+        META_POLICY => decode::<PolicyMark>(META, value).map(drop),
+        META_STARTED => decode::<StartMark>(META, value).map(drop),
+        META_LAST_ALERT | META_LAST_STEP => decode::<u64>(META, value).map(drop),
+        _ => Err(foreign("an unknown name")),
+    }
 }
 
-/// Something that was not understood.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct QuarantineEntry {
-    /// The fact that holds the bytes.
-    pub position: JournalPosition,
-    /// When it was received.
-    pub received_at: Timestamp,
-    /// The listener.
-    pub listener: String,
-    /// The sender's address.
-    pub peer: String,
-    /// `MSH-3/MSH-4`; empty for frames.
-    pub feed: String,
-    /// MSH-10; empty for frames.
-    pub control_id: String,
-    /// Why, where, and what would mend it.
-    pub refusal: Refusal,
+fn verify_record(rest: &[u8], value: &[u8]) -> Result<(), StateError> {
+    let Some((_, [kind, ..])) = keys::read_patient(rest) else {
+        return Err(foreign("a record without a patient"));
+    };
+    let is = |wanted: Kind| *kind == wanted as u8;
+    if is(Kind::Observation) {
+        decode::<Observation>(RECORDS, value).map(drop)
+    } else if is(Kind::GroupWithdrawal) {
+        decode::<GroupWithdrawal>(RECORDS, value).map(drop)
+    } else if is(Kind::Demographics) {
+        decode::<BTreeSet<DemographicsReport>>(RECORDS, value).map(drop)
+    } else if is(Kind::Association) {
+        decode::<AssociationSeen>(RECORDS, value).map(drop)
+    } else if is(Kind::EdgeOut) || is(Kind::EdgeIn) {
+        decode::<IdentityEvent>(RECORDS, value).map(drop)
+    } else if is(Kind::Transition) {
+        decode::<Transition>(RECORDS, value).map(drop)
+    } else {
+        Err(foreign("an unknown kind of record"))
+    }
+}
+
+fn foreign(what: &str) -> StateError {
+    StateError::Value {
+        table: "keys",
+        why: format!("expected entries of this program, but found {what}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::core::fold::codec;
+
+    #[test]
+    fn knows_its_own_entries_and_no_others() {
+        let number = codec::encode(META, &3_u64).unwrap();
+        let last = keys::named(keys::META, META_LAST_ALERT);
+        assert!(verify(&last, &number).is_ok());
+        assert!(verify(&keys::named(keys::SINKS, "log"), &number).is_ok());
+        assert!(verify(&keys::named(keys::META, "other"), &number).is_err());
+        assert!(verify(&last, b"x").is_err());
+        assert!(verify(b"", &number).is_err());
+        assert!(verify(b"zzz", &number).is_err());
+        assert!(verify(b"d", &number).is_err());
+        assert!(verify(b"pno patient", &number).is_err());
+    }
 }

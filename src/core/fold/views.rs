@@ -1,131 +1,338 @@
-//! The state as its readers see it.
+//! The state as its readers see it: sinks, pages, commands. Nothing here writes.
 
-use super::codec;
 use super::keys;
 use super::overlay::Overlay;
-use super::pool;
+use super::pool::Component;
+use super::records;
 use super::state::{Entry, State, StateError};
-use super::tables::{Cursor, QuarantineEntry};
+use super::tables;
+use super::values::{AlertPointer, DeliveryMark, FeedMark, PolicyMark, QuarantineEntry, StartMark};
 use crate::core::clinical::observation::PatientKey;
 use crate::core::episode::Transition;
-use crate::core::fact::JournalPosition;
-use crate::core::record::PooledPatient;
+use crate::core::extract::IdentityEvent;
+use crate::core::fact::{JournalPosition, Reason};
+use crate::core::identity::Inactive;
+use crate::core::record::{PatientRecord, PooledPatient};
 use crate::core::time::Timestamp;
 
-/// An alert that a sink has not dealt with.
-#[derive(Debug, Clone)]
+/// How many entries are read at once where only some of them are wanted.
+const CHUNK: usize = 256;
+
+/// An alert that waits for a sink.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Waiting {
-    /// Its place in the order of alerts.
+    /// Its place in the log of alerts, from 1.
     pub place: u64,
     /// The alert.
     pub transition: Transition,
-    /// The sink was about to be given it when the daemon ended.
+    /// A send was begun: the sink may have it already, and will know it by its id.
     pub attempted: bool,
 }
 
-fn cursor(state: &dyn State, sink: &str) -> Result<Cursor, StateError> {
-    let bytes = state.get(&keys::sink(sink))?;
-    Ok(bytes
-        .map(|bytes| codec::decode("sink", &bytes))
-        .transpose()?
-        .unwrap_or_default())
-}
-
-/// The next alert for a sink.
+/// The next alert for a sink: the one after its cursor. A sink that does not want it records it as
+/// delivered all the same, so the cursor moves on.
 pub fn next_alert(state: &dyn State, sink: &str) -> Result<Option<Waiting>, StateError> {
-    let cursor = cursor(state, sink)?;
-    let place = cursor.through + 1;
-    let Some(bytes) = state.get(&keys::alert(place))? else {
+    let overlay = Overlay::new(state);
+    let place = cursor(state, sink)?.unwrap_or_default().saturating_add(1);
+    let Some(transition) = alert_at(&overlay, place)? else {
         return Ok(None);
     };
-    let transition: Transition = codec::decode("alert", &bytes)?;
-    let attempted = cursor.attempted.as_ref() == Some(&transition.alert_id.0);
+    let key = keys::delivery(sink, place);
+    let mark: Option<DeliveryMark> = overlay.load(tables::DELIVERIES, &key)?;
     Ok(Some(Waiting {
         place,
         transition,
-        attempted,
+        attempted: mark.is_some_and(|mark| mark.attempts > 0),
     }))
 }
 
-/// How many alerts wait for a sink, and since when the oldest does.
+/// How many alerts wait for a sink, and when the oldest of them was decided.
 pub fn queue_depth(state: &dyn State, sink: &str) -> Result<(u64, Option<Timestamp>), StateError> {
-    let count = Overlay::new(state)
-        .get::<u64>("alerts", &keys::alert_count())?
-        .unwrap_or(0);
+    let done = cursor(state, sink)?.unwrap_or_default();
     let oldest = next_alert(state, sink)?.map(|waiting| waiting.transition.at);
-    Ok((count.saturating_sub(cursor(state, sink)?.through), oldest))
+    Ok((last_alert(state)?.saturating_sub(done), oldest))
 }
 
-/// Patients with news that is not decided about.
-pub fn dirty_count(state: &dyn State) -> Result<usize, StateError> {
-    Ok(state.scan(keys::DIRTY, keys::DIRTY, usize::MAX)?.len())
+/// Place of the last alert that a sink is done with; `None` if it was never given one.
+pub fn cursor(state: &dyn State, sink: &str) -> Result<Option<u64>, StateError> {
+    Overlay::new(state).load(tables::SINKS, &keys::named(keys::SINKS, sink))
 }
 
-/// Alerts in the order in which they were recorded, after a place.
+/// Place of the newest alert; 0 while there is none. Places have no gaps.
+pub fn last_alert(state: &dyn State) -> Result<u64, StateError> {
+    let key = keys::named(keys::META, tables::META_LAST_ALERT);
+    let last: Option<u64> = Overlay::new(state).load(tables::META, &key)?;
+    Ok(last.unwrap_or_default())
+}
+
+fn alert_at(overlay: &Overlay<'_>, place: u64) -> Result<Option<Transition>, StateError> {
+    let pointer: Option<AlertPointer> = overlay.load(tables::ALERTS, &keys::alert(place))?;
+    let Some(AlertPointer { filed_under, step }) = pointer else {
+        return Ok(None);
+    };
+    let found = overlay.load(tables::RECORDS, &keys::step(&filed_under, step))?;
+    let missing = || StateError::Value {
+        table: tables::ALERTS,
+        why: format!("expected a step for alert {place}, but found none"),
+    };
+    found.ok_or_else(missing).map(Some)
+}
+
+/// Up to `limit` alerts after a place, with their places, oldest first.
 pub fn alerts(
     state: &dyn State,
     after: u64,
     limit: usize,
 ) -> Result<Vec<(u64, Transition)>, StateError> {
-    let entries = state.scan(keys::ALERTS, &keys::alert(after.saturating_add(1)), limit)?;
-    (after.saturating_add(1)..)
-        .zip(entries)
-        .map(|(place, (_, value))| Ok((place, codec::decode("alert", &value)?)))
+    let overlay = Overlay::new(state);
+    let end = last_alert(state)?;
+    let places = (after.saturating_add(1)..=end).take(limit);
+    places
+        .filter_map(|place| match alert_at(&overlay, place) {
+            Ok(found) => found.map(|transition| Ok((place, transition))),
+            Err(error) => Some(Err(error)),
+        })
         .collect()
 }
 
-/// The quarantine in order of receipt, after a position.
+/// Up to `limit` alerts before a place (`None`: from the newest on), with their places, newest first.
+pub fn alerts_newest_first(
+    state: &dyn State,
+    before: Option<u64>,
+    limit: usize,
+) -> Result<Vec<(u64, Transition)>, StateError> {
+    let end = last_alert(state)?.saturating_add(1);
+    let end = before.map_or(end, |before| before.min(end)).max(1);
+    let limit = u64::try_from(limit).unwrap_or(u64::MAX);
+    let start = end.saturating_sub(limit).max(1);
+    let count = usize::try_from(end.saturating_sub(start)).unwrap_or(usize::MAX);
+    let mut page = alerts(state, start.saturating_sub(1), count)?;
+    page.reverse();
+    Ok(page)
+}
+
+/// One alert by its id, with its place.
+pub fn alert(state: &dyn State, alert_id: &str) -> Result<Option<(u64, Transition)>, StateError> {
+    let overlay = Overlay::new(state);
+    let id = keys::named(keys::ALERT_IDS, alert_id);
+    let place: Option<Option<u64>> = overlay.load(tables::ALERT_IDS, &id)?;
+    let Some(place) = place.flatten() else {
+        return Ok(None);
+    };
+    Ok(alert_at(&overlay, place)?.map(|transition| (place, transition)))
+}
+
+/// What became of an alert at each sink that was ever given one, by the sink's name.
+pub fn deliveries(
+    state: &dyn State,
+    place: u64,
+) -> Result<Vec<(String, DeliveryMark)>, StateError> {
+    let overlay = Overlay::new(state);
+    let mut found = Vec::new();
+    for (key, _) in overlay.scan_all(&[keys::SINKS])? {
+        let Some((sink, _)) = key.get(1..).and_then(keys::read_text) else {
+            continue;
+        };
+        let mark = overlay.load(tables::DELIVERIES, &keys::delivery(&sink, place))?;
+        found.extend(mark.map(|mark| (sink, mark)));
+    }
+    Ok(found)
+}
+
+/// Which quarantine entries are wanted; what is `None` is not asked.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct QuarantineFilter {
+    /// With this reason.
+    pub reason: Option<Reason>,
+    /// From this listener.
+    pub listener: Option<String>,
+    /// From this feed.
+    pub feed: Option<String>,
+    /// Received at this time or later.
+    pub since: Option<Timestamp>,
+    /// Received before this time.
+    pub until: Option<Timestamp>,
+}
+
+impl QuarantineFilter {
+    fn matches(&self, entry: &QuarantineEntry) -> bool {
+        let Self {
+            reason,
+            listener,
+            feed,
+            since,
+            until,
+        } = self;
+        reason.is_none_or(|reason| reason == entry.refusal.reason)
+            && listener.as_ref().is_none_or(|name| *name == entry.listener)
+            && feed.as_ref().is_none_or(|name| *name == entry.feed)
+            && since.is_none_or(|since| entry.received_at >= since)
+            && until.is_none_or(|until| entry.received_at < until)
+    }
+}
+
+/// Up to `limit` quarantine entries of facts after a position, in order of receipt.
 pub fn quarantine(
     state: &dyn State,
     after: JournalPosition,
     limit: usize,
 ) -> Result<Vec<QuarantineEntry>, StateError> {
-    state
-        .scan(keys::QUARANTINE, &keys::quarantine(after.next(), 0), limit)?
-        .into_iter()
-        .map(|(_, value)| codec::decode("quarantine", &value))
-        .collect()
-}
-
-/// The person an id belongs to.
-pub fn patient(state: &dyn State, key: &PatientKey) -> Result<Option<PooledPatient>, StateError> {
-    pool::pool(&Overlay::new(state), key)
-}
-
-/// All of the state but the hash of its policy, for holding one state against another.
-pub fn dump(state: &dyn State) -> Result<Vec<Entry>, StateError> {
-    let mut entries = state.scan(b"", b"", usize::MAX)?;
-    entries.retain(|(key, _)| *key != keys::policy());
-    Ok(entries)
-}
-
-/// Looks at every value's version and checksum; the number of values.
-pub fn verify(state: &dyn State) -> Result<usize, StateError> {
-    const AT_ONCE: usize = 1_024;
-    let mut count = 0;
-    let mut from = Vec::new();
-    loop {
-        let entries = state.scan(b"", &from, AT_ONCE)?;
-        for (_, value) in &entries {
-            codec::checked("any", value)?;
+    let overlay = Overlay::new(state);
+    let mut found = Vec::new();
+    let mut from = vec![keys::QUARANTINE];
+    // The newest come first: everything down to the position, turned round.
+    'reading: loop {
+        let chunk = overlay.scan(&[keys::QUARANTINE], &from, CHUNK)?;
+        for (_, bytes) in &chunk {
+            let entry: QuarantineEntry = super::codec::decode(tables::QUARANTINE, bytes)?;
+            if entry.position <= after {
+                break 'reading;
+            }
+            found.push(entry);
         }
-        count += entries.len();
-        let Some((last, _)) = entries.last().filter(|_| entries.len() == AT_ONCE) else {
-            return Ok(count);
-        };
-        from.clone_from(last);
-        from.push(0);
+        match chunk.last() {
+            Some((last, _)) if chunk.len() == CHUNK => from = keys::after(last),
+            _ => break,
+        }
+    }
+    found.sort_by_key(|entry| (entry.position, entry.number));
+    found.truncate(limit);
+    Ok(found)
+}
+
+/// Up to `limit` quarantine entries that a filter lets through, newest fact first. `after` is
+/// position and number of the last entry of the page before.
+pub fn quarantine_newest_first(
+    state: &dyn State,
+    filter: &QuarantineFilter,
+    after: Option<(JournalPosition, u32)>,
+    limit: usize,
+) -> Result<Vec<QuarantineEntry>, StateError> {
+    let overlay = Overlay::new(state);
+    let mut from = after.map_or_else(
+        || vec![keys::QUARANTINE],
+        |(position, number)| keys::after(&keys::quarantine(position, number)),
+    );
+    let mut page = Vec::new();
+    loop {
+        let chunk = overlay.scan(&[keys::QUARANTINE], &from, CHUNK)?;
+        for (_, bytes) in &chunk {
+            if page.len() >= limit {
+                return Ok(page);
+            }
+            let entry = super::codec::decode(tables::QUARANTINE, bytes)?;
+            if filter.matches(&entry) {
+                page.push(entry);
+            }
+        }
+        match chunk.last() {
+            Some((last, _)) if chunk.len() == CHUNK => from = keys::after(last),
+            _ => return Ok(page),
+        }
     }
 }
 
-/// Hash of the policy that the state was folded with.
+/// The person that an id belongs to, as reported or survived; `None` where nothing was ever reported
+/// under it.
+pub fn patient(state: &dyn State, key: &PatientKey) -> Result<Option<PooledPatient>, StateError> {
+    let overlay = Overlay::new(state);
+    if !overlay.any(&keys::patient(keys::RECORDS, key))? {
+        return Ok(None);
+    }
+    super::pool::pool(&overlay, key).map(Some)
+}
+
+/// What was reported under an id; empty where nothing was.
+pub fn record(state: &dyn State, key: &PatientKey) -> Result<PatientRecord, StateError> {
+    records::load(&Overlay::new(state), key)
+}
+
+/// Merges among the ids connected with this one that do not count, and why (I-4, I-5: shown).
+pub fn inactive_merges(
+    state: &dyn State,
+    key: &PatientKey,
+) -> Result<Vec<(IdentityEvent, Inactive)>, StateError> {
+    let component = Component::around(&Overlay::new(state), key)?;
+    Ok(component.aliases.inactive().to_vec())
+}
+
+/// How many patients have news that no decision covers yet.
+pub fn dirty_count(state: &dyn State) -> Result<usize, StateError> {
+    Ok(Overlay::new(state).scan_all(&[keys::DIRTY])?.len())
+}
+
+/// Every feed heard, by listener and `MSH-3/MSH-4`.
+pub fn feeds(state: &dyn State) -> Result<Vec<(String, String, FeedMark)>, StateError> {
+    let mut feeds = Vec::new();
+    for (key, bytes) in Overlay::new(state).scan_all(&[keys::FEEDS])? {
+        let names = key.get(1..).and_then(|rest| {
+            let (listener, rest) = keys::read_text(rest)?;
+            let (feed, _) = keys::read_text(rest)?;
+            Some((listener, feed))
+        });
+        if let Some((listener, feed)) = names {
+            let mark = super::codec::decode(tables::FEEDS, &bytes)?;
+            feeds.push((listener, feed, mark));
+        }
+    }
+    Ok(feeds)
+}
+
+/// The policy in force as last recorded; `None` if no change was ever recorded.
+pub fn policy_mark(state: &dyn State) -> Result<Option<PolicyMark>, StateError> {
+    let key = keys::named(keys::META, tables::META_POLICY);
+    Overlay::new(state).load(tables::META, &key)
+}
+
+/// The last recorded start of a daemon.
+pub fn start_mark(state: &dyn State) -> Result<Option<StartMark>, StateError> {
+    let key = keys::named(keys::META, tables::META_STARTED);
+    Overlay::new(state).load(tables::META, &key)
+}
+
+/// All of the fold's entries in order, but the hash of its policy: to compare two states byte for byte.
+pub fn dump(state: &dyn State) -> Result<Vec<Entry>, StateError> {
+    let policy = keys::named(keys::META, tables::META_FOLDED_WITH);
+    let mut all = Overlay::new(state).scan_all(&[])?;
+    all.retain(|(key, _)| *key != policy);
+    Ok(all)
+}
+
+/// Reads every value: its version, its checksum, and whether it is what its key says. The number of
+/// values.
+pub fn verify(state: &dyn State) -> Result<usize, StateError> {
+    let overlay = Overlay::new(state);
+    let mut count = 0_usize;
+    let mut from = Vec::new();
+    loop {
+        let chunk = overlay.scan(&[], &from, CHUNK)?;
+        for (key, value) in &chunk {
+            tables::verify(key, value)?;
+        }
+        count = count.saturating_add(chunk.len());
+        match chunk.last() {
+            Some((last, _)) if chunk.len() == CHUNK => from = keys::after(last),
+            _ => return Ok(count),
+        }
+    }
+}
+
+/// Hash of the policy that the state was folded with; `None` while nothing was.
+///
+/// A state folded with other tables is not wrong about what was decided (that is recorded), but its
+/// reading of results is: the remedy is a rebuild.
 pub fn policy(state: &dyn State) -> Result<Option<String>, StateError> {
-    Overlay::new(state).get("policy", &keys::policy())
+    let key = keys::named(keys::META, tables::META_FOLDED_WITH);
+    Overlay::new(state).load(tables::META, &key)
 }
 
 /// Notes the policy that an empty state will be folded with.
 pub fn note_policy(state: &dyn State, hash: &str) -> Result<(), StateError> {
     let mut overlay = Overlay::new(state);
-    overlay.put("policy", keys::policy(), &hash)?;
+    let key = keys::named(keys::META, tables::META_FOLDED_WITH);
+    overlay.store(tables::META, key, hash)?;
     state.commit(overlay.into_batch(), state.position()?)
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,283 @@
+use super::super::testing::*;
+use super::super::views;
+use super::*;
+use crate::core::clinical::observation::{Observation, Sex};
+use crate::core::clinical::sample::{self, Person, Sample};
+use crate::core::episode::TransitionKind;
+use crate::core::fact::{Fact, JournalPosition};
+use crate::core::phi::Phi;
+use proptest::prelude::*;
+use std::sync::LazyLock;
+
+static POLICY: LazyLock<Policy> = LazyLock::new(Policy::built_in);
+
+/// IgM low, IgG and IgA normal, of a grown woman, on an account.
+fn isolated(patient: &str, order: &str, day: i64, account: &str) -> Said {
+    panel(patient, order, day, account, "0.21")
+}
+
+fn panel(patient: &str, order: &str, day: i64, account: &str, value: &str) -> Said {
+    let build = |made: Sample| -> Observation {
+        let account = Phi::new(account.to_owned());
+        made.of(patient)
+            .with(|one| one.shown.account = account)
+            .build()
+    };
+    let mut said = results(
+        patient,
+        vec![
+            build(sample::igm(order, day, value)),
+            build(sample::igg(order, day, "11")),
+            build(sample::iga(order, day, "2")),
+        ],
+    );
+    let person = Person::adult(Sex::Female).0.demographics;
+    said.patients[0].demographics = person.into_iter().next().map(|(_, report)| report);
+    said
+}
+
+/// A journal that is folded as it grows, and decided over after each fact.
+struct Live {
+    script: Script,
+    state: Plain,
+    journal: Vec<(JournalPosition, Fact)>,
+}
+
+impl Live {
+    fn new(said: Vec<Said>) -> Self {
+        Self {
+            script: Script(said),
+            state: Plain::default(),
+            journal: Vec::new(),
+        }
+    }
+
+    fn append(&mut self, fact: Fact) {
+        let position = JournalPosition(self.journal.len() as u64 + 1);
+        self.journal.push((position, fact));
+        let last = self.journal.last().cloned();
+        self.script.fold_onto(&self.state, last.as_slice());
+    }
+
+    /// What is decided now, recorded and folded.
+    fn decide(&mut self) -> Vec<(String, TransitionKind)> {
+        let Some(decided) = decide(&self.state, &POLICY).unwrap() else {
+            return Vec::new();
+        };
+        let told = decided
+            .transitions
+            .iter()
+            .map(|one| {
+                let patient = one.alert.expose().patient.id.clone();
+                (patient.unwrap(), one.kind)
+            })
+            .collect();
+        self.append(Fact::Decided(decided));
+        assert_eq!(decide(&self.state, &POLICY).unwrap(), None);
+        told
+    }
+
+    /// Folds the messages one by one, deciding after each.
+    fn run(&mut self) -> Vec<Vec<(String, TransitionKind)>> {
+        let facts = self.script.facts();
+        facts
+            .into_iter()
+            .map(|(_, fact)| {
+                self.append(fact);
+                self.decide()
+            })
+            .collect()
+    }
+}
+
+fn told(said: Vec<Said>) -> Vec<Vec<(String, TransitionKind)>> {
+    Live::new(said).run()
+}
+
+fn one(patient: &str, kind: TransitionKind) -> (String, TransitionKind) {
+    (patient.to_owned(), kind)
+}
+
+use TransitionKind::{Detected, Retracted};
+
+#[test]
+fn without_news_nothing_is_decided() {
+    assert_eq!(decide(&Plain::default(), &POLICY).unwrap(), None);
+    let script = Script(vec![merge("A", "A", 1)]);
+    let state = script.fold(&script.facts());
+    assert_eq!(decide(&state, &POLICY).unwrap(), None);
+}
+
+#[test]
+fn a_decision_covers_the_state_and_has_the_time_of_the_newest_news() {
+    let script = Script(vec![
+        isolated("A", "F1", 0, ""),
+        panel("B", "F2", 0, "", "1.2"),
+        Said::default(),
+    ]);
+    let state = script.fold(&script.facts());
+    let decided = decide(&state, &POLICY).unwrap().unwrap();
+    assert_eq!(decided.through, JournalPosition(3));
+    assert_eq!(decided.decided_at, at(2));
+    assert_eq!(decided.policy, POLICY.hash());
+    assert_eq!(decided.transitions.len(), 1);
+    assert_eq!(decided.transitions[0].kind, Detected);
+}
+
+/// The daemon ends between the commit of the fold and the record of the decision.
+#[test]
+fn what_was_lost_before_it_was_recorded_is_decided_once() {
+    let mut live = Live::new(vec![isolated("A", "F1", 0, "")]);
+    let (_, message) = live.script.facts().remove(0);
+    live.append(message);
+    let lost = decide(&live.state, &POLICY).unwrap();
+    assert_eq!(decide(&live.state, &POLICY).unwrap(), lost);
+    assert_eq!(live.decide(), [one("A", Detected)]);
+    // And should both copies have reached the journal, there is one alert.
+    live.append(Fact::Decided(lost.unwrap()));
+    assert_eq!(views::last_alert(&live.state).unwrap(), 1);
+}
+
+#[test]
+fn a_message_sent_again_is_not_decided_about_again() {
+    let same = || isolated("A", "F1", 0, "");
+    assert_eq!(
+        told(vec![same(), same()]),
+        [vec![one("A", Detected)], vec![]]
+    );
+}
+
+#[test]
+fn merged_ids_are_one_person() {
+    let steps = told(vec![
+        merge("A", "B", 1),
+        isolated("A", "F1", 0, ""),
+        isolated("B", "F2", 1, ""),
+    ]);
+    assert_eq!(steps, [vec![], vec![one("B", Detected)], vec![]]);
+}
+
+#[test]
+fn a_result_that_was_moved_is_taken_back_there_and_told_here() {
+    let steps = told(vec![
+        isolated("A", "F1", 0, "X"),
+        move_account("X", "A", "B", 9),
+        // Back again, later in the events' own time.
+        move_account("X", "B", "A", 12),
+    ]);
+    assert_eq!(
+        steps,
+        [
+            vec![one("A", Detected)],
+            vec![one("A", Retracted), one("B", Detected)],
+            vec![one("B", Retracted), one("A", Detected)],
+        ]
+    );
+}
+
+#[test]
+fn a_result_reported_after_its_account_was_moved_is_told_where_it_belongs() {
+    let steps = told(vec![
+        move_account("X", "A", "B", 9),
+        isolated("A", "F1", 0, "X"),
+    ]);
+    assert_eq!(steps, [vec![], vec![one("B", Detected)]]);
+}
+
+#[test]
+fn a_merge_overruled_by_a_later_one_is_taken_back_and_told_anew() {
+    let steps = told(vec![
+        merge("A", "B", 1),
+        isolated("A", "F1", 0, ""),
+        merge("A", "C", 2),
+    ]);
+    assert_eq!(
+        steps,
+        [
+            vec![],
+            vec![one("B", Detected)],
+            vec![one("B", Retracted), one("C", Detected)],
+        ]
+    );
+}
+
+#[test]
+fn alert_ids_are_never_used_twice() {
+    let mut live = Live::new(vec![
+        isolated("A", "F1", 0, "X"),
+        move_account("X", "A", "B", 9),
+        merge("B", "C", 10),
+        merge("B", "D", 11),
+    ]);
+    let decided: usize = live.run().iter().map(Vec::len).sum();
+    assert_eq!(views::last_alert(&live.state).unwrap(), decided as u64);
+    // Told of A, taken back there, told of B; which then goes along with B.
+    assert_eq!(decided, 3);
+}
+
+/// One patient with thousands of results: adding and deciding stay quick.
+#[test]
+fn a_long_record_is_added_to_without_being_read() {
+    let many: Vec<Said> = (0..2_000)
+        .map(|n| results("A", vec![igm("A", &format!("F{n}"), n, "")]))
+        .collect();
+    let script = Script(many);
+    let state = script.fold(&script.facts());
+    let entry = views::dump(&state)
+        .unwrap()
+        .iter()
+        .map(|(_, value)| value.len())
+        .max();
+    assert!(entry < Some(1_000), "{entry:?}");
+    assert_eq!(pooled(&state, "A").2.len(), 2_000);
+}
+
+fn said() -> impl Strategy<Value = Said> {
+    let id = || prop_oneof![Just("A"), Just("B"), Just("C")];
+    let account = prop_oneof![Just(""), Just("X")];
+    let value = prop_oneof![Just("0.21"), Just("1.2"), Just("0.04")];
+    prop_oneof![
+        4 => (id(), 0_i64..3, account, value).prop_map(|(patient, day, account, value)| {
+            panel(patient, &format!("{patient}{day}"), day * 30, account, value)
+        }),
+        1 => (id(), id(), 0_i64..9).prop_map(|(prior, survivor, at)| merge(prior, survivor, at)),
+        1 => (id(), id(), 0_i64..9).prop_map(|(p, s, at)| move_account("X", p, s, at)),
+    ]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(24))]
+
+    /// A state folded live, with its decisions, is the state folded from its journal; and every
+    /// transition that was decided is in the log.
+    #[test]
+    fn a_rebuild_equals_what_was_folded_live(said in proptest::collection::vec(said(), 1..9)) {
+        let mut live = Live::new(said);
+        live.run();
+        let rebuilt = live.script.fold(&live.journal);
+        prop_assert_eq!(views::dump(&rebuilt).unwrap(), views::dump(&live.state).unwrap());
+        prop_assert_eq!(decide(&rebuilt, &POLICY).unwrap(), None);
+    }
+
+    /// What is isolated low now is told as such of the person it belongs to, whatever came before.
+    #[test]
+    fn deciding_again_about_everyone_gives_nothing(said in proptest::collection::vec(said(), 1..9)) {
+        let mut live = Live::new(said);
+        live.run();
+        // A diagnosis marks everyone, and changes nothing that is told.
+        let mut news = Said::default();
+        for patient in ["A", "B", "C"] {
+            let mut part = part(patient, Vec::new());
+            part.demographics = Some(demographics(
+                1_000,
+                crate::core::clinical::observation::Given::Absent,
+                crate::core::clinical::observation::Given::Value(Sex::Female),
+            ));
+            news.patients.push(part);
+        }
+        live.script.0.push(news);
+        let (_, fact) = live.script.facts().pop().unwrap();
+        live.append(fact);
+        prop_assert_eq!(live.decide(), vec![]);
+    }
+}

@@ -1,0 +1,111 @@
+//! The small values of the state that are not shared vocabulary of the core.
+
+use crate::core::clinical::observation::PatientKey;
+use crate::core::extract::Refusal;
+use crate::core::fact::JournalPosition;
+use crate::core::time::Timestamp;
+use serde::{Deserialize, Serialize};
+
+/// Something new about a patient that no `Decided` covers yet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DirtyMark {
+    /// The newest fact about the patient.
+    pub position: JournalPosition,
+    /// When that fact was received.
+    pub at: Timestamp,
+    /// True if who is who has changed: then everyone connected is decided again.
+    pub identity: bool,
+}
+
+/// A message, fragment, group or result that was not understood.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct QuarantineEntry {
+    /// The fact that holds the bytes.
+    pub position: JournalPosition,
+    /// Number within the fact, from 0.
+    pub number: u32,
+    /// Why, where, and what would mend it.
+    pub refusal: Refusal,
+    /// The listener.
+    pub listener: String,
+    /// Address and port of the sender.
+    pub peer: String,
+    /// When.
+    pub received_at: Timestamp,
+    /// MSH-10; empty where there is none.
+    pub control_id: String,
+    /// `MSH-3/MSH-4`; empty where there is none.
+    pub feed: String,
+    /// MSH-9 as `ORU^R01`; empty where there is none.
+    pub message_type: String,
+}
+
+/// Where an alert's transition is kept: in the record of the id that its episode is filed under.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AlertPointer {
+    /// The id.
+    pub filed_under: PatientKey,
+    /// The number of the step among all steps of all episodes.
+    pub step: u64,
+}
+
+/// What is known of a feed: a sending system on a listener.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct FeedMark {
+    /// When its last message was received.
+    pub last: Timestamp,
+    /// MSH-7 less receipt of the last message that had a readable one, in microseconds.
+    pub skew_micros: Option<i64>,
+    /// Messages so far.
+    pub messages: u64,
+}
+
+/// What became of one alert at one sink.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct DeliveryMark {
+    /// Attempts so far.
+    pub attempts: u32,
+    /// The last of them.
+    pub last_attempt: Option<Timestamp>,
+    /// How it ended; `None` while it has not.
+    pub outcome: Option<DeliveryOutcome>,
+}
+
+/// How a delivery ended.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum DeliveryOutcome {
+    /// The sink took it.
+    Delivered {
+        /// When.
+        at: Timestamp,
+    },
+    /// The sink refused it for good.
+    Dead {
+        /// When.
+        at: Timestamp,
+        /// The sink's words.
+        reason: String,
+    },
+}
+
+/// The policy in force, as the journal last recorded it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PolicyMark {
+    /// Its hash.
+    pub policy: String,
+    /// When it came into force.
+    pub at: Timestamp,
+    /// The fact.
+    pub position: JournalPosition,
+}
+
+/// The last start of a daemon on this journal.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StartMark {
+    /// Its version.
+    pub version: String,
+    /// When.
+    pub at: Timestamp,
+    /// The fact.
+    pub position: JournalPosition,
+}
