@@ -1,5 +1,6 @@
 //! Facts into state. Pure: the same facts on the same state give the same batch.
 
+use super::continuation::{self, Whole};
 use super::effects::{Applied, Effects, NewAlert};
 use super::keys;
 use super::overlay::Overlay;
@@ -12,7 +13,7 @@ use super::{records, tables};
 use crate::core::clinical::observation::PatientKey;
 use crate::core::episode::TransitionKind;
 use crate::core::extract::{Extraction, PatientPart, Place, Refusal, Understood};
-use crate::core::fact::{Decided, Fact, JournalPosition, Received, Refused};
+use crate::core::fact::{Decided, Fact, JournalPosition, Origin, Reason, Received, Refused};
 use crate::core::policy::Policy;
 use crate::core::time::Timestamp;
 
@@ -75,7 +76,14 @@ impl Fold<'_> {
         extract: Extract<'_>,
     ) -> Result<(), StateError> {
         match fact {
-            Fact::Received(message) => {
+            Fact::Received(received) => {
+                self.expire_parts(received.received_at)?;
+                let joined = match continuation::take(&mut self.overlay, received, position)? {
+                    Whole::AsItCame => None,
+                    Whole::Joined(joined) => Some(joined),
+                    Whole::Later => return Ok(()),
+                };
+                let message = joined.as_ref().unwrap_or(received);
                 let extraction = extract(message, position, policy);
                 self.received(&Envelope { position, message }, &extraction)
             }
@@ -252,24 +260,54 @@ impl Fold<'_> {
     }
 
     fn refused(&mut self, position: JournalPosition, refused: &Refused) -> Result<(), StateError> {
-        let place = Place {
-            segment: "MSH".to_owned(),
-            occurrence: 1,
-            field: 0,
-            name: "frame".to_owned(),
+        let refusal = Refusal {
+            reason: refused.reason,
+            place: Place {
+                segment: "MSH".to_owned(),
+                occurrence: 1,
+                field: 0,
+                name: "frame".to_owned(),
+            },
+            result: false,
+            remedy: "look at the sender: what it sent is kept here as it came".to_owned(),
         };
+        self.unread(position, refusal, &refused.origin, refused.received_at)
+    }
+
+    /// Parts of messages whose rest did not come within a day (WIRE A-54).
+    fn expire_parts(&mut self, now: Timestamp) -> Result<(), StateError> {
+        for waiting in continuation::expire(&mut self.overlay, now)? {
+            let refusal = Refusal {
+                reason: Reason::Continuation,
+                place: Place {
+                    segment: "DSC".to_owned(),
+                    occurrence: 1,
+                    field: 1,
+                    name: "continuation pointer".to_owned(),
+                },
+                result: false,
+                remedy: "have the sender send all parts of the message again".to_owned(),
+            };
+            self.unread(waiting.position, refusal, &waiting.origin, waiting.since)?;
+        }
+        Ok(())
+    }
+
+    /// Quarantines what was not read as a message.
+    fn unread(
+        &mut self,
+        position: JournalPosition,
+        refusal: Refusal,
+        origin: &Origin,
+        received_at: Timestamp,
+    ) -> Result<(), StateError> {
         self.put_in_quarantine(&QuarantineEntry {
             position,
             number: 0,
-            refusal: Refusal {
-                reason: refused.reason,
-                place,
-                result: false,
-                remedy: "look at the sender: what it sent is kept here as it came".to_owned(),
-            },
-            listener: refused.origin.listener.clone(),
-            peer: refused.origin.peer.clone(),
-            received_at: refused.received_at,
+            refusal,
+            listener: origin.listener.clone(),
+            peer: origin.peer.clone(),
+            received_at,
             control_id: String::new(),
             feed: String::new(),
             message_type: String::new(),

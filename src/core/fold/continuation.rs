@@ -1,8 +1,8 @@
 //! Parts of messages on their way to become whole (WIRE A-54).
 
-use super::keys;
 use super::overlay::Overlay;
 use super::state::StateError;
+use super::{keys, tables};
 use crate::core::fact::{JournalPosition, Origin, Received};
 use crate::core::hl7::continuation::Part;
 use crate::core::hl7::envelope::RawMessage;
@@ -64,7 +64,7 @@ pub(super) fn take(
         } else {
             continue;
         };
-        overlay.remove(key);
+        overlay.delete(key);
         joined = Waiting {
             since: joined.since.min(waiting.since),
             part,
@@ -78,7 +78,7 @@ pub(super) fn take(
             ..received.clone()
         }));
     }
-    overlay.put("parts", keys::part(position), &joined)?;
+    overlay.store(tables::PARTS, keys::part(position), &joined)?;
     Ok(Whole::Later)
 }
 
@@ -90,7 +90,7 @@ pub(super) fn expire(
     let mut over = Vec::new();
     for (key, waiting) in all(overlay)? {
         if now.since(waiting.since) > WITHIN {
-            overlay.remove(key);
+            overlay.delete(key);
             over.push(waiting);
         }
     }
@@ -99,8 +99,8 @@ pub(super) fn expire(
 
 fn all(overlay: &Overlay<'_>) -> Result<Vec<(Vec<u8>, Waiting)>, StateError> {
     overlay
-        .entries(keys::PARTS)?
+        .scan_all(&[keys::PARTS])?
         .into_iter()
-        .map(|(key, value)| Ok((key, super::codec::decode("parts", &value)?)))
+        .map(|(key, value)| Ok((key, super::codec::decode(tables::PARTS, &value)?)))
         .collect()
 }

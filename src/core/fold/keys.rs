@@ -4,6 +4,7 @@
 //! |---|---|---|---|
 //! | `a` | alert log | place | `AlertPointer` |
 //! | `b` | alert index | alert id | place, if it is in the log |
+//! | `c` | parts of messages | position of the newest | `Waiting` |
 //! | `d` | dirty marks | patient | `DirtyMark` |
 //! | `f` | feeds | listener, feed | `FeedMark` |
 //! | `m` | meta | name | by name |
@@ -25,6 +26,8 @@ use crate::core::phi::Phi;
 pub const ALERTS: u8 = b'a';
 /// Alert id to its place in the log.
 pub const ALERT_IDS: u8 = b'b';
+/// Parts of messages that wait for the rest.
+pub const PARTS: u8 = b'c';
 /// Patients about whom something is not yet decided.
 pub const DIRTY: u8 = b'd';
 /// Feeds seen.
@@ -109,6 +112,13 @@ pub fn order(filler: &str, holder: &PatientKey) -> Vec<u8> {
 pub fn alert(place: u64) -> Vec<u8> {
     let mut key = vec![ALERTS];
     key.extend_from_slice(&place.to_be_bytes());
+    key
+}
+
+/// A part of a message, by the newest fact in it.
+pub fn part(position: JournalPosition) -> Vec<u8> {
+    let mut key = vec![PARTS];
+    key.extend_from_slice(&position.0.to_be_bytes());
     key
 }
 

@@ -19,6 +19,7 @@ pub mod values;
 pub mod views;
 
 mod apply;
+mod continuation;
 mod decide;
 mod identities;
 mod withdrawals;

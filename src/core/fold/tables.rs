@@ -1,6 +1,7 @@
 //! The tables of the state by name and type: what lies under which key, and whether a value is readable.
 
 use super::codec::decode;
+use super::continuation::Waiting;
 use super::keys::{self, Kind};
 use super::state::StateError;
 use super::values::{
@@ -17,6 +18,8 @@ use std::collections::BTreeSet;
 pub const ALERTS: &str = "alerts";
 /// Alert id to its place in the log.
 pub const ALERT_IDS: &str = "alert ids";
+/// Parts of messages.
+pub const PARTS: &str = "parts";
 /// Dirty marks.
 pub const DIRTY: &str = "dirty";
 /// Feeds.
@@ -53,6 +56,7 @@ pub fn verify(key: &[u8], value: &[u8]) -> Result<(), StateError> {
     match table {
         keys::ALERTS => decode::<AlertPointer>(ALERTS, value).map(drop),
         keys::ALERT_IDS => decode::<Option<u64>>(ALERT_IDS, value).map(drop),
+        keys::PARTS => decode::<Waiting>(PARTS, value).map(drop),
         keys::DIRTY => {
             if !matches!(keys::read_patient(rest), Some((_, []))) {
                 return Err(foreign("a dirty mark without a patient"));

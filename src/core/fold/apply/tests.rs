@@ -5,7 +5,6 @@ use crate::core::clinical::observation::{
     AssociationSeen, Given, GroupWithdrawal, OrderNumber, Sex,
 };
 use crate::core::extract::{IdentityKind, Place};
-use crate::core::fact::{Origin, Reason};
 use crate::core::fold::state::State;
 use crate::core::phi::Phi;
 use bytes::Bytes;
