@@ -47,9 +47,18 @@ impl Tables {
     /// The policy with these rows before the built-in ones.
     pub(super) fn add_to(&self, policy: Policy) -> Policy {
         Policy {
-            analytes: policy.analytes.with_rows(self.analytes.clone()),
-            intervals: policy.intervals.with_rows(self.intervals.clone()),
-            associations: policy.associations.with_rows(self.associations.clone()),
+            analytes: (*policy.analytes)
+                .clone()
+                .with_rows(self.analytes.clone())
+                .into(),
+            intervals: (*policy.intervals)
+                .clone()
+                .with_rows(self.intervals.clone())
+                .into(),
+            associations: (*policy.associations)
+                .clone()
+                .with_rows(self.associations.clone())
+                .into(),
             ..policy
         }
     }

@@ -3,10 +3,13 @@
 use super::clinical::analyte::AnalyteMap;
 use super::clinical::association::AssociationTable;
 use super::clinical::interval::IntervalTable;
+use super::clinical::words::Words;
 use super::time::Span;
 use rust_decimal::Decimal;
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Deref;
+use std::sync::{Arc, LazyLock};
 
 /// Everything beside the messages that a verdict depends on.
 #[derive(Debug, Clone, Serialize)]
@@ -16,16 +19,61 @@ pub struct Policy {
     /// `[detection]`, CLINICAL 6.9.
     pub detection: Detection,
     /// Which codes are which analyte.
-    pub analytes: AnalyteMap,
+    pub analytes: Table<AnalyteMap>,
     /// Site rows before built-in ones.
-    pub intervals: IntervalTable,
+    pub intervals: Table<IntervalTable>,
     /// Diagnoses and drugs.
-    pub associations: AssociationTable,
+    pub associations: Table<AssociationTable>,
     /// How each listener's messages are read; a listener not named here is read by `ListenerReading::default()`.
     pub listeners: BTreeMap<String, ListenerReading>,
     /// Word lists of `config/`.
-    pub words: super::clinical::words::Words,
+    pub words: Table<Words>,
 }
+
+/// An immutable table with the hash of its contents: cheap to clone, and part of the policy's hash
+/// without being written out again for it.
+#[derive(Debug, Clone)]
+pub struct Table<T>(Arc<(T, String)>);
+
+impl<T: Serialize> From<T> for Table<T> {
+    fn from(table: T) -> Self {
+        let digest = digest(&table);
+        Self(Arc::new((table, digest)))
+    }
+}
+
+impl<T> Deref for Table<T> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        &self.0.0
+    }
+}
+
+impl<T> Serialize for Table<T> {
+    /// The hash stands for the contents.
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&self.0.1)
+    }
+}
+
+/// SHA-256 (first 16 bytes, hex) over the JSON of a value.
+fn digest(value: &impl Serialize) -> String {
+    use sha2::{Digest, Sha256};
+    let json = serde_json::to_vec(value).unwrap_or_default();
+    hex(Sha256::digest(&json).iter().take(16))
+}
+
+/// Default thresholds over the data files; parsed and hashed once.
+static BUILT_IN: LazyLock<Policy> = LazyLock::new(|| Policy {
+    site: Site::default(),
+    detection: Detection::default(),
+    analytes: AnalyteMap::built_in().into(),
+    intervals: IntervalTable::built_in().into(),
+    associations: AssociationTable::built_in().into(),
+    listeners: BTreeMap::new(),
+    words: Words::built_in().into(),
+});
 
 /// `[site]`.
 #[derive(Debug, Clone, Serialize)]
@@ -208,15 +256,7 @@ impl Default for Site {
 impl Policy {
     /// Built-in tables and default thresholds.
     pub fn built_in() -> Self {
-        Self {
-            site: Site::default(),
-            detection: Detection::default(),
-            analytes: AnalyteMap::built_in(),
-            intervals: IntervalTable::built_in(),
-            associations: AssociationTable::built_in(),
-            listeners: BTreeMap::new(),
-            words: super::clinical::words::Words::built_in(),
-        }
+        BUILT_IN.clone()
     }
 
     /// How messages of this listener are read.
@@ -226,9 +266,7 @@ impl Policy {
 
     /// SHA-256 (first 16 bytes, hex) over the canonical JSON of all of it.
     pub fn hash(&self) -> String {
-        use sha2::{Digest, Sha256};
-        let json = serde_json::to_vec(self).unwrap_or_default();
-        hex(Sha256::digest(&json).iter().take(16))
+        digest(self)
     }
 }
 

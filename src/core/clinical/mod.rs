@@ -43,19 +43,19 @@ mod tests {
         assert_eq!(hashes.len(), 1);
         let without = [
             Policy {
-                analytes: AnalyteMap::default(),
+                analytes: AnalyteMap::default().into(),
                 ..whole.clone()
             },
             Policy {
-                intervals: IntervalTable::default(),
+                intervals: IntervalTable::default().into(),
                 ..whole.clone()
             },
             Policy {
-                associations: AssociationTable::default(),
+                associations: AssociationTable::default().into(),
                 ..whole.clone()
             },
             Policy {
-                words: super::words::Words::default(),
+                words: super::words::Words::default().into(),
                 ..whole
             },
         ];

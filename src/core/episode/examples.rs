@@ -496,16 +496,18 @@ fn examples_33_to_35_what_stands_beside() {
         .diagnosis("L01FA01", -150);
     // Drugs are off until a site turns them on (CLINICAL 2.4).
     let drugs = Policy {
-        associations: AssociationTable::built_in().with_rows(vec![AssociationRow {
-            label: "rituximab".to_owned(),
-            system: "I10".to_owned(),
-            code: "L01FA01".to_owned(),
-            classes: vec![Class::Secondary],
-            kind: Kind::Drug,
-            max_age: None,
-            enabled: true,
-            source: "the site".to_owned(),
-        }]),
+        associations: AssociationTable::built_in()
+            .with_rows(vec![AssociationRow {
+                label: "rituximab".to_owned(),
+                system: "I10".to_owned(),
+                code: "L01FA01".to_owned(),
+                classes: vec![Class::Secondary],
+                kind: Kind::Drug,
+                max_age: None,
+                enabled: true,
+                source: "the site".to_owned(),
+            }])
+            .into(),
         ..Policy::built_in()
     };
     check_with(&drugs, "34", &rituximab, 0, &PAGED);
