@@ -1,8 +1,8 @@
 //! Cutting frames: messages of 4 KiB in reads of 16 KiB, decoded into one buffer a frame, beside what
 //! the same bytes cost at the least: looking for the marks, and copying them once.
 //!
-//! What it means for a laboratory: at 200 MB/s a message of 4 KiB costs 20 µs; a feed of 100 messages
-//! a second spends a fifth of a hundredth of one core on its frames.
+//! What it means for a laboratory: 10 GiB/s is 0.4 µs for a message of 4 KiB, which on a feed of 100
+//! messages a second is nothing; the decoder takes less than twice the time of one scan and one copy.
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use pentamer::core::mllp::{Decoder, Event, FS, Limits, VT};
