@@ -61,7 +61,9 @@ pub fn open_guarded(
     }
 }
 
-fn fresh(dir: &Path, memory: u64, policy: &str) -> Result<Sled, StateError> {
+/// Makes an empty cache. Where one could not be moved away, what is found is still the old one: that
+/// is an error, not a state to go on with.
+pub(super) fn fresh(dir: &Path, memory: u64, policy: &str) -> Result<Sled, StateError> {
     let made = fs::DirBuilder::new()
         .recursive(true)
         .mode(0o700)
@@ -69,6 +71,12 @@ fn fresh(dir: &Path, memory: u64, policy: &str) -> Result<Sled, StateError> {
     made.map_err(|error| StateError::Store(error.to_string()))?;
     let marker = Marker::set(dir);
     let state = Sled::open(dir, memory)?;
+    let is_empty = state.scan(&[], &[], 1)?.is_empty();
+    if !is_empty || state.position()? != JournalPosition::START {
+        return Err(StateError::Store(
+            "the old one cannot be moved away".to_owned(),
+        ));
+    }
     views::note_policy(&state, policy)?;
     marker.clear();
     Ok(state)

@@ -135,3 +135,58 @@ fn the_child_looks_at_every_value() {
     }
     assert!(verify(&cache).is_err());
 }
+
+/// Neither moving nor deleting helped: then the old state must not pass for a new one.
+#[test]
+fn an_old_cache_never_passes_for_a_fresh_one() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let cache = dir.path().join("cache");
+    let state = guard::fresh(&cache, MEMORY, "one").expect("made");
+    state
+        .commit(Batch::default(), JournalPosition(7))
+        .expect("committed");
+    state.flush().expect("flushed");
+    drop(state);
+    assert!(guard::fresh(&cache, MEMORY, "one").is_err());
+}
+
+#[test]
+fn files_that_are_not_ours_are_no_cache() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let cache = dir.path().join("cache");
+    std::fs::create_dir(&cache).expect("made");
+    for name in ["conf", "db"] {
+        std::fs::write(cache.join(name), b"something else").expect("written");
+    }
+    assert!(verify(&cache).is_err());
+}
+
+/// Every value is read as what its key says, not only by its checksum.
+#[test]
+fn values_of_another_version_or_place_do_not_pass() {
+    use crate::core::fold::{codec, keys};
+    let number = codec::encode("test", &7_u64).expect("encoded");
+    let mut older = number.clone();
+    older[0] = 0;
+    let sink = || keys::named(keys::SINKS, "log");
+    for (key, value, good) in [
+        (sink(), number.clone(), true),
+        (sink(), older, false),
+        (
+            keys::quarantine(JournalPosition(1), 0),
+            number.clone(),
+            false,
+        ),
+        (b"\xffforeign".to_vec(), number, false),
+    ] {
+        let dir = tempfile::tempdir().expect("a directory");
+        let state = Sled::open(dir.path(), MEMORY).expect("opened");
+        let batch = Batch {
+            changes: [(key, Some(value))].into(),
+        };
+        state.commit(batch, JournalPosition(1)).expect("committed");
+        state.flush().expect("flushed");
+        drop(state);
+        assert_eq!(verify(dir.path()).is_ok(), good);
+    }
+}

@@ -513,6 +513,61 @@ mod decisions {
     }
 }
 
+mod parts {
+    use super::*;
+    use std::cell::RefCell;
+
+    const FIRST: &str = "MSH|^~\\&|L|H|||20260301||ORU^R01|1|P|2.5.1\rPID|1\rDSC|P1|F\r";
+    const LAST: &str = "MSH|^~\\&|L|H|||20260301||ORU^R01|2|P|2.5.1||P1\rOBX|1\r";
+
+    fn received(raw: &str, seconds: i64) -> Fact {
+        Fact::Received(Received {
+            origin: origin(),
+            received_at: at(seconds),
+            part: (0, 1),
+            raw: Bytes::copy_from_slice(raw.as_bytes()),
+        })
+    }
+
+    /// Folds one by one; what was read, and what was quarantined in the end.
+    fn read(facts: Vec<Fact>) -> (Vec<String>, Plain) {
+        let (state, read) = (Plain::default(), RefCell::new(Vec::new()));
+        let extract = |message: &Received, _: JournalPosition, _: &Policy| {
+            let text = String::from_utf8(message.raw.to_vec()).unwrap();
+            read.borrow_mut().push(text);
+            Extraction::default()
+        };
+        let policy = Policy::built_in();
+        for (fact, position) in facts.into_iter().zip(1..) {
+            let facts = [(JournalPosition(position), fact)];
+            let applied = apply(&facts, &state, &policy, &extract).unwrap();
+            state.commit(applied.batch, applied.through).unwrap();
+        }
+        views::verify(&state).unwrap();
+        (read.into_inner(), state)
+    }
+
+    #[test]
+    fn are_read_when_they_are_whole_whatever_comes_first() {
+        let whole = "MSH|^~\\&|L|H|||20260301||ORU^R01|1|P|2.5.1\rPID|1\rOBX|1\r";
+        for order in [[FIRST, LAST], [LAST, FIRST]] {
+            let (read, _) = read(order.map(|raw| received(raw, 1)).to_vec());
+            assert_eq!(read, [whole]);
+        }
+    }
+
+    #[test]
+    fn that_stay_parts_for_a_day_are_quarantined() {
+        let other = "MSH|^~\\&|L|H|||20260301||ORU^R01|3|P|2.5.1\rPID|1\r";
+        let (read, state) = read(vec![received(FIRST, 1), received(other, 90_000)]);
+        assert_eq!(read, [other]);
+        let entries = views::quarantine(&state, JournalPosition::START, 9).unwrap();
+        assert_eq!(entries.len(), 1);
+        assert_eq!(entries[0].refusal.reason, Reason::Continuation);
+        assert_eq!(entries[0].position, JournalPosition(1));
+    }
+}
+
 fn said() -> impl Strategy<Value = Said> {
     let id = || prop_oneof![Just("A"), Just("B"), Just("C")];
     let sex = prop_oneof![Just(Given::Absent), Just(Given::Value(Sex::Female))];
