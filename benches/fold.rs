@@ -2,8 +2,9 @@
 //! putting 10,000 entries of the same size into a bare `BTreeMap` in the same run.
 //!
 //! What the messages say is given, not read: this is the cost of the state alone (`extract` has its
-//! own bench). What it means for a laboratory: at 100,000 messages a second the whole year of a
-//! hospital with 10 million messages is folded again, after a lost cache, in two minutes.
+//! own bench). What it means for a laboratory: at 200,000 messages a second (sled, measured on two
+//! busy cores; 650,000 in memory, 1,200,000 into the bare map) the state of 10 million messages is
+//! made again, after a lost cache, in under a minute, reading aside.
 
 use bytes::Bytes;
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};

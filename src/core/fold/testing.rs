@@ -23,7 +23,9 @@ use std::sync::{LazyLock, Mutex};
 
 /// The plainest state there is.
 #[derive(Debug, Default)]
-pub(crate) struct Plain(Mutex<(BTreeMap<Vec<u8>, Vec<u8>>, JournalPosition)>);
+pub(crate) struct Plain(Mutex<(Entries, JournalPosition)>);
+
+type Entries = BTreeMap<Vec<u8>, Vec<u8>>;
 
 impl State for Plain {
     fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, StateError> {
