@@ -1,5 +1,12 @@
 //! Synthetic patients for the tests of the verdict: results built by hand, without any message.
 
+#![allow(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "a test that fails may panic"
+)]
+
 use super::observation::{
     Analyte, AssociationSeen, BirthDate, DemographicsReport, Flag, Given, GroupWithdrawal,
     Observation, ObservedAt, OrderNumber, PatientKey, ReportedRange, ReportedValue, ResultId,

@@ -15,8 +15,8 @@ use std::sync::Arc;
 pub(super) struct Claims {
     /// By episode of the walk; the first claimant goes on, the others are taken over by it.
     pub(super) episodes: Vec<Vec<EpisodeId>>,
-    /// By run of the walk.
-    pub(super) other_patterns: Vec<Option<EpisodeId>>,
+    /// By run of the walk, best first.
+    pub(super) other_patterns: Vec<Vec<EpisodeId>>,
     /// Recorded ones of which no Low stands (CLINICAL 9.25).
     pub(super) groundless: Vec<EpisodeId>,
 }
@@ -37,19 +37,16 @@ impl Claims {
             history.episodes.iter().map(|_| Vec::new()).collect();
         let mut lost = Vec::new();
         let mut groundless = Vec::new();
-        let mut run_claims: Vec<Option<(usize, EpisodeId)>> =
-            history.other_patterns.iter().map(|_| None).collect();
+        let mut run_claims: Vec<Vec<(usize, EpisodeId)>> =
+            history.other_patterns.iter().map(|_| Vec::new()).collect();
         for record in recorded.values() {
             match record.standing {
                 Standing::None => {}
                 Standing::OtherOnly => {
                     let place = place_of(record, &runs);
                     if let Some((run, position)) = place {
-                        if let Some(claim) = run_claims.get_mut(run) {
-                            let mine = (position, record.id.clone());
-                            if claim.as_ref().is_none_or(|other| mine < *other) {
-                                *claim = Some(mine);
-                            }
+                        if let Some(claims) = run_claims.get_mut(run) {
+                            claims.push((position, record.id.clone()));
                         }
                     } else if record.paged && !still_low(record, history) {
                         groundless.push(record.id.clone());
@@ -86,20 +83,16 @@ impl Claims {
             }
         }
         Self {
-            episodes: ranked
-                .into_iter()
-                .map(|mut claims| {
-                    claims.sort();
-                    claims.into_iter().map(|(_, id)| id).collect()
-                })
-                .collect(),
-            other_patterns: run_claims
-                .into_iter()
-                .map(|claim| claim.map(|(_, id)| id))
-                .collect(),
+            episodes: ranked.into_iter().map(best_first).collect(),
+            other_patterns: run_claims.into_iter().map(best_first).collect(),
             groundless,
         }
     }
+}
+
+fn best_first<R: Ord>(mut claims: Vec<(R, EpisodeId)>) -> Vec<EpisodeId> {
+    claims.sort();
+    claims.into_iter().map(|(_, id)| id).collect()
 }
 
 /// Which claimant goes on: one that was not taken over before, one whose own opening still stands,

@@ -47,8 +47,8 @@ pub fn decide(patient: &PooledPatient, policy: &Policy, now: Timestamp) -> Vec<T
     for (episode, claimants) in history.episodes.iter().zip(&claims.episodes) {
         decision.episode(episode, claimants, &mut recorded);
     }
-    for (run, claimant) in history.other_patterns.iter().zip(&claims.other_patterns) {
-        decision.other_pattern(run, claimant.as_ref(), &mut recorded);
+    for (run, claimants) in history.other_patterns.iter().zip(&claims.other_patterns) {
+        decision.other_pattern(run, claimants, &mut recorded);
     }
     decision.out
 }
@@ -307,13 +307,19 @@ impl<'d, 'a> Decision<'d, 'a> {
     fn other_pattern(
         &mut self,
         run: &OtherPattern<'a>,
-        claimant: Option<&EpisodeId>,
+        claimants: &[EpisodeId],
         recorded: &mut BTreeMap<EpisodeId, Recorded>,
     ) {
         let Some(first) = run.members.first() else {
             return;
         };
-        let id = match claimant {
+        // A claimant may just have become an episode: one of its IgM is alone now.
+        let still_other = |id: &&EpisodeId| {
+            recorded
+                .get(*id)
+                .is_some_and(|record| record.standing == Standing::OtherOnly)
+        };
+        let id = match claimants.iter().find(still_other) {
             Some(id) => id.clone(),
             None => episode_id(&self.policy.site.name, first.igm.id()),
         };

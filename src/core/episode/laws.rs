@@ -1,5 +1,12 @@
 //! The laws of DESIGN.md, "Shape" 5, on generated histories.
 
+#![allow(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "a test that fails may panic"
+)]
+
 use super::assess::assess;
 use super::claims::Claims;
 use super::decide::decide;

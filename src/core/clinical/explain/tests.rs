@@ -1,5 +1,12 @@
 //! The sentences of CLINICAL 6.6.
 
+#![allow(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "a test that fails may panic"
+)]
+
 use super::{
     Fate, confirmed, detected, plain, progressed, reopened, resolved, retracted, standing,
 };

@@ -1,5 +1,12 @@
 //! What stands beside an IgM.
 
+#![allow(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "a test that fails may panic"
+)]
+
 use super::Part;
 use crate::core::clinical::chart::{Anchor, Chart};
 use crate::core::clinical::observation::{ReportedValue, Sex};

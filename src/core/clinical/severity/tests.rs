@@ -1,5 +1,12 @@
 //! CLINICAL 6.5 with its rulings.
 
+#![allow(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "a test that fails may panic"
+)]
+
 use super::{of_confirmed, of_progressed, wants_page};
 use crate::core::clinical::Unit;
 use crate::core::clinical::chart::Chart;

@@ -1,5 +1,12 @@
 //! States, step by step of CLINICAL 6.1.
 
+#![allow(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "a test that fails may panic"
+)]
+
 use super::{IntervalSource, Judged, Note, State, Why, state};
 use crate::core::clinical::observation::{
     BirthDate, Flag, ReportedRange, ReportedValue, Sex, Specimen,

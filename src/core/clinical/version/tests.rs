@@ -1,5 +1,12 @@
 //! Which version stands: S-1 to S-6, order by order.
 
+#![allow(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "a test that fails may panic"
+)]
+
 use super::{compare, current};
 use crate::core::clinical::observation::{Observation, ReportedValue, StatusClass};
 use crate::core::clinical::sample::{Person, Sample, iga, igm, key};

@@ -1,5 +1,12 @@
 //! The alert as the outside sees it.
 
+#![allow(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "a test that fails may panic"
+)]
+
 use super::birth_date;
 use crate::core::clinical::observation::{BirthDate, Sex};
 use crate::core::clinical::sample::{Person, at, iga, igg, igm, on};

@@ -1,5 +1,12 @@
 //! How a person stands.
 
+#![allow(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "a test that fails may panic"
+)]
+
 use super::assess;
 use crate::core::clinical::classify::{Classification, Rule};
 use crate::core::clinical::observation::{Analyte, Flag, ReportedValue, Sex};

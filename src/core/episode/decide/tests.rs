@@ -1,5 +1,12 @@
 //! CLINICAL 6.4, row by row, and the rulings of its section 9.
 
+#![allow(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "a test that fails may panic"
+)]
+
 use super::decide;
 use crate::core::clinical::observation::{Given, ReportedValue, Sex};
 use crate::core::clinical::sample::{Person, at, iga, igg, igm, key};
@@ -571,6 +578,31 @@ fn other_patterns_are_told_once_a_run_and_class() {
         all.told(1, |person| person.cancelled("0", 1)),
         [(Retracted, Page, Routine)]
     );
+}
+
+#[test]
+fn a_run_whose_first_became_an_episode_is_told_under_its_next() {
+    // The run was recorded under its first IgM. That one turned out to be alone, so its record became
+    // an episode while it was still taken for the run's: the rest was told one decision late.
+    let mut feed = Feed::woman();
+    feed.panel(0, "0.3", "4", "2");
+    feed.panel(20, "0.3", "4", "0.3");
+    let news = feed.then(21, |person| {
+        person.with([
+            igg("0", 0, "9").status("C").sent(21),
+            igm("n", 10, "0.9").sent(21),
+        ])
+    });
+    assert_eq!(
+        told(&news),
+        [
+            (Detected, Worklist, Routine),
+            (Resolved, Worklist, Routine),
+            (OtherPattern, Worklist, Routine)
+        ]
+    );
+    assert_eq!(news[0].episode, feed.all()[0].episode);
+    assert_ne!(news[2].episode, news[0].episode);
 }
 
 #[test]

@@ -1,5 +1,12 @@
 //! The walk by itself; what it leads to is tested with `decide`.
 
+#![allow(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "a test that fails may panic"
+)]
+
 use super::walk;
 use crate::core::clinical::observation::Sex;
 use crate::core::clinical::sample::Person;
