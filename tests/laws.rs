@@ -17,9 +17,13 @@ use std::sync::LazyLock;
 /// Tables and thresholds as built in; reading them takes longer than a case.
 static POLICY: LazyLock<Policy> = LazyLock::new(Policy::built_in);
 
-/// Cases without a file of past failures: what failed once becomes a test with a name.
-fn cases(cases: u32) -> ProptestConfig {
-    ProptestConfig { cases, failure_persistence: None, ..ProptestConfig::default() }
+/// So many cases, or as many as `PROPTEST_CASES` asks for. Without a file of past failures: what
+/// failed once becomes a test with a name.
+fn cases(usual: u32) -> ProptestConfig {
+    const UNASKED: u32 = 256;
+    let asked = ProptestConfig::default();
+    let cases = if asked.cases == UNASKED { usual } else { asked.cases };
+    ProptestConfig { cases, failure_persistence: None, ..asked }
 }
 
 /// After everything that the generators make: 2026-02-01T00:00:00Z.

@@ -212,3 +212,36 @@ fn agreed_after_deciding(mut desk: Desk) -> Result<(), TestCaseError> {
     }
     agreed(&desk)
 }
+
+/// The stories are worth telling: along them every kind of transition comes about.
+#[test]
+fn the_generated_stories_bring_about_every_kind_of_transition() {
+    use proptest::strategy::ValueTree;
+    use proptest::test_runner::TestRunner;
+    let mut runner = TestRunner::deterministic();
+    let mut seen: BTreeMap<TransitionKind, usize> = BTreeMap::new();
+    let mut merged = 0;
+    for _ in 0..40 {
+        let story = story(24).new_tree(&mut runner).expect("a story").current();
+        let mut desk = Desk::default();
+        for part in story.chunks(2) {
+            desk.receive(&part.iter().map(Happening::raw).collect::<Vec<_>>());
+            for transition in desk.decide().into_iter().flat_map(|decided| decided.transitions) {
+                *seen.entry(transition.kind).or_default() += 1;
+                merged += usize::from(transition.alert.expose().tier_reason.as_deref() == Some("merged"));
+            }
+        }
+    }
+    for kind in [
+        TransitionKind::Detected,
+        TransitionKind::Confirmed,
+        TransitionKind::Progressed,
+        TransitionKind::Resolved,
+        TransitionKind::Retracted,
+        TransitionKind::OtherPattern,
+        TransitionKind::Reopened,
+    ] {
+        assert!(seen.contains_key(&kind), "{kind:?} is missing from {seen:?}");
+    }
+    assert!(merged > 0, "no episode was taken over: {seen:?}");
+}
