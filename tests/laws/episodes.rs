@@ -134,7 +134,7 @@ proptest! {
     }
 
     #[test]
-    fn deciding_again_gives_nothing(story in story(14), late in happening(1, 0)) {
+    fn deciding_again_gives_nothing(story in story(14), late in happening(1, 1)) {
         let mut desk = desk(&story);
         desk.decide();
         prop_assert!(desk.decide().is_none(), "nobody has news");
@@ -221,8 +221,8 @@ fn the_generated_stories_bring_about_every_kind_of_transition() {
     let mut runner = TestRunner::deterministic();
     let mut seen: BTreeMap<TransitionKind, usize> = BTreeMap::new();
     let mut merged = 0;
-    for _ in 0..40 {
-        let story = story(24).new_tree(&mut runner).expect("a story").current();
+    for _ in 0..60 {
+        let story = story(20).new_tree(&mut runner).expect("a story").current();
         let mut desk = Desk::default();
         for part in story.chunks(2) {
             desk.receive(&part.iter().map(Happening::raw).collect::<Vec<_>>());

@@ -108,6 +108,8 @@ pub enum Happening {
     Person { patient: usize, day: i64, sex: &'static str, birth: &'static str },
     Diagnosis { patient: usize, day: i64, code: &'static str },
     Merge { prior: usize, survivor: usize, day: i64 },
+    /// The results of one of the prior's two accounts are the survivor's.
+    Move { prior: usize, survivor: usize, account: usize, day: i64 },
 }
 
 /// Results of one order of one patient. The order says when they were collected.
@@ -168,6 +170,10 @@ pub fn patient_id(patient: usize) -> String {
     format!("P{patient}")
 }
 
+fn account(patient: usize, order: usize) -> String {
+    format!("A{patient}-{}", order % 2)
+}
+
 fn pid(patient: usize, birth: &str, sex: &str) -> Segment {
     let id = patient_id(patient);
     let fields = vec![
@@ -221,9 +227,11 @@ impl Panel {
         let Self { patient, order, later, minute, .. } = self;
         let (collected, sent) = (time(DAYS[*order], 9, 0), time(DAYS[*order] + later, 10, *minute));
         let filler = format!("F{patient}-{order}");
+        let mut person = pid(*patient, "19800101", "F");
+        person.fields.push(text(18, account(*patient, *order)));
         let mut segments = vec![
             msh(&["ORU", "R01", "ORU_R01"], &sent, &format!("{filler}-{later}-{minute}")),
-            pid(*patient, "19800101", "F"),
+            person,
             Segment { name: "ORC", fields: vec![text(1, "RE"), text(3, &filler)] },
             Segment {
                 name: "OBR",
@@ -275,6 +283,11 @@ impl Happening {
                 let mrg = vec![parts(1, &[&patient_id(*prior), "", "", "HOSP", "MR"])];
                 adt("A40", *day, vec![pid(*survivor, "19800101", "F"), Segment { name: "MRG", fields: mrg }])
             }
+            Self::Move { prior, survivor, account: order, day } => {
+                let id = patient_id(*prior);
+                let mrg = vec![parts(1, &[&id, "", "", "HOSP", "MR"]), text(3, account(*prior, *order))];
+                adt("A44", *day, vec![pid(*survivor, "19800101", "F"), Segment { name: "MRG", fields: mrg }])
+            }
         }
     }
 
@@ -293,19 +306,20 @@ impl Happening {
 }
 
 fn value(analyte: usize) -> impl Strategy<Value = (&'static str, Option<Decimal>)> {
-    let values: &[&str] = match analyte {
-        0 => &["0.21", "0.21", "0.21", "0.15", "0.02", "0.9", "0.9", "0.4", "3.1", "<0.3", "<0.5", ">0.5", ""],
-        1 => &["11", "11", "11", "9", "7", "4.1", "20", "<3", ">8"],
-        _ => &["2", "2", "2", "1.1", "0.3", "6", "<0.08"],
+    // Mostly a low or a normal IgM in normal company: that is where episodes begin and end.
+    let (usual, odd): (&[&str], &[&str]) = match analyte {
+        0 => (&["0.21", "0.21", "0.15", "0.9"], &["0.02", "0.4", "3.1", "<0.3", "<0.5", ">0.5", ""]),
+        1 => (&["11", "9"], &["7", "4.1", "20", "<3", ">8"]),
+        _ => (&["2", "1.1"], &["0.3", "6", "<0.08"]),
     };
-    select(values).prop_map(|text| {
+    prop_oneof![5 => select(usual), 1 => select(odd)].prop_map(|text| {
         let bare = text.trim_start_matches(['<', '>']);
         (&text[..text.len() - bare.len()], bare.parse().ok())
     })
 }
 
 pub fn line(analyte: usize) -> impl Strategy<Value = Line> {
-    let status = select(&["F", "F", "F", "F", "F", "F", "C", "P", "D", "W", "X", "U"][..]);
+    let status = prop_oneof![5 => Just("F"), 1 => select(&["C", "P", "D", "W", "X", "U"][..])];
     (value(analyte), any::<bool>(), 0..8_u8, status).prop_map(move |((comparator, value), milligrams, range, status)| {
         Line { analyte, comparator, value, milligrams, range: range > 0, status }
     })
@@ -315,7 +329,7 @@ pub fn line(analyte: usize) -> impl Strategy<Value = Line> {
 pub fn lines() -> impl Strategy<Value = Vec<Line>> {
     let whole = (line(0), line(1), line(2)).prop_map(|(m, g, a)| vec![m, g, a]);
     let some = (0..3_usize).prop_flat_map(line).prop_map(|line| vec![line]);
-    prop_oneof![2 => whole, 1 => some]
+    prop_oneof![3 => whole, 1 => some]
 }
 
 pub fn panel(patients: usize) -> impl Strategy<Value = Panel> {
@@ -333,7 +347,9 @@ pub fn happening(patients: usize, merges: u32) -> impl Strategy<Value = Happenin
             .prop_map(|(patient, day, sex, birth)| Happening::Person { patient, day, sex, birth }),
         1 => (0..patients, 0..720_i64, select(&["D80.4", "C90.0", "M06.9", "R16.1"][..]))
             .prop_map(|(patient, day, code)| Happening::Diagnosis { patient, day, code }),
-        merges => merge.prop_map(|(prior, survivor, day)| Happening::Merge { prior, survivor, day }),
+        1 => (0..patients, 0..patients, 0..2_usize, 0..720_i64)
+            .prop_map(|(prior, survivor, account, day)| Happening::Move { prior, survivor, account, day }),
+        merges.max(1) => merge.prop_map(|(prior, survivor, day)| Happening::Merge { prior, survivor, day }),
     ]
 }
 
@@ -342,6 +358,10 @@ pub fn story(longest: usize) -> impl Strategy<Value = Vec<Happening>> {
     prop_oneof![
         2 => (1..=PATIENTS).prop_flat_map(move |patients| vec(happening(patients, 2), 1..longest)),
         1 => vec(happening(2, 5), longest / 2..longest),
+        1 => (vec(panel(2).prop_map(Happening::Panel), longest / 2..longest - 1), 0..720_i64).prop_map(|(mut story, day)| {
+            story.push(Happening::Merge { prior: 0, survivor: 1, day });
+            story
+        }),
     ]
 }
 

@@ -62,12 +62,26 @@ pub fn pool(overlay: &Overlay<'_>, key: &PatientKey) -> Result<Option<PooledPati
         transitions: Vec::new(),
     };
     for (reported, record) in component.records {
-        for observation in record.observations {
-            if counts_for(&graph, &component.events, &reported, &observation) == &survivor {
-                pooled.observations.push(observation);
+        let mut moved = BTreeSet::new();
+        for mut observation in record.observations {
+            let owner = owner(&component.events, &reported, &observation);
+            if graph.survivor(owner) != &survivor {
+                continue;
             }
+            if owner != &reported {
+                moved.insert((observation.id.order.clone(), owner.clone()));
+                // As if it had been reported there: an episode of it is another one, with ids of its
+                // own, and later versions under the new id are versions of this result.
+                observation.id.patient = owner.clone();
+            }
+            pooled.observations.push(observation);
         }
         for withdrawal in record.group_withdrawals {
+            let followed = moved
+                .iter()
+                .filter(|(order, _)| *order == withdrawal.order)
+                .map(|(_, owner)| (owner.clone(), withdrawal.clone()));
+            pooled.group_withdrawals.extend(followed);
             pooled
                 .group_withdrawals
                 .push((reported.clone(), withdrawal));
@@ -88,9 +102,9 @@ pub fn pool(overlay: &Overlay<'_>, key: &PatientKey) -> Result<Option<PooledPati
     Ok(Some(pooled))
 }
 
-/// Whose a result is: moves of its account or visit first (A44, A45), then merges.
-fn counts_for<'a>(
-    graph: &'a Graph,
+/// The id that a result belongs to: the one it was reported under, unless its account or visit was
+/// moved (A44, A45); merges come after that.
+fn owner<'a>(
     events: &'a BTreeSet<IdentityEvent>,
     reported: &'a PatientKey,
     observation: &Observation,
@@ -108,5 +122,5 @@ fn counts_for<'a>(
             IdentityKind::Merge | IdentityKind::Link { .. } => false,
         })
         .max_by_key(|event| (event.at, event.content_hash));
-    graph.survivor(moved.map_or(reported, |event| &event.survivor))
+    moved.map_or(reported, |event| &event.survivor)
 }

@@ -68,9 +68,11 @@ pub fn alerts(
     limit: usize,
 ) -> Result<Vec<(u64, Transition)>, StateError> {
     let entries = state.scan(keys::ALERTS, &keys::alert(after.saturating_add(1)), limit)?;
-    (after.saturating_add(1)..)
-        .zip(entries)
-        .map(|(place, (_, value))| Ok((place, codec::decode("alert", &value)?)))
+    // The entries first: behind the last place there is no number to count on to.
+    entries
+        .into_iter()
+        .zip(after.saturating_add(1)..)
+        .map(|((_, value), place)| Ok((place, codec::decode("alert", &value)?)))
         .collect()
 }
 

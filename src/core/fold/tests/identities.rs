@@ -59,7 +59,7 @@ fn merges_that_contradict_are_counted_once() {
         count.copied().unwrap_or(0)
     };
     bench.message(&merge("1", "2"));
-    let other = bench.message(&merge("1", "3"));
+    let other = bench.message(&merge("1", "3").replace("125000", "125030"));
     assert_eq!(counted(&other, "merge_conflict"), 1);
     let cycle = bench.message(&merge("3", "1").replace("125000", "125100"));
     assert_eq!(counted(&cycle, "merge_cycle"), 1);
@@ -87,7 +87,16 @@ fn a_moved_account_takes_its_results_to_the_other_patient() {
     let (from, to) = (from.expect("known"), to.expect("known"));
     assert_eq!((ids(&from), ids(&to)), (vec!["1".to_owned()], vec!["2".to_owned()]));
     assert_eq!((from.observations.len(), to.observations.len()), (3, 3));
-    assert!(to.observations.iter().all(|one| one.id.patient == key("1")));
+    assert!(to.observations.iter().all(|one| one.id.patient == key("2")));
+    // A correction under the new id, and a cancellation under the old one, are of the same order.
+    bench.message(&panel("2", "F1", 1, "0.9", "C"));
+    let to = bench.person("2").expect("known").observations;
+    let results: std::collections::BTreeSet<_> = to.iter().map(|one| &one.id).collect();
+    assert_eq!((to.len(), results.len()), (6, 3), "versions of the same results");
+    let cancelled = head("ORM^O01", "c") + &pid("1") + "ORC|CA||F1\r";
+    bench.message(&cancelled);
+    let withdrawn = bench.person("2").expect("known").group_withdrawals;
+    assert!(withdrawn.iter().any(|(of, _)| *of == key("2")));
 }
 
 #[test]
