@@ -10,4 +10,5 @@ mod conformance;
 mod corpus;
 mod e2e;
 mod journal_crash;
+mod laws;
 mod offline;

@@ -7,6 +7,7 @@
     reason = "a test that fails may panic"
 )]
 
+use super::association::{AssociationRow, AssociationTable, Class, Kind};
 use super::observation::{
     Analyte, AssociationSeen, BirthDate, DemographicsReport, Flag, Given, GroupWithdrawal,
     Observation, ObservedAt, OrderNumber, PatientKey, ReportedRange, ReportedValue, ResultId,
@@ -16,12 +17,36 @@ use super::{Amount, Comparator, Limits, Unit};
 use crate::core::episode::Transition;
 use crate::core::fact::JournalPosition;
 use crate::core::phi::Phi;
+use crate::core::policy::Policy;
 use crate::core::record::PooledPatient;
 use crate::core::time::{Span, Timestamp};
 use jiff::ToSpan as _;
 use jiff::civil::{Date, date};
 use rust_decimal::Decimal;
 use std::collections::BTreeSet;
+
+/// The built-in policy of a site that turned on the drugs of the samples, which are off by default
+/// (CLINICAL 2.4); the samples carry them as diagnoses of ICD-10.
+pub fn with_drugs() -> Policy {
+    let row = |label: &str, code: &str, class| AssociationRow {
+        label: label.to_owned(),
+        system: "I10".to_owned(),
+        code: code.to_owned(),
+        classes: vec![class],
+        kind: Kind::Drug,
+        max_age: None,
+        enabled: true,
+        source: "the site".to_owned(),
+    };
+    let rows = vec![
+        row("rituximab", "L01FA01", Class::Secondary),
+        row("human immunoglobulin", "J06BA*", Class::Context),
+    ];
+    Policy {
+        associations: AssociationTable::built_in().with_rows(rows).into(),
+        ..Policy::built_in()
+    }
+}
 
 /// Day 0 of all samples.
 pub const DAY_0: Date = date(2026, 1, 3);

@@ -11,7 +11,6 @@ use super::assess::assess;
 use super::decide::decide;
 use super::{Delivery, Severity, TransitionKind};
 use crate::core::clinical::Unit;
-use crate::core::clinical::association::{AssociationRow, AssociationTable, Class, Kind};
 use crate::core::clinical::observation::Flag::{Low, Normal};
 use crate::core::clinical::observation::Sex::{Female, Male};
 use crate::core::clinical::observation::{ReportedValue, Specimen};
@@ -502,21 +501,7 @@ fn examples_33_to_35_what_stands_beside() {
         .panel("1", 0, "0.22", "8.0", "1.0")
         .diagnosis("L01FA01", -150);
     // Drugs are off until a site turns them on (CLINICAL 2.4).
-    let drugs = Policy {
-        associations: AssociationTable::built_in()
-            .with_rows(vec![AssociationRow {
-                label: "rituximab".to_owned(),
-                system: "I10".to_owned(),
-                code: "L01FA01".to_owned(),
-                classes: vec![Class::Secondary],
-                kind: Kind::Drug,
-                max_age: None,
-                enabled: true,
-                source: "the site".to_owned(),
-            }])
-            .into(),
-        ..Policy::built_in()
-    };
+    let drugs = crate::core::clinical::sample::with_drugs();
     check_with(&drugs, "34", &rituximab, 0, &PAGED);
     let alert = decide(&rituximab.0, &drugs, at(0));
     let explanation = &alert[0].alert.expose().explanation;

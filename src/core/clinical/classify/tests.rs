@@ -15,7 +15,7 @@ use crate::core::phi::Phi;
 use crate::core::policy::Policy;
 
 fn verdict_in(person: &Person) -> (Rule, Tier, Option<&'static str>) {
-    let policy = Policy::built_in();
+    let policy = crate::core::clinical::sample::with_drugs();
     let chart = Chart::read(&person.0, &policy);
     let verdict = chart.anchors.last().expect("an IgM").verdict;
     (verdict.rule, verdict.tier, verdict.reason)

@@ -13,10 +13,13 @@ use crate::core::clinical::observation::{Analyte, Flag, ReportedValue, Sex};
 use crate::core::clinical::sample::{Person, at, iga, igg, igm};
 use crate::core::clinical::state::State;
 use crate::core::episode::Severity;
-use crate::core::policy::Policy;
 
 fn of(person: &Person) -> super::Assessment {
-    assess(&person.0, &Policy::built_in(), at(100))
+    assess(
+        &person.0,
+        &crate::core::clinical::sample::with_drugs(),
+        at(100),
+    )
 }
 
 fn woman() -> Person {
