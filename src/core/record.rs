@@ -47,9 +47,8 @@ impl PatientRecord {
 
 /// One person as the identity events make it: the records of all ids that resolve to one survivor.
 ///
-/// Account and visit moves (A44, A45) are already applied: a moved observation has the
-/// [`ResultId`](super::clinical::observation::ResultId) that it would have, had it been reported under
-/// the id it was moved to. So its episode there has ids of its own, beside those taken back here.
+/// Account and visit moves (A44, A45) are already applied: a moved observation keeps its
+/// [`ResultId`](super::clinical::observation::ResultId) but counts for the patient it was moved to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PooledPatient {
     /// The id that survives.

@@ -198,7 +198,7 @@ proptest! {
         let again = folded(&desk.facts);
         prop_assert_eq!(fold::decide(&again, &POLICY).expect("read"), None);
         prop_assert_eq!(dump(&again), dump(&desk.state));
-        prop_assert_eq!(views::verify(&again).expect("every value is whole"), dump(&again).len());
+        prop_assert!(views::verify(&again).is_ok(), "every value is whole");
     }
 }
 
