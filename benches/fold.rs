@@ -57,7 +57,7 @@ fn said(message: &Received, position: JournalPosition, _: &Policy) -> Extraction
         sent_at: Some(message.received_at),
         ..Extraction::default()
     };
-    if position.0 % ONE_IN == 0 {
+    if position.0.is_multiple_of(ONE_IN) {
         let key = PatientKey {
             authority: "HOSP".to_owned(),
             id: Phi::new(position.to_string()),
