@@ -29,6 +29,8 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+/// How long the start is waited for to be recorded.
+const RECORD_WITHIN: Duration = Duration::from_secs(2);
 /// How long sinks and HTTP may take to end.
 const END_WITHIN: Duration = Duration::from_secs(5);
 
@@ -262,8 +264,11 @@ async fn record_start(appender: &Appender, policy: &Policy) {
             fingerprint: None,
         })
         .collect();
-    // Not waited for: a full disk must not keep the listeners from binding.
-    let _ = appender.submit(group).await;
+    // Waited for, so that the state is current only with them; but not for long: a full disk must not
+    // keep the listeners from binding.
+    if let Ok(stored) = appender.submit(group).await {
+        let _ = tokio::time::timeout(RECORD_WITHIN, stored).await;
+    }
 }
 
 async fn watch_storing(appender: Appender, stop: CancellationToken) {
