@@ -22,7 +22,14 @@ const ROOMS: &[(&str, &[&str])] = &[
     ),
     (
         "listen",
-        &["core", "clock", "config", "telemetry", "journal"],
+        &[
+            "core",
+            "clock",
+            "failpoints",
+            "config",
+            "telemetry",
+            "journal",
+        ],
     ),
     (
         "deliver",

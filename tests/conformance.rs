@@ -476,6 +476,17 @@ fn w52_parser_panic() {
     );
 }
 
+/// A-40 j with `ack_policy = "strict"`, which reads a message before it answers.
+#[cfg(feature = "failpoints")]
+#[test]
+fn w52_parser_panic_with_strict_policy() {
+    let daemon = Pentamer::start(Home::new("ack_policy = \"strict\"", ""));
+    daemon.home.switch_fault("extract-panic", true);
+    let outcome = run_input(&case("W52"), daemon);
+    check_answers(&case("W52"), &outcome.answers);
+    check_counts(&case("W52"), &outcome.daemon);
+}
+
 #[test]
 fn w58_sn_below() {
     let alerts = run("W58");

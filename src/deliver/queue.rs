@@ -114,8 +114,8 @@ impl Queue {
                 .await
                 .map_err(failed)?;
             }
-            // Log and file do not wait for anybody, so they may run here.
-            self.sink.deliver(&event).map_err(failed)?;
+            // The file sink waits for its disk: the connections of this worker must not.
+            tokio::task::block_in_place(|| self.sink.deliver(&event)).map_err(failed)?;
             events::delivered(&name, &alert_id);
         }
         let fact = Fact::Delivered {

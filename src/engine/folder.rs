@@ -89,7 +89,13 @@ impl Folder {
     /// Runs until `stop`; an unusable state is replaced and built again, whatever happens.
     pub fn run(mut self) {
         while !self.stop.is_cancelled() {
-            let Err(error) = self.fold_on() else { return };
+            // A failure of ours inside must not end the thread: that would be silence without a word.
+            let folded = catch_unwind(AssertUnwindSafe(|| self.fold_on()));
+            let error = match folded {
+                Ok(Ok(())) => return,
+                Ok(Err(error)) => error,
+                Err(_) => FoldError::Journal("an internal failure, see the line before".to_owned()),
+            };
             match error {
                 FoldError::State(error) => {
                     let why = error.to_string();
@@ -172,6 +178,9 @@ impl Folder {
         let Some(decided) = fold::decide(state, &self.settings.policy)? else {
             return Ok(());
         };
+        if crate::failpoints::on("decide-panic") {
+            std::panic::panic_any("a fault switched on by a test");
+        }
         let draft = Draft {
             fact: Fact::Decided(decided),
             fingerprint: None,

@@ -12,6 +12,7 @@ use crate::journal::{Draft, Fingerprint, Stored};
 use crate::telemetry::events;
 use bytes::Bytes;
 use jiff::tz::TimeZone;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 
 /// What is to be stored of a frame, and what is to be said then.
 pub(super) struct Taken {
@@ -126,13 +127,17 @@ fn judge(listener: &Listener, message: &RawMessage<'_>, received: &Received) -> 
     if let Some(fault) = ack::strict_fault(message, &config.reading.processing) {
         return Verdict::Refused(fault);
     }
-    let extraction = extract::extract(received, JournalPosition::START, &listener.policy);
-    extraction
-        .refusals
-        .first()
-        .map_or(Verdict::Accepted, |refusal| {
-            Verdict::Refused(Fault::of_refusal(refusal))
-        })
+    // Should our reader fail inside, the message is accepted: that is our trouble (A-40 j).
+    let read = catch_unwind(AssertUnwindSafe(|| {
+        if crate::failpoints::on("extract-panic") {
+            std::panic::panic_any("a fault switched on by a test");
+        }
+        extract::extract(received, JournalPosition::START, &listener.policy)
+    }));
+    let refusal = read.ok().and_then(|read| read.refusals.into_iter().next());
+    refusal.map_or(Verdict::Accepted, |refusal| {
+        Verdict::Refused(Fault::of_refusal(&refusal))
+    })
 }
 
 /// WIRE A-60: listener, MSH-3, MSH-4, MSH-10 and the content itself.

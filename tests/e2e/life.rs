@@ -280,3 +280,26 @@ fn a_wrong_configuration_does_not_start() {
         "{log}"
     );
 }
+
+/// The fold fails inside: messages are taken and acknowledged all the same, `/readyz` says that
+/// something is wrong, and what was missed is told when it is over.
+#[cfg(feature = "failpoints")]
+#[test]
+fn a_failure_while_deciding_stops_neither_the_feed_nor_the_fold() {
+    let daemon = Pentamer::start_default();
+    daemon.home.switch_fault("decide-panic", true);
+    assert_eq!(daemon.connect().exchange(&low_igm("1", "1")), "AA");
+    wait_for("/readyz to fail", || {
+        (daemon.get("/readyz").0 == 503).then_some(())
+    });
+    assert_eq!(daemon.connect().exchange(&low_igm("2", "2")), "AA");
+    assert!(daemon.home.alerts().is_empty());
+    daemon.home.switch_fault("decide-panic", false);
+    wait_for("both alerts", || {
+        (daemon.home.alerts().len() == 2).then_some(())
+    });
+    daemon.settle();
+    let (home, status) = daemon.stop();
+    assert!(status.success());
+    crate::offline::assert_rebuild_equals_cache(&home.data());
+}
