@@ -48,6 +48,15 @@ pub struct AssociationRow {
     pub kind: Kind,
     /// Code; `*` at its end = prefix.
     pub code: String,
+    /// False: listed, never found.
+    pub enabled: bool,
+}
+
+impl AssociationRow {
+    /// Whether it is human immunoglobulin (ATC J06BA): then IgG is not the patient's own (CLINICAL 6.2).
+    pub fn is_immunoglobulin(&self) -> bool {
+        self.kind == Kind::Drug && self.code.starts_with("J06BA")
+    }
 }
 
 impl AssociationTable {
@@ -60,6 +69,7 @@ impl AssociationTable {
             max_age,
             kind,
             code: code.to_owned(),
+            enabled: kind == Kind::Diagnosis,
         };
         let below_5 = Some(AgeSpan {
             months: 60,
@@ -116,6 +126,19 @@ impl AssociationTable {
         }
     }
 
+    /// The same table with a site's rows before those that it has.
+    #[must_use]
+    pub fn with_rows(self, rows: Vec<AssociationRow>) -> Self {
+        Self {
+            rows: rows.into_iter().chain(self.rows).collect(),
+        }
+    }
+
+    /// All rows, site rows first, disabled ones among them.
+    pub fn rows(&self) -> impl Iterator<Item = &AssociationRow> {
+        self.rows.iter()
+    }
+
     /// Rows that hold for a code.
     pub fn lookup(
         &self,
@@ -126,6 +149,7 @@ impl AssociationTable {
         let code = code.replace('.', "").to_uppercase();
         self.rows
             .iter()
+            .filter(|row| row.enabled)
             .filter(|row| match row.code.strip_suffix('*') {
                 Some(prefix) => code.starts_with(prefix),
                 None => code == row.code,

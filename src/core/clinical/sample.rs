@@ -7,6 +7,7 @@
     reason = "a test that fails may panic"
 )]
 
+use super::association::{AssociationRow, Kind};
 use super::observation::{
     Analyte, AssociationSeen, BirthDate, DemographicsReport, Flag, Given, GroupWithdrawal,
     Observation, ObservedAt, OrderNumber, PatientKey, ReportedRange, ReportedValue, ResultId,
@@ -16,6 +17,7 @@ use super::{Amount, Comparator, Limits, Unit};
 use crate::core::episode::Transition;
 use crate::core::fact::JournalPosition;
 use crate::core::phi::Phi;
+use crate::core::policy::Policy;
 use crate::core::record::PooledPatient;
 use crate::core::time::{Span, Timestamp};
 use jiff::ToSpan as _;
@@ -73,6 +75,22 @@ pub fn reported(text: &str) -> ReportedValue {
         }
     }
     amount(Comparator::Exactly, text)
+}
+
+/// The built-in policy at a site that enabled all drugs.
+pub fn drugs_enabled() -> Policy {
+    let mut policy = Policy::built_in();
+    let drugs = policy
+        .associations
+        .rows()
+        .filter(|row| row.kind == Kind::Drug)
+        .map(|row| AssociationRow {
+            enabled: true,
+            ..row.clone()
+        })
+        .collect();
+    policy.associations = policy.associations.with_rows(drugs);
+    policy
 }
 
 /// An observation in the making: final, serum, g/L, with the adult interval, received an hour after
@@ -325,10 +343,19 @@ impl Person {
         self.with(samples)
     }
 
-    pub fn diagnosis(mut self, code: &str, day: i64) -> Self {
+    pub fn diagnosis(self, code: &str, day: i64) -> Self {
+        self.association(code, "I10", day)
+    }
+
+    /// By ATC; found only with [`drugs_enabled`].
+    pub fn drug(self, code: &str, day: i64) -> Self {
+        self.association(code, "ATC", day)
+    }
+
+    fn association(mut self, code: &str, system: &str, day: i64) -> Self {
         self.0.associations.push(AssociationSeen {
             code: Phi::new(code.to_owned()),
-            system: "I10".to_owned(),
+            system: system.to_owned(),
             text: Phi::default(),
             field: "DG1-3".to_owned(),
             at: at(day),

@@ -14,7 +14,7 @@ use crate::core::clinical::Unit;
 use crate::core::clinical::observation::Flag::{Low, Normal};
 use crate::core::clinical::observation::Sex::{Female, Male};
 use crate::core::clinical::observation::{ReportedValue, Specimen};
-use crate::core::clinical::sample::{Person, Sample, at, iga, igg, igm};
+use crate::core::clinical::sample::{Person, Sample, at, drugs_enabled, iga, igg, igm};
 use crate::core::policy::Policy;
 
 use Delivery::{Page, Worklist};
@@ -499,9 +499,10 @@ fn examples_33_to_35_what_stands_beside() {
     let rituximab = Person::new()
         .born(months(63), Male)
         .panel("1", 0, "0.22", "8.0", "1.0")
-        .diagnosis("L01FA01", -150);
-    check("34", &rituximab, 0, &PAGED);
-    let alert = decide(&rituximab.0, &Policy::built_in(), at(0));
+        .drug("L01FA01", -150);
+    let policy = drugs_enabled();
+    check_with(&policy, "34", &rituximab, 0, &PAGED);
+    let alert = decide(&rituximab.0, &policy, at(0));
     let explanation = &alert[0].alert.expose().explanation;
     assert!(
         explanation.ends_with(" Possible secondary cause: rituximab."),

@@ -10,12 +10,12 @@
 use super::{Classification, Rule, Tier, subclass_qualifier};
 use crate::core::clinical::chart::Chart;
 use crate::core::clinical::observation::{Analyte, BirthDate, Given, Sex};
-use crate::core::clinical::sample::{Person, iga, igg, igm, on, result};
+use crate::core::clinical::sample::{Person, drugs_enabled, iga, igg, igm, on, result};
 use crate::core::phi::Phi;
 use crate::core::policy::Policy;
 
 fn verdict_in(person: &Person) -> (Rule, Tier, Option<&'static str>) {
-    let policy = Policy::built_in();
+    let policy = drugs_enabled();
     let chart = Chart::read(&person.0, &policy);
     let verdict = chart.anchors.last().expect("an IgM").verdict;
     (verdict.rule, verdict.tier, verdict.reason)
@@ -101,7 +101,7 @@ fn infants_and_replacement_are_provisional() {
         verdict_in(
             &Person::adult(Sex::Female)
                 .panel("1", 0, m, g, a)
-                .diagnosis("J06BA02", -30),
+                .drug("J06BA02", -30),
         )
     };
     assert_eq!(

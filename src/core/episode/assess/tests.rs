@@ -10,13 +10,12 @@
 use super::assess;
 use crate::core::clinical::classify::{Classification, Rule};
 use crate::core::clinical::observation::{Analyte, Flag, ReportedValue, Sex};
-use crate::core::clinical::sample::{Person, at, iga, igg, igm};
+use crate::core::clinical::sample::{Person, at, drugs_enabled, iga, igg, igm};
 use crate::core::clinical::state::State;
 use crate::core::episode::Severity;
-use crate::core::policy::Policy;
 
 fn of(person: &Person) -> super::Assessment {
-    assess(&person.0, &Policy::built_in(), at(100))
+    assess(&person.0, &drugs_enabled(), at(100))
 }
 
 fn woman() -> Person {
@@ -99,9 +98,7 @@ fn what_a_person_should_look_at() {
     ]));
     assert_eq!(undetectable.review, Some("undetectable"));
     assert!(undetectable.review_first);
-    let unclassified = of(&woman()
-        .panel("1", 0, "0.3", "9", "")
-        .diagnosis("J06BA02", -9));
+    let unclassified = of(&woman().panel("1", 0, "0.3", "9", "").drug("J06BA02", -9));
     assert_eq!(unclassified.review, Some("unclassified"));
     assert_eq!(unclassified.severity, None);
     assert!(
