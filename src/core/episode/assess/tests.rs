@@ -8,6 +8,7 @@
 )]
 
 use super::assess;
+use crate::core::clinical::chart::Chart;
 use crate::core::clinical::classify::{Classification, Rule};
 use crate::core::clinical::observation::{Analyte, Flag, ReportedValue, Sex};
 use crate::core::clinical::sample::{Person, at, drugs_enabled, iga, igg, igm};
@@ -48,7 +49,7 @@ fn the_newest_igm_counts_with_its_panel() {
     assert_eq!(assessment.severity, Some(Severity::Prompt));
     assert_eq!(assessment.missing, ["IgA"]);
     assert!(assessment.known);
-    assert_eq!(assessment.associations[0].class, "known");
+    assert_eq!(assessment.associations.expose()[0].class, "known");
     let standings: Vec<_> = assessment
         .panel
         .iter()
@@ -135,8 +136,13 @@ fn every_unjudged_result_has_its_reason() {
 
 #[test]
 fn nothing_of_a_patient_is_in_its_debug_form() {
-    let assessment = of(&woman().panel("1", 0, "0.21", "9.876", "2"));
-    let debug = format!("{assessment:?}");
+    let person = woman()
+        .panel("1", 0, "0.21", "9.876", "2")
+        .diagnosis("D80.4", 0);
+    let policy = drugs_enabled();
+    let results = Chart::read(&person.0, &policy).results;
+    let debug = format!("{:?} {results:?}", of(&person));
+    assert!(!debug.contains("D80.4"));
     assert!(!debug.contains("Doe"));
     assert!(!debug.contains("9.876"));
     assert!(!debug.contains("0.21"));
