@@ -1,7 +1,7 @@
 //! Diagnoses and drugs that count beside a result (CLINICAL 2, ruling 17).
 
 use super::age::AgeReading;
-use super::association::{AssociationRow, Class, Kind};
+use super::association::{AssociationRow, Class};
 use super::observation::AssociationSeen;
 use crate::core::policy::{Detection, Policy};
 use crate::core::time::{Span, Timestamp};
@@ -26,14 +26,6 @@ impl Related<'_> {
             row.max_age
                 .is_none_or(|most| age.is_below(most) == Some(true))
         })
-    }
-
-    /// Human immunoglobulin (ATC J06BA): an IgG measured under it proves nothing (CLINICAL 6.2).
-    fn is_immunoglobulin(&self) -> bool {
-        let code = self.seen.code.expose();
-        let plain = code.chars().filter(|c| !matches!(c, '.' | ' '));
-        let head: String = plain.take(5).flat_map(char::to_uppercase).collect();
-        head == "J06BA" && self.rows.iter().any(|row| row.kind == Kind::Drug)
     }
 }
 
@@ -104,7 +96,6 @@ impl<'a> Associations<'a> {
     pub fn flags(&self, at: Timestamp, age: &AgeReading, detection: &Detection) -> Flags {
         let mut flags = Flags::default();
         for related in self.beside(at, detection) {
-            flags.treated |= related.is_immunoglobulin();
             for row in related.rows_at(age) {
                 let has = |class| row.classes.contains(&class);
                 let (secondary, prompt) = (has(Class::Secondary), has(Class::Prompt));
@@ -112,6 +103,7 @@ impl<'a> Associations<'a> {
                 flags.prompt |= prompt && !secondary;
                 flags.prompt_stands |= prompt && secondary;
                 flags.known |= has(Class::Known);
+                flags.treated |= row.is_immunoglobulin();
             }
         }
         flags.urgent = self

@@ -162,8 +162,8 @@ pub enum Note {
     Age(&'static str),
 }
 
-/// A number as the interval sees it: one point, or a range.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// A number as the interval sees it: one point, or a range. Patient data; has no `Debug`.
+#[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Measured {
     /// Its comparator; of a range `Exactly`.
     pub comparator: Comparator,
@@ -173,8 +173,8 @@ pub struct Measured {
     pub to: Decimal,
 }
 
-/// A result, judged.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// A result, judged. Its `Debug` leaves out the numbers, which are patient data.
+#[derive(Clone, PartialEq, Eq)]
 pub struct Judged {
     /// The state.
     pub state: State,
@@ -194,6 +194,17 @@ pub struct Judged {
     pub low_by_flag: bool,
     /// What should be said beside it.
     pub notes: Vec<Note>,
+}
+
+impl std::fmt::Debug for Judged {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Judged")
+            .field("state", &self.state)
+            .field("interval_source", &self.interval_source)
+            .field("low_by_flag", &self.low_by_flag)
+            .field("notes", &self.notes)
+            .finish_non_exhaustive()
+    }
 }
 
 impl Judged {

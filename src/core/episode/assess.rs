@@ -48,7 +48,7 @@ pub struct Assessment {
     /// `IgG`, `IgA` where nothing usable stands beside a low IgM.
     pub missing: Vec<String>,
     /// Diagnoses and drugs beside it.
-    pub associations: Vec<AlertAssociation>,
+    pub associations: Phi<Vec<AlertAssociation>>,
     /// Immunology knows the patient (CLINICAL 6.4).
     pub known: bool,
     /// A clinician's or an analyst's sentence; holds values.
@@ -123,9 +123,11 @@ pub fn assess(patient: &PooledPatient, policy: &Policy, now: Timestamp) -> Asses
         review_first,
         qualifiers: qualifiers(anchor, &chart.person),
         missing: anchor.map(missing).unwrap_or_default(),
-        associations: anchor
-            .map(|anchor| associations(chart.beside(anchor, policy), &anchor.age))
-            .unwrap_or_default(),
+        associations: Phi::new(
+            anchor
+                .map(|anchor| associations(chart.beside(anchor, policy), &anchor.age))
+                .unwrap_or_default(),
+        ),
         known: acknowledged_as_known(patient, policy, now)
             || anchor.is_some_and(|anchor| anchor.gravity.flags.known),
         sentence: Phi::new(sentence),

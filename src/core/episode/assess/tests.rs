@@ -52,7 +52,7 @@ fn the_newest_igm_counts_with_its_panel() {
     assert_eq!(assessment.severity, Some(Severity::Prompt));
     assert_eq!(assessment.missing, ["IgA"]);
     assert!(assessment.known);
-    assert_eq!(assessment.associations[0].class, "known");
+    assert_eq!(assessment.associations.expose()[0].class, "known");
     let standings: Vec<_> = assessment
         .panel
         .iter()
