@@ -1,15 +1,20 @@
 //! The state on sled: one tree, the position in the same batch as the changes.
 
+use crate::clock;
 use crate::core::fact::JournalPosition;
 use crate::core::fold::state::{Batch, Entry, State, StateError};
 use std::fmt::Display;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
+use std::time::Duration;
 
 /// Where the position is kept; sorts before every table.
 const POSITION: &[u8] = b"!position";
 /// Between flushes. A lost tail is folded again from the journal.
 const FLUSH_EVERY_MS: u64 = 500;
+
+/// How long an input or output error of an opening may be the lock of one that is being closed.
+const UNLOCKED_WITHIN: Duration = Duration::from_secs(2);
 
 /// A state on disk. Values carry their own checksums; sled's word is not taken for them.
 pub struct Sled {
@@ -27,9 +32,19 @@ impl Sled {
             .cache_capacity(memory)
             .mode(sled::Mode::LowSpace)
             .flush_every_ms(Some(FLUSH_EVERY_MS));
-        Ok(Self {
-            db: guarded(|| config.open())?,
-        })
+        // A database that was just closed lets go of its lock from a thread of its own, a little later.
+        let until = clock::monotonic() + UNLOCKED_WITHIN;
+        loop {
+            let locked = |error: &sled::Error| matches!(error, sled::Error::Io(_));
+            let opened = guarded(|| match config.open() {
+                Err(error) if locked(&error) && clock::monotonic() < until => Ok(None),
+                opened => opened.map(Some),
+            })?;
+            if let Some(db) = opened {
+                return Ok(Self { db });
+            }
+            std::thread::park_timeout(Duration::from_millis(5));
+        }
     }
 
     /// Writes out what is in memory.
