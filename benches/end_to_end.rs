@@ -5,7 +5,7 @@
 //! same clients, each of which waits for its answer before it sends again. The ratio is what
 //! matters: absolute figures are those of the disk.
 //!
-//! `cargo bench --bench end_to_end` (`SECONDS=10` for longer rounds)
+//! `cargo bench --bench end_to_end` (`SECONDS=10` for longer rounds, `CONNECTIONS=16` for one of them)
 
 #![expect(clippy::disallowed_methods, reason = "a benchmark measures time")]
 
@@ -34,7 +34,11 @@ fn main() {
     println!(
         "connections   pentamer msg/s   bound msg/s   ratio   pentamer p50/p99 ms   bound p50/p99 ms"
     );
+    let only = std::env::var("CONNECTIONS").ok();
     for connections in [1_usize, 16, 256] {
+        if only.as_ref().is_some_and(|only| *only != connections.to_string()) {
+            continue;
+        }
         // In turn, twice each, so that a drift of the machine meets both.
         let mut best = [(0.0, 0.0, 0.0), (0.0, 0.0, 0.0)];
         for turn in 0..2 {

@@ -75,6 +75,7 @@ const CRATES_OF_CORE: &[&str] = &[
     "encoding_rs",
     "hl7_parser",
     "memchr",
+    "aho_corasick",
     "bytes",
     "sha2",
     "thiserror",

@@ -10,8 +10,9 @@ use std::time::Duration;
 
 /// Where the position is kept; sorts before every table.
 const POSITION: &[u8] = b"!position";
-/// Between flushes. A lost tail is folded again from the journal.
-const FLUSH_EVERY_MS: u64 = 500;
+/// Between flushes. A lost tail is folded again from the journal, in less time than it took to
+/// come; each flush competes for the disk with the journal's own.
+const FLUSH_EVERY_MS: u64 = 5_000;
 
 /// How long an input or output error of an opening may be the lock of one that is being closed.
 const UNLOCKED_WITHIN: Duration = Duration::from_secs(2);

@@ -20,6 +20,10 @@ use tokio_util::sync::CancellationToken;
 /// Facts folded in one batch at most, and their bytes.
 const BATCH_FACTS: usize = 1_024;
 const BATCH_BYTES: usize = 8 * 1024 * 1024;
+/// How long new facts are gathered before they are folded together. A page is none the later for
+/// it, and the fold, a batch at a time, leaves the processor to those who wait for an answer
+/// (`benches/end_to_end.rs`).
+const GATHER: Duration = Duration::from_millis(10);
 /// Pause before a failed fold starts again.
 const PAUSE: Duration = Duration::from_secs(1);
 
@@ -128,7 +132,8 @@ impl Folder {
                 folded += facts.len() as u64;
                 self.apply(&facts, state.as_ref())?;
             }
-            let caught_up = at >= synced;
+            // Nothing more was read up to there, be it that the rest is damaged.
+            let caught_up = at >= synced || facts.is_empty();
             self.progress.send_if_modified(|progress| {
                 let next = Progress {
                     folded: at,
@@ -146,17 +151,20 @@ impl Folder {
             if at >= self.decided_at && (caught_up || self.progress.borrow().current) {
                 self.decide(state.as_ref())?;
             }
-            if !facts.is_empty() {
+            if !caught_up {
                 continue;
             }
-            if self.stop.is_cancelled() {
+            if self.stop.is_cancelled() && facts.is_empty() {
                 return Ok(());
             }
             let stop = self.stop.clone();
             self.runtime.block_on(async {
                 tokio::select! {
                     () = stop.cancelled() => {}
-                    changed = status.changed() => if changed.is_err() { stop.cancel() },
+                    changed = status.changed() => match changed {
+                        Ok(()) => drop(tokio::time::timeout(GATHER, stop.cancelled()).await),
+                        Err(_) => stop.cancel(),
+                    },
                 }
             });
         }

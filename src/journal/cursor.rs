@@ -5,8 +5,11 @@ use super::layout::{ALIGNMENT, RECORD_HEADER, RECORD_MAGIC, RecordHeader, record
 use std::io;
 use std::sync::Arc;
 
-/// Bytes read at once.
+/// Bytes read at once, when much is read in one go.
 const WINDOW: usize = 256 * 1024;
+/// Bytes read first where little may be new: behind the writer, a read goes far into space that
+/// holds nothing yet.
+const FIRST_WINDOW: usize = 16 * 1024;
 /// Without a known salt anything may look like a record; so many times its length of a file is
 /// checksummed in the search for a true one.
 const SEARCH_EFFORT: u64 = 16;
@@ -26,6 +29,8 @@ pub(crate) struct Cursor {
     len: u64,
     window: Vec<u8>,
     start: u64,
+    /// How much the next read takes; doubles from read to read up to [`WINDOW`].
+    ahead: usize,
 }
 
 impl Cursor {
@@ -36,6 +41,7 @@ impl Cursor {
             len,
             window: Vec::new(),
             start: 0,
+            ahead: FIRST_WINDOW,
         })
     }
 
@@ -47,6 +53,7 @@ impl Cursor {
     /// Forgets what was read: a segment that is still written may have more by now.
     pub fn refresh(&mut self) -> io::Result<()> {
         self.window.clear();
+        self.ahead = FIRST_WINDOW;
         self.len = self.file.len()?;
         Ok(())
     }
@@ -57,7 +64,8 @@ impl Cursor {
         let n = n.min(left);
         let held = self.start + self.window.len() as u64;
         if offset < self.start || offset + n as u64 > held {
-            self.window.resize(n.max(WINDOW.min(left)), 0);
+            self.window.resize(n.max(self.ahead.min(left)), 0);
+            self.ahead = WINDOW.min(self.ahead * 2);
             // One huge record must not hold its memory for ever.
             self.window.shrink_to(4 * WINDOW);
             self.start = offset;

@@ -10,9 +10,11 @@ use std::sync::LazyLock;
 
 mod loinc;
 mod name;
+mod screen;
 
 pub use loinc::is_loinc;
 use name::{Named, named_in};
+use screen::Screen;
 
 /// One coding of OBX-3: components 1-3, 4-6 or 10-12 (code, text, system), unescaped.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -86,6 +88,9 @@ pub struct AnalyteMap {
     rows: Vec<Row>,
     /// Words of a text that say that a local mnemonic means something else.
     exclusions: Vec<String>,
+    /// Made of the rows.
+    #[serde(skip)]
+    screen: Screen,
 }
 
 #[derive(Debug, Clone, Serialize)]
@@ -135,8 +140,10 @@ struct FileRow {
 static BUILT_IN: LazyLock<AnalyteMap> = LazyLock::new(|| {
     let file: File =
         toml::from_str(include_str!("../../../config/analytes.toml")).unwrap_or_default();
+    let rows: Vec<Row> = file.analyte.into_iter().map(Row::from).collect();
     AnalyteMap {
-        rows: file.analyte.into_iter().map(Row::from).collect(),
+        screen: Screen::new(&rows),
+        rows,
         exclusions: file.exclusions.words,
     }
 });
@@ -170,7 +177,7 @@ impl AnalyteMap {
     /// The same map with a site's rows before those that it has.
     #[must_use]
     pub fn with_rows(self, rows: Vec<AnalyteRow>) -> Self {
-        let rows = rows
+        let rows: Vec<Row> = rows
             .into_iter()
             .map(|row| Row {
                 row,
@@ -179,7 +186,11 @@ impl AnalyteMap {
             })
             .chain(self.rows)
             .collect();
-        Self { rows, ..self }
+        Self {
+            screen: Screen::new(&rows),
+            rows,
+            ..self
+        }
     }
 
     /// The rows in force, site rows first.
@@ -248,21 +259,7 @@ impl AnalyteMap {
     /// an escape could hide a code. `raw_obx3` is the undecoded field; where the sender's escape
     /// character is not `\`, and the field has it, the caller must not ask.
     pub fn may_match(&self, raw_obx3: &str) -> bool {
-        let raw = raw_obx3.as_bytes();
-        if raw.contains(&b'\\') {
-            return true;
-        }
-        self.rows()
-            .flat_map(|row| std::iter::once(row.code.as_str()).chain(row.match_text.as_deref()))
-            .map(|text| text.trim().as_bytes())
-            .filter(|text| !text.is_empty())
-            .any(|text| {
-                // A text outside ASCII may look different before it is decoded.
-                !text.is_ascii()
-                    || raw
-                        .windows(text.len())
-                        .any(|part| part.eq_ignore_ascii_case(text))
-            })
+        raw_obx3.contains('\\') || self.screen.may_match(raw_obx3)
     }
 
     /// The row for one coding, and whether its system had to be guessed. A disabled row ends the search.

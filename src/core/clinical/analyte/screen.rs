@@ -1,0 +1,47 @@
+//! The quick test on an OBX-3 as it came.
+
+use super::Row;
+use aho_corasick::AhoCorasick;
+
+/// All codes and texts of an analyte map, sought for at once.
+#[derive(Debug, Clone)]
+pub(super) enum Screen {
+    /// Something in the map may look different before it is decoded, so any field may match.
+    Everything,
+    /// A field that has none of these has nothing of ours.
+    Texts(AhoCorasick),
+}
+
+impl Screen {
+    pub(super) fn new(rows: &[Row]) -> Self {
+        let texts = || {
+            rows.iter()
+                .map(|row| &row.row)
+                .flat_map(|row| std::iter::once(row.code.as_str()).chain(row.match_text.as_deref()))
+                .map(str::trim)
+                .filter(|text| !text.is_empty())
+        };
+        if texts().any(|text| !text.is_ascii()) {
+            return Self::Everything;
+        }
+        AhoCorasick::builder()
+            .ascii_case_insensitive(true)
+            .build(texts())
+            // Too many texts for it: slower, and never wrong.
+            .map_or(Self::Everything, Self::Texts)
+    }
+
+    pub(super) fn may_match(&self, raw_obx3: &str) -> bool {
+        match self {
+            Self::Everything => true,
+            Self::Texts(texts) => texts.is_match(raw_obx3),
+        }
+    }
+}
+
+/// That of a map without rows.
+impl Default for Screen {
+    fn default() -> Self {
+        Self::new(&[])
+    }
+}
