@@ -111,6 +111,35 @@ fn send_gives_the_first_alert() {
 }
 
 #[test]
+fn send_takes_the_messages_of_a_folder_in_the_order_of_their_names() {
+    let daemon = Pentamer::start_default();
+    let dir = tempfile::tempdir().expect("a directory");
+    let inner = dir.path().join("b");
+    std::fs::create_dir(&inner).expect("made");
+    std::fs::write(dir.path().join("list.tsv"), "no\tmessage").expect("written");
+    let message = |id: &str| {
+        format!(
+            "MSH|^~\\&|LAB|HOSP|||20261101||ORU^R01|{id}|P|2.5.1\rPID|1||9^^^HOSP\rOBR|1||F9|X\r"
+        )
+    };
+    std::fs::write(dir.path().join("c.hl7"), message("THIRD")).expect("written");
+    std::fs::write(inner.join("2.hl7"), message("SECOND")).expect("written");
+    std::fs::write(inner.join("1.hl7"), message("FIRST")).expect("written");
+    let folder = dir.path().to_str().expect("text");
+    let output = run(&["send", &daemon.mllp.to_string(), folder]);
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    assert!(text(&output.stdout).contains("accepted    3 (AA 3)"));
+    let (home, _) = daemon.stop();
+    let expected = ["FIRST", "SECOND", "THIRD"].map(|id| message(id).into_bytes());
+    assert_eq!(crate::offline::messages(&home.data()), expected);
+
+    let empty = tempfile::tempdir().expect("a directory");
+    let output = run(&["send", "127.0.0.1:1", empty.path().to_str().expect("text")]);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(text(&output.stderr).contains("the folder holds no file with a message"));
+}
+
+#[test]
 fn send_fails_when_a_message_is_not_accepted() {
     let daemon = Pentamer::start_default();
     let dir = tempfile::tempdir().expect("a directory");

@@ -1,6 +1,7 @@
 //! From a file's bytes to frames: raw or framed, one message or many, batches.
 
-use crate::core::hl7::header::RawHeader;
+use crate::core::hl7::ack::{self, AckSettings, Verdict};
+use crate::core::hl7::envelope::RawMessage;
 use bytes::Bytes;
 
 /// Content of one frame and what is to be awaited for it.
@@ -12,6 +13,15 @@ pub(super) struct Frame {
     pub messages: Vec<Message>,
 }
 
+impl Frame {
+    /// Whether the header of a message is in it.
+    pub(super) fn has_header(&self) -> bool {
+        marks(&self.content)
+            .iter()
+            .any(|(_, is_message)| *is_message)
+    }
+}
+
 /// One message of a frame.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Message {
@@ -21,10 +31,10 @@ pub(super) struct Message {
     pub answers: Answers,
 }
 
-/// How many answers a message asks for if all is well.
+/// How many answers a message gets if all is well.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Answers {
-    /// None: MSH-15 and MSH-16 ask for errors only or for nothing.
+    /// None: MSH-15 and MSH-16 ask for errors only or for nothing, or it is an answer itself.
     None,
     /// One.
     One,
@@ -131,46 +141,37 @@ fn split(content: &Bytes) -> Vec<Bytes> {
 
 /// The messages in a frame; content without an MSH counts as one that is answered without a control id.
 fn messages(content: &Bytes) -> Vec<Message> {
-    let found: Vec<Message> = marks(content)
-        .into_iter()
-        .filter(|(_, is_message)| *is_message)
-        .map(|(start, _)| message(content, start))
+    let marks = marks(content);
+    let ends = marks.iter().skip(1).map(|(at, _)| *at);
+    let found: Vec<Message> = marks
+        .iter()
+        .zip(ends.chain(std::iter::once(content.len())))
+        .filter(|((_, is_message), _)| *is_message)
+        .map(|((start, _), end)| message(content.get(*start..end).unwrap_or_default()))
         .collect();
     if found.is_empty() {
-        vec![Message {
-            control_id: Bytes::new(),
-            answers: Answers::One,
-        }]
+        vec![message(content)]
     } else {
         found
     }
 }
 
-fn message(content: &Bytes, start: usize) -> Message {
-    let header = content
-        .get(start..)
-        .and_then(|bytes| RawHeader::read(bytes, b"MSH"));
-    let Some(header) = header else {
+/// What a receiver that keeps to the standard answers; what it cannot read it answers once.
+fn message(content: &[u8]) -> Message {
+    let Some(message) = RawMessage::read(content) else {
         return Message {
             control_id: Bytes::new(),
             answers: Answers::One,
         };
     };
-    let valid = |field: &[u8]| matches!(field, b"AL" | b"NE" | b"ER" | b"SU");
-    let on_success = |field: &[u8]| matches!(field, b"AL" | b"SU");
-    let (commit, application) = (header.field(15), header.field(16));
-    let answers = if !valid(commit) && !valid(application) {
-        Answers::One
-    } else {
-        match (on_success(commit), on_success(application)) {
-            (true, true) => Answers::Two,
-            (false, false) => Answers::None,
-            _ => Answers::One,
-        }
-    };
+    let plan = ack::plan(&message, &AckSettings::default(), &Verdict::Accepted);
     Message {
-        control_id: Bytes::copy_from_slice(header.field(10)),
-        answers,
+        control_id: Bytes::copy_from_slice(message.control_id()),
+        answers: match plan.answers.len() {
+            0 => Answers::None,
+            1 => Answers::One,
+            _ => Answers::Two,
+        },
     }
 }
 
@@ -280,5 +281,13 @@ mod tests {
         assert_eq!(asked("AL", "AL"), Answers::Two);
         assert_eq!(asked("NE", "NE"), Answers::None);
         assert_eq!(asked("ER", ""), Answers::None);
+    }
+
+    #[test]
+    fn an_answer_is_not_answered() {
+        let answer = b"MSH|^~\\&|A|B|||2026||ACK|1|P|2.5\rMSA|AA|9\r";
+        let frames = frames(Bytes::from_static(answer), false);
+        assert_eq!(frames[0].messages[0].answers, Answers::None);
+        assert_eq!(frames[0].messages[0].control_id, "1");
     }
 }

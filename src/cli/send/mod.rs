@@ -6,6 +6,7 @@
 mod answer;
 mod archive;
 mod client;
+mod folder;
 mod tally;
 
 use super::{Exit, after_help, complain, print};
@@ -23,7 +24,8 @@ pub struct Args {
     /// Host and port
     #[arg(value_name = "ADDR")]
     address: String,
-    /// Files with messages, raw or in MLLP frames, one or many in a file; `-` is stdin
+    /// Files with messages, raw or in MLLP frames, one or many in a file; `-` is stdin; of a
+    /// folder, all files with a message, in the order of their names
     #[arg(value_name = "FILE", required = true)]
     files: Vec<PathBuf>,
     /// Connections at once
@@ -131,32 +133,50 @@ fn progress(plan: &Plan, quiet: bool) -> indicatif::ProgressBar {
 }
 
 /// Frames of all files in order; `None` when one cannot be read or holds nothing, which is told.
-fn read_all(files: &[PathBuf], whole: bool) -> Option<Vec<Frame>> {
+fn read_all(named: &[PathBuf], whole: bool) -> Option<Vec<Frame>> {
     let mut frames = Vec::new();
     let mut good = true;
-    for path in files {
-        let place = path.display().to_string();
-        match read(path) {
-            Ok(content) => {
-                let before = frames.len();
-                frames.extend(archive::frames(content.into(), whole));
-                if frames.len() == before {
-                    good = false;
-                    complain(
-                        "the file holds no message",
-                        &place,
-                        "name a file with HL7 messages",
-                    );
-                }
-            }
-            Err(error) => {
-                good = false;
-                complain(
+    let mut trouble = |what: &str, path: &Path, remedy: &str| {
+        complain(what, &path.display().to_string(), remedy);
+        good = false;
+    };
+    for name in named {
+        if !name.is_dir() {
+            match read(name).map(|content| archive::frames(content.into(), whole)) {
+                Ok(found) if found.is_empty() => trouble(
+                    "the file holds no message",
+                    name,
+                    "name a file with HL7 messages",
+                ),
+                Ok(found) => frames.extend(found),
+                Err(error) => trouble(
                     &format!("cannot read the file: {error}"),
-                    &place,
+                    name,
                     "name a readable file",
-                );
+                ),
             }
+            continue;
+        }
+        let before = frames.len();
+        for file in folder::files(name) {
+            let found = file.and_then(|file| Ok(archive::frames(read(&file)?.into(), whole)));
+            match found {
+                // A folder holds other things too; only what a person names must be a message.
+                Ok(found) if !found.iter().any(Frame::has_header) => {}
+                Ok(found) => frames.extend(found),
+                Err(error) => trouble(
+                    &format!("cannot read all of the folder: {error}"),
+                    name,
+                    "make its files and folders readable",
+                ),
+            }
+        }
+        if frames.len() == before {
+            trouble(
+                "the folder holds no file with a message",
+                name,
+                "name a folder or files with HL7 messages",
+            );
         }
     }
     good.then_some(frames)
