@@ -20,6 +20,9 @@ use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
+/// Facts not yet folded above which the fold is behind: seconds of work, more than any burst leaves.
+const BEHIND: u64 = 100_000;
+
 /// What the pages look at.
 #[derive(Clone)]
 pub struct Seen {
@@ -92,7 +95,8 @@ fn readiness(bound: bool, status: &Status, progress: &Progress) -> (StatusCode, 
     if let Storing::Failing { why, .. } = status.storing {
         return not(format!("cannot store: {why}\n"));
     }
-    if !progress.current {
+    let lag = status.synced.0.saturating_sub(progress.folded.0);
+    if !progress.current || lag > BEHIND {
         return not(format!(
             "folding, {} %\n",
             percent(progress.folded, status.synced)
@@ -133,4 +137,40 @@ async fn metrics_page(State(seen): State<Seen>) -> Response {
         seen.metrics.render(),
     )
         .into_response()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ready_is_bound_writable_and_folded() {
+        let status = |synced| Status {
+            synced: JournalPosition(synced),
+            storing: Storing::Good,
+        };
+        let progress = |folded, current| Progress {
+            folded: JournalPosition(folded),
+            current,
+        };
+        let said = |bound, status: Status, progress| {
+            let (code, text) = readiness(bound, &status, &progress);
+            (code.as_u16(), text.trim_end().to_owned())
+        };
+        assert_eq!(said(true, status(9), progress(7, true)).0, 200);
+        assert_eq!(said(false, status(9), progress(9, true)).0, 503);
+        let folding = said(true, status(200), progress(100, false));
+        assert_eq!(folding, (503, "folding, 50 %".to_owned()));
+        let behind = said(true, status(400_000), progress(300_000 - 1, true));
+        assert_eq!(behind, (503, "folding, 74 %".to_owned()));
+        let failing = Status {
+            storing: Storing::Failing {
+                since: clock::monotonic(),
+                why: "disk_full",
+            },
+            ..status(9)
+        };
+        let failing = said(true, failing, progress(9, true));
+        assert_eq!(failing, (503, "cannot store: disk_full".to_owned()));
+    }
 }
