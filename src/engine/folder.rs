@@ -20,9 +20,8 @@ use tokio_util::sync::CancellationToken;
 /// Facts folded in one batch at most, and their bytes.
 const BATCH_FACTS: usize = 1_024;
 const BATCH_BYTES: usize = 8 * 1024 * 1024;
-/// How long new facts are gathered before they are folded together. A page is none the later for
-/// it, and the fold, a batch at a time, leaves the processor to those who wait for an answer
-/// (`benches/end_to_end.rs`).
+/// From one batch to the next at least: under load facts are gathered and folded together, which
+/// leaves the processor to those who wait for an answer (`benches/end_to_end.rs`).
 const GATHER: Duration = Duration::from_millis(10);
 /// Pause before a failed fold starts again.
 const PAUSE: Duration = Duration::from_secs(1);
@@ -158,11 +157,15 @@ impl Folder {
                 return Ok(());
             }
             let stop = self.stop.clone();
+            let next = clock::monotonic() + GATHER;
             self.runtime.block_on(async {
                 tokio::select! {
                     () = stop.cancelled() => {}
                     changed = status.changed() => match changed {
-                        Ok(()) => drop(tokio::time::timeout(GATHER, stop.cancelled()).await),
+                        Ok(()) => tokio::select! {
+                            () = stop.cancelled() => {}
+                            () = tokio::time::sleep_until(next.into()) => {}
+                        },
                         Err(_) => stop.cancel(),
                     },
                 }
