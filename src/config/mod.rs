@@ -15,6 +15,7 @@ mod layer;
 mod listener;
 mod listing;
 mod origin;
+mod overview;
 mod problem;
 mod quantity;
 mod section;

@@ -2,6 +2,7 @@
 //! none covers, limits that look like another unit.
 
 mod analytes;
+mod associations;
 mod gaps;
 mod intervals;
 mod units;
@@ -23,6 +24,7 @@ pub(super) fn warnings(config: &Config, raw: &Raw) -> Vec<Warning> {
     warnings.extend(gaps::gaps(config, raw));
     warnings.extend(units::slips(config, raw));
     warnings.extend(intervals::odd_feeds(config, raw));
+    warnings.extend(associations::odd_systems(config, raw));
     warnings
 }
 
