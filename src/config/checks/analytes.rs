@@ -86,11 +86,11 @@ pub(super) fn hidden(config: &Config, raw: &Raw) -> Vec<Warning> {
     warnings
 }
 
-fn earlier<'a>(
-    rows: &'a [AnalyteRow],
+fn earlier(
+    rows: &[AnalyteRow],
     index: usize,
     wanted: impl Fn(&&AnalyteRow) -> bool,
-) -> Option<(usize, &'a AnalyteRow)> {
+) -> Option<(usize, &AnalyteRow)> {
     rows.iter()
         .enumerate()
         .take(index)
