@@ -7,14 +7,29 @@ use std::path::PathBuf;
 
 /// Name every configuration error at once, with file and line, value and remedy, and warnings
 #[derive(Debug, clap::Args)]
-#[command(after_help = after_help("pentamer check --config /etc/pentamer/pentamer.toml"))]
+#[command(after_help = after_help(
+    "pentamer check --config /etc/pentamer/pentamer.toml\n  pentamer check --print intervals"
+))]
 pub struct Args {
     /// Configuration file; without it /etc/pentamer/pentamer.toml if there, else the defaults
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
-    /// Print the effective configuration as TOML
-    #[arg(long)]
-    print: bool,
+    /// Print what is in force: the configuration as TOML, or one of its tables with the built-in rows
+    #[arg(long, value_name = "WHAT", num_args = 0..=1, default_missing_value = "all")]
+    print: Option<What>,
+}
+
+/// What `--print` prints.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum What {
+    /// The configuration as TOML (without a word, too)
+    All,
+    /// Reference intervals, site rows first, in the order in which they are looked for
+    Intervals,
+    /// Codes that are an analyte, site rows first
+    Analytes,
+    /// Diagnoses and drugs, site rows first
+    Associations,
 }
 
 /// Checks the configuration; [`Exit::Usage`] when it is wrong.
@@ -24,10 +39,12 @@ pub fn run(args: &Args) -> Exit {
             for warning in &loaded.warnings {
                 eprintln!("{warning}");
             }
-            if args.print {
-                print(&listing(&loaded));
-            } else {
-                eprintln!("good: {}", loaded.sources.join(", "));
+            match args.print {
+                Some(What::All) => print(&listing(&loaded)),
+                Some(What::Intervals) => print(&loaded.config.intervals_overview()),
+                Some(What::Analytes) => print(&loaded.config.analytes_overview()),
+                Some(What::Associations) => print(&loaded.config.associations_overview()),
+                None => eprintln!("good: {}", loaded.sources.join(", ")),
             }
             Exit::Done
         }

@@ -339,12 +339,14 @@ pub(super) struct Near {
 pub(super) fn nearest(wrong: &str, keys: impl IntoIterator<Item = &'static str>) -> Option<Near> {
     let wrong = wrong.to_lowercase().replace('-', "_");
     keys.into_iter()
-        .map(|key| (strsim::jaro_winkler(&wrong, key), key))
-        .max_by(|a, b| a.0.total_cmp(&b.0))
-        .map(|(score, key)| Near {
-            key,
-            meant: score > 0.8 || strsim::osa_distance(&wrong, key) <= 2,
+        .map(|key| {
+            let right = key.to_lowercase();
+            let score = strsim::jaro_winkler(&wrong, &right);
+            let meant = score > 0.8 || strsim::osa_distance(&wrong, &right) <= 2;
+            (score, Near { key, meant })
         })
+        .max_by(|a, b| a.0.total_cmp(&b.0))
+        .map(|(_, near)| near)
 }
 
 /// Another section that has exactly this key.

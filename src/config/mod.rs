@@ -9,11 +9,13 @@
 //! names, environment variables `PENTAMER__SECTION__KEY`. Tables written `[[…]]` are not replaced but
 //! added; a repeated `name` is an error.
 
+mod checks;
 mod keys;
 mod layer;
 mod listener;
 mod listing;
 mod origin;
+mod overview;
 mod problem;
 mod quantity;
 mod section;
@@ -118,7 +120,9 @@ fn read(raw: &layer::Raw, problems: &mut Vec<Problem>) -> (Config, Vec<Warning>)
         sinks,
     };
     validate::conflicts(&config, raw, problems);
-    let warnings = validate::warnings(&config, raw);
+    checks::conflicts(&config, raw, problems);
+    let mut warnings = validate::warnings(&config, raw);
+    warnings.extend(checks::warnings(&config, raw));
     (config, warnings)
 }
 

@@ -69,6 +69,12 @@ pub(super) fn grams_per_litre(text: &str) -> Option<Decimal> {
     number.checked_mul(factor)
 }
 
+/// The mean length of an age in ten-thousandths of a day: a month is 30.4375 days. To put ages in order;
+/// whether somebody has reached one, the calendar says.
+pub(super) fn length(age: AgeSpan) -> u64 {
+    u64::from(age.months) * 304_375 + u64::from(age.days) * 10_000
+}
+
 /// A duration in its largest whole unit, as [`duration`] reads it.
 pub(super) fn show_duration(duration: Duration) -> String {
     let millis = duration.as_millis();
@@ -165,6 +171,14 @@ mod tests {
         for wrong in ["", "6", "mo", "6 m", "six months", "99999999999 y"] {
             assert_eq!(age(wrong), None, "{wrong}");
         }
+    }
+
+    #[test]
+    fn ages_are_in_order_whatever_their_unit() {
+        let ordered = ["0", "14d", "4wk", "1mo", "42d", "6mo", "52wk", "1y", "13mo"];
+        let lengths = ordered.map(|text| length(age(text).expect("an age")));
+        assert!(lengths.is_sorted(), "{lengths:?}");
+        assert_eq!(age("12mo").map(length), age("1y").map(length));
     }
 
     #[test]

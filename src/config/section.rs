@@ -138,6 +138,19 @@ impl<'a> Section<'a> {
         parsed
     }
 
+    /// A value as it was written; empty where the key is absent.
+    pub fn as_written(&self, key: &str) -> String {
+        self.value(key).map(written).unwrap_or_default()
+    }
+
+    /// Which of some words a value may mean, as a remedy; else `otherwise`.
+    pub fn meant(&self, key: &str, words: &[&'static str], otherwise: &str) -> String {
+        match keys::nearest(&self.as_written(key), words.iter().copied()) {
+            Some(near) if near.meant => format!("did you mean `{}`?", near.key),
+            _ => otherwise.to_owned(),
+        }
+    }
+
     /// One of some words.
     pub fn choice<T: Copy>(&mut self, key: &str, choices: &[(&'static str, T)]) -> Option<T> {
         let expected = one_of(choices.iter().map(|(word, _)| *word));

@@ -13,6 +13,7 @@ use crate::core::clinical::observation::{Analyte, Sex, Specimen};
 use crate::core::policy::Policy;
 use jiff::civil::Date;
 use rust_decimal::Decimal;
+use std::cmp::Ordering;
 
 /// All rows, in the order of the layers.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -27,6 +28,12 @@ pub struct Tables {
 
 /// `source` of rows that name none.
 const SITE: &str = "site";
+
+/// Immunoglobulins that are no slip for one of ours.
+const OTHERS: [&str; 4] = ["igd", "ige", "iga1", "iga2"];
+
+/// Units of mass concentration in their usual spelling.
+pub(super) const UNITS: [&str; 6] = ["g/L", "mg/dL", "mg/L", "g/dL", "ug/dL", "ug/L"];
 
 pub(super) const SPECIMENS: &[(&str, Specimen)] = &[
     ("SER", Specimen::Serum),
@@ -84,22 +91,35 @@ pub(super) fn read(raw: &Raw, problems: &mut Vec<Problem>) -> Tables {
 fn analyte(section: &mut Section<'_>) -> Option<Analyte> {
     let expected = one_of(Analyte::ALL.map(Analyte::name));
     section.require("analyte", &format!("one of {expected}"));
-    section.parsed(
-        "analyte",
-        &expected,
-        "upper and lower case matter",
-        |text| Analyte::ALL.into_iter().find(|one| one.name() == text),
-    )
+    let written = section.as_written("analyte").to_lowercase();
+    let help = if OTHERS.contains(&written.as_str()) {
+        "only these are judged".to_owned()
+    } else {
+        let names = Analyte::ALL.map(Analyte::name);
+        section.meant("analyte", &names, "upper and lower case matter")
+    };
+    section.parsed("analyte", &expected, &help, |text| {
+        Analyte::ALL.into_iter().find(|one| one.name() == text)
+    })
 }
 
 fn analyte_entry(section: &mut Section<'_>) -> Option<AnalyteRow> {
     let code = section.text("code").unwrap_or_default();
     let match_text = section.text("match_text");
-    if code.is_empty() && match_text.is_none() && !section.has("code") {
-        section.require(
-            "code",
-            "name the code as it stands in OBX-3, or `match_text`",
-        );
+    let blank = |text: &str| text.trim().is_empty();
+    if blank(&code) && match_text.as_deref().is_none_or(blank) {
+        let help = "name the code as it stands in OBX-3, or `match_text`";
+        match ["code", "match_text"]
+            .into_iter()
+            .find(|key| section.has(key))
+        {
+            None => section.require("code", help),
+            Some(key) => section.report(
+                key,
+                Wrong::Conflict("a row without code and text matches nothing".to_owned()),
+                help,
+            ),
+        }
     }
     Some(AnalyteRow {
         analyte: analyte(section)?,
@@ -116,12 +136,19 @@ fn analyte_entry(section: &mut Section<'_>) -> Option<AnalyteRow> {
 
 /// A unit of mass concentration, in any spelling of the unit table.
 fn unit(section: &mut Section<'_>, key: &str) -> Option<Unit> {
-    section.parsed(
-        key,
-        "a unit such as `g/L` or `mg/dL`",
-        "units of mass concentration can be converted, others cannot",
-        |text| Some(Unit::parse(text)).filter(Unit::is_mass),
-    )
+    let written = section.as_written(key).to_lowercase();
+    let help = "units of mass concentration can be converted, others cannot";
+    let help = if ["iu", "mol", "u/"]
+        .iter()
+        .any(|part| written.contains(part))
+    {
+        help.to_owned()
+    } else {
+        section.meant(key, &UNITS, help)
+    };
+    section.parsed(key, "a unit such as `g/L` or `mg/dL`", &help, |text| {
+        Some(Unit::parse(text)).filter(Unit::is_mass)
+    })
 }
 
 fn interval_entry(section: &mut Section<'_>) -> Option<IntervalRow> {
@@ -163,24 +190,13 @@ fn interval_entry(section: &mut Section<'_>) -> Option<IntervalRow> {
     );
     let (from_age, to_age) = (age(section, "from_age"), age(section, "to_age"));
     let (valid_from, valid_to) = (day(section, "valid_from"), day(section, "valid_to"));
-    in_order(
-        section,
-        "high",
-        low.as_ref().zip(high.as_ref()),
-        "`high` is below `low`",
-    );
-    in_order(
-        section,
-        "to_age",
-        from_age.as_ref().zip(to_age.as_ref()),
-        "`to_age` is below `from_age`",
-    );
-    in_order(
-        section,
-        "valid_to",
-        valid_from.as_ref().zip(valid_to.as_ref()),
-        "`valid_to` is before `valid_from`",
-    );
+    let limits = low.zip(high).map(|(low, high)| low.cmp(&high));
+    in_order(section, ["low", "high"], limits, true);
+    let ages = from_age.zip(to_age);
+    let ages = ages.map(|(from, to)| quantity::length(from).cmp(&quantity::length(to)));
+    in_order(section, ["from_age", "to_age"], ages, true);
+    let days = valid_from.zip(valid_to).map(|(from, to)| from.cmp(&to));
+    in_order(section, ["valid_from", "valid_to"], days, false);
     Some(IntervalRow {
         analyte: analyte(section)?,
         low,
@@ -199,19 +215,23 @@ fn interval_entry(section: &mut Section<'_>) -> Option<IntervalRow> {
     })
 }
 
-fn in_order<T: PartialOrd>(
+/// Reports two keys whose values are the wrong way round, or equal where they must `differ`.
+fn in_order(
     section: &mut Section<'_>,
-    key: &str,
-    pair: Option<(&T, &T)>,
-    otherwise: &str,
+    [first, second]: [&str; 2],
+    order: Option<Ordering>,
+    differ: bool,
 ) {
-    if pair.is_some_and(|(first, second)| first > second) {
-        section.report(
-            key,
-            Wrong::Conflict(otherwise.to_owned()),
-            "exchange the two",
-        );
-    }
+    let (relation, help) = match order {
+        Some(Ordering::Greater) => ("is below", "exchange the two, or correct one of them"),
+        Some(Ordering::Equal) if differ => {
+            ("is not above", "make them differ, or leave one of them out")
+        }
+        Some(Ordering::Equal | Ordering::Less) | None => return,
+    };
+    let (one, other) = (section.as_written(first), section.as_written(second));
+    let wrong = Wrong::Conflict(format!("`{second}` = {other} {relation} `{first}` = {one}"));
+    section.report(second, wrong, help);
 }
 
 fn association_entry(section: &mut Section<'_>) -> Option<AssociationRow> {

@@ -131,26 +131,42 @@ fn good_files_load_and_their_listing_loads_as_the_same() {
 }
 
 #[test]
+fn wrong_files_are_told_all_that_is_wrong() {
+    for path in files("tests/configs/wrong") {
+        compare(&path, &problems(&path.to_string_lossy(), &[]));
+    }
+}
+
+#[test]
+fn tables_that_deserve_a_second_look_are_told_of() {
+    for path in files("tests/configs/warned") {
+        let warnings = loaded(&path.to_string_lossy()).warnings;
+        let found: String = warnings
+            .iter()
+            .map(|warning| format!("{warning}\n"))
+            .collect();
+        compare(&path, &found);
+    }
+}
+
+/// With the file of the same name that ends in `.expected`.
 #[expect(
     clippy::disallowed_methods,
     reason = "UPDATE_EXPECTED=1 writes the expected texts, for review in the diff"
 )]
-fn wrong_files_are_told_all_that_is_wrong() {
-    for path in files("tests/configs/wrong") {
-        let found = problems(&path.to_string_lossy(), &[]);
-        let expected_file = path.with_extension("expected");
-        if std::env::var_os("UPDATE_EXPECTED").is_some() {
-            std::fs::write(&expected_file, &found).expect("written");
-        }
-        let expected = std::fs::read_to_string(&expected_file).unwrap_or_default();
-        assert_eq!(
-            found,
-            expected,
-            "{} differs from {}",
-            path.display(),
-            expected_file.display()
-        );
+fn compare(path: &Path, found: &str) {
+    let expected_file = path.with_extension("expected");
+    if std::env::var_os("UPDATE_EXPECTED").is_some() {
+        std::fs::write(&expected_file, found).expect("written");
     }
+    let expected = std::fs::read_to_string(&expected_file).unwrap_or_default();
+    assert_eq!(
+        found,
+        expected,
+        "{} differs from {}",
+        path.display(),
+        expected_file.display()
+    );
 }
 
 #[test]

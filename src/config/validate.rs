@@ -12,7 +12,7 @@ use std::net::SocketAddr;
 use std::path::Path;
 
 /// A key's place: origin and path.
-type Place = (Origin, String);
+pub(super) type Place = (Origin, String);
 
 fn in_section(raw: &Raw, shape: &Shape, key: &str) -> Place {
     let origin = raw
@@ -23,7 +23,7 @@ fn in_section(raw: &Raw, shape: &Shape, key: &str) -> Place {
 }
 
 /// The place in the row at this index over all layers; a built-in row has none.
-fn in_row(raw: &Raw, shape: &Shape, index: usize, key: &str) -> Place {
+pub(super) fn in_row(raw: &Raw, shape: &Shape, index: usize, key: &str) -> Place {
     match raw.rows(shape.name).get(index) {
         Some(row) => {
             let origin = row
@@ -36,7 +36,7 @@ fn in_row(raw: &Raw, shape: &Shape, index: usize, key: &str) -> Place {
     }
 }
 
-fn problem((origin, key): Place, wrong: Wrong, help: &str) -> Problem {
+pub(super) fn problem((origin, key): Place, wrong: Wrong, help: &str) -> Problem {
     Problem {
         wrong,
         origin,

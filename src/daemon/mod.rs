@@ -139,7 +139,7 @@ impl Daemon {
             stop_fold.clone(),
             Handle::current(),
         );
-        record_start(&appender, &policy).await;
+        record_start(&appender).await;
         let folder = std::thread::Builder::new()
             .name("fold".to_owned())
             .spawn(move || {
@@ -251,29 +251,18 @@ impl Daemon {
     }
 }
 
-/// Notes the start, and the policy with it: the hash in force stands in the journal.
-async fn record_start(appender: &Appender, policy: &Policy) {
-    let at = clock::now();
-    let facts = [
-        Fact::Started {
+/// Notes the start. A policy that has changed since is noted by the fold, which knows the last one.
+async fn record_start(appender: &Appender) {
+    let started = Draft {
+        fact: Fact::Started {
             version: env!("CARGO_PKG_VERSION").to_owned(),
-            at,
+            at: clock::now(),
         },
-        Fact::PolicyChanged {
-            policy: policy.hash(),
-            at,
-        },
-    ];
-    let group = facts
-        .into_iter()
-        .map(|fact| Draft {
-            fact,
-            fingerprint: None,
-        })
-        .collect();
-    // Waited for, so that the state is current only with them; but not for long: a full disk must not
+        fingerprint: None,
+    };
+    // Waited for, so that the state is current only with it; but not for long: a full disk must not
     // keep the listeners from binding.
-    if let Ok(stored) = appender.submit(group).await {
+    if let Ok(stored) = appender.submit(vec![started]).await {
         let _ = tokio::time::timeout(RECORD_WITHIN, stored).await;
     }
 }

@@ -5,8 +5,9 @@ use crate::clock;
 use crate::core::extract::{self, Extraction, Place, Refusal};
 use crate::core::fact::{Fact, JournalPosition, Reason, Received};
 use crate::core::fold::state::{State, StateError};
-use crate::core::fold::{self, Effects};
+use crate::core::fold::{self, Effects, views};
 use crate::core::policy::Policy;
+use crate::core::time::Timestamp;
 use crate::core::{alert, fact};
 use crate::journal::{Appender, Draft, ReadError, Reader};
 use crate::telemetry::events;
@@ -25,6 +26,8 @@ const BATCH_BYTES: usize = 8 * 1024 * 1024;
 const GATHER: Duration = Duration::from_millis(10);
 /// Pause before a failed fold starts again.
 const PAUSE: Duration = Duration::from_secs(1);
+/// How long a note about ourselves is waited for; a full disk must hold up neither start nor end.
+const NOTE_WITHIN: Duration = Duration::from_secs(2);
 
 /// Gives an empty state in place of one that cannot be used, for the reason told.
 pub type FreshState = Box<dyn Fn(&str) -> Arc<dyn State> + Send>;
@@ -58,6 +61,10 @@ pub struct Folder {
     runtime: Handle,
     /// Our newest `Decided`; nothing is decided until it is folded.
     decided_at: JournalPosition,
+    /// The journal says which policy is in force.
+    policy_noted: bool,
+    /// The newest message that no `Decided` covers, and its receipt.
+    unrecorded: Option<(JournalPosition, Timestamp)>,
 }
 
 impl Folder {
@@ -84,6 +91,8 @@ impl Folder {
                 stop,
                 runtime,
                 decided_at,
+                policy_noted: false,
+                unrecorded: None,
             },
             seen,
         )
@@ -133,6 +142,9 @@ impl Folder {
             }
             // Nothing more was read up to there, be it that the rest is damaged.
             let caught_up = at >= synced || facts.is_empty();
+            if caught_up && !self.policy_noted && self.note_policy(state.as_ref())? {
+                continue;
+            }
             self.progress.send_if_modified(|progress| {
                 let next = Progress {
                     folded: at,
@@ -154,6 +166,9 @@ impl Folder {
                 continue;
             }
             if self.stop.is_cancelled() && facts.is_empty() {
+                if self.note_considered(state.as_ref())? {
+                    continue;
+                }
                 return Ok(());
             }
             let stop = self.stop.clone();
@@ -173,7 +188,18 @@ impl Folder {
         }
     }
 
-    fn apply(&self, facts: &[(JournalPosition, Fact)], state: &dyn State) -> Result<(), FoldError> {
+    fn apply(
+        &mut self,
+        facts: &[(JournalPosition, Fact)],
+        state: &dyn State,
+    ) -> Result<(), FoldError> {
+        for (position, fact) in facts {
+            if let Fact::Received(received) = fact {
+                self.unrecorded = Some((*position, received.received_at));
+            } else if let Fact::Decided(decided) = fact {
+                self.unrecorded = self.unrecorded.filter(|(at, _)| *at > decided.through);
+            }
+        }
         let policy = self.settings.policy.as_ref();
         let applied = fold::apply(facts, state, policy, &extract_caught)?;
         state.commit(applied.batch, applied.through)?;
@@ -181,6 +207,54 @@ impl Folder {
             tell(&applied.effects);
         }
         Ok(())
+    }
+
+    /// Records that tables or thresholds are others than those last recorded, before anything is
+    /// decided by them. True where there is a fact to fold.
+    fn note_policy(&mut self, state: &dyn State) -> Result<bool, FoldError> {
+        let policy = self.settings.policy.hash();
+        let last = views::policy_mark(state)?;
+        if last.is_some_and(|mark| mark.policy == policy) {
+            self.policy_noted = true;
+            return Ok(false);
+        }
+        let at = clock::now();
+        self.policy_noted = self.note(Fact::PolicyChanged { policy, at });
+        Ok(self.policy_noted)
+    }
+
+    /// At the end, records that messages without news were considered too: under other tables one of
+    /// them may turn out to hold a result, and that must page nobody by itself. True where there is a
+    /// fact to fold.
+    fn note_considered(&mut self, state: &dyn State) -> Result<bool, FoldError> {
+        let Some((_, decided_at)) = self.unrecorded.take() else {
+            return Ok(false);
+        };
+        if views::dirty_count(state)? > 0 {
+            return Ok(false);
+        }
+        Ok(self.note(Fact::Decided(fact::Decided {
+            through: state.position()?,
+            policy: self.settings.policy.hash(),
+            decided_at,
+            transitions: Vec::new(),
+        })))
+    }
+
+    /// Whether a fact about ourselves could be stored in time.
+    fn note(&self, fact: Fact) -> bool {
+        let draft = Draft {
+            fact,
+            fingerprint: None,
+        };
+        let stored = async {
+            let answer = self.appender.submit(vec![draft]).await.ok()?;
+            answer.await.ok()
+        };
+        let stored = self
+            .runtime
+            .block_on(async { tokio::time::timeout(NOTE_WITHIN, stored).await });
+        matches!(stored, Ok(Some(_)))
     }
 
     /// Decides over all that is folded, and makes the decision durable. It is folded when it comes

@@ -52,6 +52,12 @@ impl Home {
         }
     }
 
+    /// The same directory with another end of the file.
+    pub fn with_extra(mut self, extra: &str) -> Self {
+        extra.clone_into(&mut self.extra);
+        self
+    }
+
     pub fn path(&self) -> &Path {
         self.dir.path()
     }

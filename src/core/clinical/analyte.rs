@@ -102,6 +102,45 @@ struct Row {
     guarded: bool,
 }
 
+/// A row of the map, with what only the map knows of it.
+#[derive(Debug, Clone, Copy)]
+pub struct Entry<'a> {
+    /// The row.
+    pub row: &'a AnalyteRow,
+    /// Of `config/analytes.toml`, not the site's.
+    pub built_in: bool,
+    /// It counts only with a unit of mass and without a word of exclusion (CLINICAL 3.4).
+    pub guarded: bool,
+}
+
+impl AnalyteRow {
+    /// Whether both rows stand for the same code of the same system on the same feed: the first of
+    /// them wins always, whatever the other says.
+    pub fn has_same_code(&self, other: &Self) -> bool {
+        let both_empty = |a: &str, b: &str| a.trim().is_empty() && b.trim().is_empty();
+        let equal = |a: &str, b: &str| both_empty(a, b) || same(a, b);
+        same(&self.code, &other.code)
+            && equal(&self.feed, &other.feed)
+            && (both_empty(&self.system, &other.system) || same_system(&self.system, &other.system))
+    }
+
+    /// Whether both rows stand for the same text on the same feed: the first of them wins always.
+    pub fn has_same_text(&self, other: &Self) -> bool {
+        let text = |row: &Self| row.match_text.clone().unwrap_or_default();
+        same(&text(self), &text(other))
+            && (same(&self.feed, &other.feed)
+                || self.feed.trim().is_empty() && other.feed.trim().is_empty())
+    }
+
+    /// Whether some OBX-3 that this row stands for is one that `other` stands for too.
+    pub fn meets(&self, other: &Self) -> bool {
+        let open = |a: &str, b: &str| a.trim().is_empty() || b.trim().is_empty();
+        let systems = open(&self.system, &other.system) || same_system(&self.system, &other.system);
+        let feeds = open(&self.feed, &other.feed) || same(&self.feed, &other.feed);
+        feeds && (same(&self.code, &other.code) && systems || self.has_same_text(other))
+    }
+}
+
 /// How exactly a row fits, best first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Fit {
@@ -109,6 +148,7 @@ enum Fit {
     System,
     Feed,
     CodeAlone,
+    TextOfFeed,
     Text,
 }
 
@@ -196,6 +236,16 @@ impl AnalyteMap {
     /// The rows in force, site rows first.
     pub fn rows(&self) -> impl Iterator<Item = &AnalyteRow> {
         self.rows.iter().map(|row| &row.row)
+    }
+
+    /// The rows in force, site rows first, with whether each is built in, and whether it counts only
+    /// with a unit of mass and without a word of exclusion (CLINICAL 3.4).
+    pub fn entries(&self) -> impl Iterator<Item = Entry<'_>> {
+        self.rows.iter().map(|row| Entry {
+            row: &row.row,
+            built_in: row.built_in,
+            guarded: row.guarded,
+        })
     }
 
     /// What OBX-3 names on this feed (`MSH-3/MSH-4`).
@@ -311,8 +361,8 @@ impl AnalyteMap {
 
 fn fit(row: &AnalyteRow, triplet: &Triplet<'_>, feed: &str) -> Option<Fit> {
     let system = row.system.trim();
-    let feed_named = !row.feed.is_empty();
-    if feed_named && row.feed != feed {
+    let feed_named = !row.feed.trim().is_empty();
+    if feed_named && !same(&row.feed, feed) {
         return None;
     }
     let system_fits = system.is_empty() || same_system(system, triplet.system);
@@ -329,7 +379,11 @@ fn fit(row: &AnalyteRow, triplet: &Triplet<'_>, feed: &str) -> Option<Fit> {
         .as_ref()
         .filter(|_| !is_loinc(triplet.code.trim()))
         .is_some_and(|text| same(text, triplet.text))
-        .then_some(Fit::Text)
+        .then_some(if feed_named {
+            Fit::TextOfFeed
+        } else {
+            Fit::Text
+        })
 }
 
 /// Whole texts, without case and outer blanks; nothing is the same as an empty one.

@@ -204,6 +204,20 @@ impl AssociationTable {
             .collect()
     }
 
+    /// The known name that a system's name differs from only by blanks, hyphens and the like: such a
+    /// slip would never match. `None` where it is known itself, or like none.
+    pub fn meant_system(&self, system: &str) -> Option<&str> {
+        let letters = |name: &str| {
+            let kept = name.chars().filter(|letter| letter.is_alphanumeric());
+            kept.collect::<String>().to_uppercase()
+        };
+        let known = self.systems.contains_key(&system.trim().to_uppercase());
+        self.systems
+            .keys()
+            .find(|name| !known && letters(name) == letters(system))
+            .map(String::as_str)
+    }
+
     /// The one name of a system; its own, in upper case, where the table does not know it.
     fn canonical(&self, system: &str) -> String {
         let upper = system.trim().to_uppercase();

@@ -10,6 +10,9 @@ use serde::{Deserialize, Serialize};
 use std::cmp::Reverse;
 use std::sync::LazyLock;
 
+/// Stands between the names of one laboratory or method in the texts of an observation.
+pub const NAMES_APART: &str = " / ";
+
 /// Noted where the birth date allows two ages with different intervals (CLINICAL 6.7).
 const TWO_ROWS: &str = "birth date not exact, lower limit of two ages taken";
 /// Noted where the age is unknown and the built-in adult interval serves (CLINICAL 6.3).
@@ -34,9 +37,9 @@ pub struct IntervalRow {
     pub sex: Option<Sex>,
     /// For this feed (`MSH-3/MSH-4`) only; empty = all.
     pub feed: String,
-    /// For this performing laboratory only; empty = all.
+    /// For this performing laboratory only, by its name or its code; empty = all.
     pub laboratory: String,
-    /// For this method only; empty = all.
+    /// For this method only, by its name or its code, or by the instrument; empty = all.
     pub method: String,
     /// From this day of collection on.
     pub valid_from: Option<Date>,
@@ -59,9 +62,10 @@ pub struct IntervalQuery<'a> {
     pub sex: Option<Sex>,
     /// `MSH-3/MSH-4`.
     pub feed: &'a str,
-    /// Performing laboratory.
+    /// Performing laboratory: its names, joined by [`NAMES_APART`]. Where none was sent, the facility
+    /// of the feed is taken (HL7 2.5.1 7.4.2.15: an empty OBX-15 means the sending organization).
     pub laboratory: &'a str,
-    /// Method.
+    /// Method and instrument, joined by [`NAMES_APART`].
     pub method: &'a str,
     /// Day of collection.
     pub on: Date,
@@ -166,8 +170,8 @@ impl IntervalTable {
 
     /// The interval for a result: the site's, else the built-in one if the query allows it.
     ///
-    /// Among rows that fit, the one that names most of feed, laboratory and method wins, then one
-    /// for the patient's sex, then the first. With the sex unknown and rows for each sex, the lower
+    /// Among rows that fit age and sex, the one that names most of feed, laboratory and method wins,
+    /// then one for the patient's sex, then the first. With the sex unknown and rows for each sex, the lower
     /// of two low limits (CLINICAL 6.3) and the higher of two high ones hold. A birth date of a year
     /// or month is taken at both its ends (6.7). With the age unknown a row without ages holds, and
     /// of the built-in table the adult one; collected before birth nothing does.
@@ -177,7 +181,7 @@ impl IntervalTable {
                 .rows
                 .iter()
                 .filter(|row| row.built_in == built_in && row.serves(query))
-                .filter_map(|row| Some((row, row.limits()?)))
+                .filter_map(|row| Some((row, row.limits_in_gram_per_litre()?)))
                 .collect();
             by_age(&rows, query)
         };
@@ -187,7 +191,7 @@ impl IntervalTable {
 
 impl IntervalRow {
     /// The limits in g/L; `None` where they cannot be converted or there are none.
-    fn limits(&self) -> Option<Limits> {
+    pub fn limits_in_gram_per_litre(&self) -> Option<Limits> {
         let convert = |limit: Option<Decimal>| match limit {
             Some(limit) => self.unit.to_gram_per_litre(limit).map(Some),
             None => Some(None),
@@ -203,14 +207,18 @@ impl IntervalRow {
     fn serves(&self, query: &IntervalQuery<'_>) -> bool {
         self.analyte == query.analyte
             && names(&self.feed, query.feed)
-            && names(&self.laboratory, query.laboratory)
-            && names(&self.method, query.method)
+            && if query.laboratory.trim().is_empty() {
+                names(&self.laboratory, facility_of(query.feed))
+            } else {
+                names_one(&self.laboratory, query.laboratory)
+            }
+            && names_one(&self.method, query.method)
             && self.valid_from.is_none_or(|from| from <= query.on)
             && self.valid_to.is_none_or(|to| query.on <= to)
     }
 
-    /// How many of feed, laboratory and method it names.
-    fn scope(&self) -> usize {
+    /// How many of feed, laboratory and method it names: of rows that fit, the one that names most wins.
+    pub fn scope(&self) -> usize {
         [&self.feed, &self.laboratory, &self.method]
             .into_iter()
             .filter(|name| !name.trim().is_empty())
@@ -227,6 +235,17 @@ impl IntervalRow {
 fn names(key: &str, text: &str) -> bool {
     let key = key.trim();
     key.is_empty() || key.to_lowercase() == text.trim().to_lowercase()
+}
+
+/// A row's key against several names joined by [`NAMES_APART`]: one of them whole, or some in a row.
+fn names_one(key: &str, joined: &str) -> bool {
+    let apart = |text: &str| format!("{NAMES_APART}{}{NAMES_APART}", text.trim().to_lowercase());
+    key.trim().is_empty() || apart(joined).contains(&apart(key))
+}
+
+/// MSH-4 of `MSH-3/MSH-4`.
+fn facility_of(feed: &str) -> &str {
+    feed.split_once('/').map_or("", |(_, facility)| facility)
 }
 
 fn by_age(rows: &[(&IntervalRow, Limits)], query: &IntervalQuery<'_>) -> Option<Interval> {
@@ -270,10 +289,10 @@ fn by_age(rows: &[(&IntervalRow, Limits)], query: &IntervalQuery<'_>) -> Option<
 
 /// The interval of rows that fit the age: narrowest scope, then sex, then the first.
 fn by_sex(mut rows: Vec<(&IntervalRow, Limits)>, sex: Option<Sex>) -> Option<Interval> {
+    // Before the scope is looked at: a narrow row for the other sex hides nothing.
+    rows.retain(|(row, _)| sex.is_none() || row.sex.is_none_or(|of| Some(of) == sex));
     let scope = rows.iter().map(|(row, _)| row.scope()).max()?;
-    rows.retain(|(row, _)| {
-        row.scope() == scope && (sex.is_none() || row.sex.is_none_or(|of| Some(of) == sex))
-    });
+    rows.retain(|(row, _)| row.scope() == scope);
     // Rows of the patient's own sex before rows for both; of an unknown sex the other way round.
     rows.sort_by_key(|(row, _)| Reverse(row.sex.is_some() == sex.is_some()));
     let (first, limits) = rows.first()?;

@@ -265,9 +265,9 @@ pub struct Shown {
     pub feed: String,
     /// The listener.
     pub listener: String,
-    /// OBX-15 / 23: performing laboratory.
+    /// OBX-23 or 15, the performing laboratory: its name and code, joined by ` / `.
     pub laboratory: String,
-    /// OBX-17 / 18.
+    /// OBX-17 and 18, method and instrument: name, code and instrument, joined by ` / `.
     pub method: String,
     /// PID-18 and PV1-19 of the message, for account and visit moves.
     pub account: Phi<String>,

@@ -10,6 +10,9 @@ use std::collections::BTreeMap;
 /// How long after the collection an association still counts (CLINICAL 9.17).
 const AFTER: Span = Span::days(7);
 
+/// The system of rows whose code is a drug's name.
+const TEXT: &str = "TEXT";
+
 /// An association that the table knows.
 #[derive(Debug, Clone)]
 pub struct Related<'a> {
@@ -61,21 +64,28 @@ impl<'a> Associations<'a> {
             *at = one.at.max(*at);
         }
         // One entry a code, system and date; messages repeat their diagnoses over and over.
-        let mut distinct: BTreeMap<(Timestamp, &str, &str), &AssociationSeen> = BTreeMap::new();
+        let mut distinct: BTreeMap<(Timestamp, &str, &str, &str), &AssociationSeen> =
+            BTreeMap::new();
         for one in seen.iter().filter(|one| !one.removed) {
             let code = (one.code.expose().as_str(), one.system.as_str());
             if removed.get(&code).is_some_and(|at| one.at <= *at) {
                 continue;
             }
-            let kept = distinct.entry((one.at, code.0, code.1)).or_insert(one);
+            let name = drug_name(one).unwrap_or_default();
+            let kept = distinct
+                .entry((one.at, code.0, code.1, name))
+                .or_insert(one);
             *kept = (*kept).min(one);
         }
         let related = distinct.into_values().filter_map(|seen| {
-            let rows = policy.associations.lookup(
-                seen.code.expose(),
-                &seen.system,
-                &policy.site.default_dx_system,
-            );
+            let find = |code: &str, system: &str, default: &str| {
+                policy.associations.lookup(code, system, default)
+            };
+            let default = &policy.site.default_dx_system;
+            let mut rows = find(seen.code.expose(), &seen.system, default);
+            if let Some(name) = drug_name(seen) {
+                rows.extend(find(name, TEXT, ""));
+            }
             (!rows.is_empty()).then_some(Related { seen, rows })
         });
         Self(related.collect())
@@ -113,6 +123,12 @@ impl<'a> Associations<'a> {
             .any(|row| row.classes.contains(&Class::Urgent));
         flags
     }
+}
+
+/// The name of a drug, which orders often write without a code (CLINICAL 2.4).
+fn drug_name(seen: &AssociationSeen) -> Option<&str> {
+    (seen.field.starts_with("RX") && !seen.text.expose().trim().is_empty())
+        .then(|| seen.text.expose().as_str())
 }
 
 #[cfg(test)]

@@ -199,7 +199,7 @@ pub fn missing(anchor: &Anchor<'_>) -> Vec<String> {
 
 /// Diagnoses and drugs, one row a code, the newest of each.
 pub fn associations(related: &[Related<'_>], age: &AgeReading) -> Vec<AlertAssociation> {
-    let mut by_code: BTreeMap<(&str, &str), AlertAssociation> = BTreeMap::new();
+    let mut by_code: BTreeMap<(&str, &str, &str), AlertAssociation> = BTreeMap::new();
     for one in related {
         let Some(row) = one.rows_at(age).next() else {
             continue;
@@ -220,7 +220,12 @@ pub fn associations(related: &[Related<'_>], age: &AgeReading) -> Vec<AlertAssoc
             field: one.seen.field.clone(),
         };
         // They come oldest first: the newest stays.
-        by_code.insert((code, system), entry);
+        let without_code = if code.is_empty() {
+            row.label.as_str()
+        } else {
+            ""
+        };
+        by_code.insert((code, system, without_code), entry);
     }
     by_code.into_values().collect()
 }

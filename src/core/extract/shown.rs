@@ -1,8 +1,8 @@
 //! Texts of one result as reported, for the evidence.
 
 use super::message::Message;
-use super::patient::number_of;
 use crate::core::clinical::Unit;
+use crate::core::clinical::interval::NAMES_APART;
 use crate::core::hl7::segment::Segment;
 
 /// Value and unit as reported: `21 mg/dL`, `<0.2 g/L`.
@@ -38,30 +38,30 @@ pub(super) fn reported(message: &Message<'_>, obx: &Segment<'_>, of_value: &Unit
     }
 }
 
-/// OBX-23, else OBX-15.
+/// OBX-23 (name .1, identifier .10), else OBX-15 (text .2, code .1). `[[interval]] laboratory` may be
+/// any of them.
 pub(super) fn laboratory(message: &Message<'_>, obx: &Segment<'_>) -> String {
-    [(23, 1), (15, 2), (15, 1)]
-        .into_iter()
-        .map(|(field, component)| {
-            message.word(obx.field(field).component(component).subcomponent(1))
-        })
-        .find(|name| !name.is_empty())
-        .unwrap_or_default()
+    let organization = joined(message, obx, &[(23, 1), (23, 10)]);
+    if organization.is_empty() {
+        joined(message, obx, &[(15, 2), (15, 1)])
+    } else {
+        organization
+    }
 }
 
-/// OBX-17 and OBX-18.
+/// OBX-17 (text .2, code .1) and OBX-18 (.1). `[[interval]] method` may be any of them.
 pub(super) fn method(message: &Message<'_>, obx: &Segment<'_>) -> String {
-    let field = obx.field(17);
-    let name = message.word(field.component(2).subcomponent(1));
-    let method = if name.is_empty() {
-        number_of(message, field)
-    } else {
-        name
-    };
-    let instrument = number_of(message, obx.field(18));
-    [method, instrument]
-        .into_iter()
-        .filter(|part| !part.is_empty())
-        .collect::<Vec<_>>()
-        .join(" / ")
+    joined(message, obx, &[(17, 2), (17, 1), (18, 1)])
+}
+
+/// Components of fields, each different text once.
+fn joined(message: &Message<'_>, obx: &Segment<'_>, places: &[(usize, usize)]) -> String {
+    let mut names: Vec<String> = Vec::new();
+    for (field, component) in places {
+        let name = message.word(obx.field(*field).component(*component).subcomponent(1));
+        if !name.is_empty() && !names.contains(&name) {
+            names.push(name);
+        }
+    }
+    names.join(NAMES_APART)
 }

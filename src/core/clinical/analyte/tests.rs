@@ -230,6 +230,32 @@ fn codes_that_disagree() {
 }
 
 #[test]
+fn a_row_of_the_feed_is_before_one_of_all_feeds() {
+    let in_grams = |row: AnalyteRow| AnalyteRow {
+        default_unit: Some(Unit::GramPerLitre),
+        ..row
+    };
+    let text = |feed| AnalyteRow {
+        match_text: Some("Immunglobulin M".to_owned()),
+        ..local("", feed)
+    };
+    let map = AnalyteMap::built_in().with_rows(vec![
+        local("IGMS", ""),
+        in_grams(local("IGMS", &FEED.to_lowercase())),
+        text(""),
+        in_grams(text(FEED)),
+    ]);
+    for field in ["IGMS^IgM^L", "X1^Immunglobulin M^L"] {
+        let of = |feed| match map.lookup(&triplets(field), feed) {
+            Match::One(matched) => matched.default_unit,
+            other => panic!("{field}: {other:?}"),
+        };
+        assert_eq!(of(FEED), Some(Unit::GramPerLitre), "{field}");
+        assert_eq!(of("OTHER/HOSP"), Some(Unit::MilligramPerDecilitre));
+    }
+}
+
+#[test]
 fn a_site_maps_its_own_codes() {
     let map = AnalyteMap::built_in().with_rows(vec![
         local("6IGM", FEED),

@@ -279,6 +279,59 @@ fn the_narrowest_row_wins() {
 }
 
 #[test]
+fn laboratory_and_method_go_by_any_of_their_names() {
+    let table = IntervalTable::default().with_rows(vec![
+        IntervalRow {
+            laboratory: "cen".to_owned(),
+            ..site("0.41", "")
+        },
+        IntervalRow {
+            method: "NEPH / BN2".to_owned(),
+            ..site("0.42", "")
+        },
+        IntervalRow {
+            laboratory: "HOSP".to_owned(),
+            ..site("0.43", "")
+        },
+    ]);
+    let at = |laboratory, method| {
+        let query = IntervalQuery {
+            laboratory,
+            method,
+            ..query(Analyte::IgM, adult())
+        };
+        found(&table, &query).0
+    };
+    assert_eq!(at("Central / CEN", ""), "0.41-");
+    assert_eq!(at("Central / CENT", ""), "none");
+    assert_eq!(at("South", "Nephelometry / Neph / BN2"), "0.42-");
+    assert_eq!(at("South", "Nephelometry / NEPH"), "none");
+    // No laboratory sent: that of the feed LAB/HOSP.
+    assert_eq!(at("", ""), "0.43-");
+}
+
+#[test]
+fn a_narrow_row_for_the_other_sex_hides_no_wider_one() {
+    let table = IntervalTable::default().with_rows(vec![
+        site("0.41", ""),
+        IntervalRow {
+            feed: "LAB/HOSP".to_owned(),
+            sex: Some(Sex::Male),
+            ..site("0.42", "")
+        },
+    ]);
+    let at = |sex| {
+        let query = IntervalQuery {
+            sex: Some(sex),
+            ..query(Analyte::IgM, adult())
+        };
+        found(&table, &query).0
+    };
+    assert_eq!(at(Sex::Female), "0.41-");
+    assert_eq!(at(Sex::Male), "0.42-");
+}
+
+#[test]
 fn sexes() {
     let of = |row: IntervalRow, sex| IntervalRow {
         sex: Some(sex),

@@ -393,7 +393,7 @@ fn the_evidence_is_kept_as_sent() {
     assert_eq!(igm.shown.range, "40-230");
     assert_eq!(igm.shown.flag, "L");
     assert_eq!(igm.shown.laboratory, "CENTRAL");
-    assert_eq!(igm.shown.method, "Nephelometry / BN2");
+    assert_eq!(igm.shown.method, "Nephelometry / NEPH / BN2");
     assert_eq!(igm.shown.account.expose(), "A77");
     assert_eq!(igm.shown.visit.expose(), "V88");
     assert_eq!(*igm.shown.notes.expose(), vec!["first\nsecond", "third"]);
