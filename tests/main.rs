@@ -9,6 +9,7 @@ mod architecture;
 mod conformance;
 mod corpus;
 mod e2e;
+mod examples;
 mod journal_crash;
 mod laws;
 mod offline;

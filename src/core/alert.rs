@@ -103,7 +103,7 @@ pub struct Evidence {
 /// One row of `data.associations`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AlertAssociation {
-    /// As sent.
+    /// As sent; of a drug without a code its name.
     pub code: String,
     /// As sent.
     pub system: String,

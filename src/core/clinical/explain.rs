@@ -22,6 +22,22 @@ pub fn plain(value: Decimal) -> String {
     value.normalize().to_string()
 }
 
+/// A number of a sentence, with the decimals that the laboratory sent: `0.30`, `11.0`, and `0.40` for
+/// 40 mg/dL. Zeros beyond the second decimal, which come of converting, are left out.
+pub(super) fn as_sent(value: Decimal) -> String {
+    let mut shown = value;
+    if shown.scale() > 2 {
+        shown = shown.normalize();
+        if shown.scale() < 2 {
+            shown.rescale(2);
+        }
+    }
+    if shown.is_zero() {
+        shown.set_sign_positive(true);
+    }
+    shown.to_string()
+}
+
 /// `3 Jan 2026`.
 pub fn day(date: jiff::civil::Date) -> String {
     date.strftime("%-d %b %Y").to_string()
@@ -54,9 +70,9 @@ pub fn value(result: &JudgedResult<'_>) -> String {
         observation.unit.shown()
     };
     let number = if measured.from == measured.to {
-        plain(measured.to)
+        as_sent(measured.to)
     } else {
-        format!("{}-{}", plain(measured.from), plain(measured.to))
+        format!("{}-{}", as_sent(measured.from), as_sent(measured.to))
     };
     format!("{}{number} {unit}", measured.comparator.symbol())
         .trim_end()
@@ -72,14 +88,25 @@ fn bare(result: &JudgedResult<'_>) -> String {
     }
 }
 
-/// `reported 21 mg/dL; limit 0.4, lab interval`.
+/// Whether two versions say the same, however they write it.
+fn same_value(a: &JudgedResult<'_>, b: &JudgedResult<'_>) -> bool {
+    let same_unit = a.judged.in_gram_per_litre && b.judged.in_gram_per_litre
+        || a.current.observation.unit == b.current.observation.unit;
+    match (a.judged.measured, b.judged.measured) {
+        (Some(a), Some(b)) => a == b && same_unit,
+        (None, None) => value(a) == value(b),
+        (Some(_), None) | (None, Some(_)) => false,
+    }
+}
+
+/// `reported 21 mg/dL; limit 0.40, lab interval`.
 fn grounds(result: &JudgedResult<'_>) -> String {
     let observation = result.current.observation;
     let mut parts = Vec::new();
     if result.judged.in_gram_per_litre && observation.unit != Unit::GramPerLitre {
         parts.push(format!("reported {}", observation.shown.reported.expose()));
     }
-    let limit = result.judged.limits.low.map(plain);
+    let limit = result.judged.limits.low.map(as_sent);
     let by = match result.judged.interval_source {
         Some(IntervalSource::Obx7) => "lab interval",
         Some(IntervalSource::Flag) => "flagged low by the laboratory",
@@ -108,7 +135,7 @@ fn same_sample(a: &JudgedResult<'_>, b: &JudgedResult<'_>) -> bool {
                 || !specimen.is_empty() && specimen == y.shown.specimen_id.expose())
 }
 
-/// `IgG 11 g/L`, with its day where it is of another sample than the IgM.
+/// `IgG 11.0 g/L`, with its day where it is of another sample than the IgM.
 fn companion(name: &str, result: &JudgedResult<'_>, igm: &JudgedResult<'_>) -> String {
     let amount = value(result);
     if same_sample(result, igm) {
@@ -133,7 +160,7 @@ fn gap(name: &str, part: &Part<'_>, detection: &Detection) -> Option<String> {
     }
 }
 
-/// `with normal IgG 11 g/L and IgA 2 g/L from the same sample`.
+/// `with normal IgG 11.0 and IgA 2.0 g/L from the same sample`.
 fn beside(anchor: &Anchor<'_>) -> String {
     let igm = &anchor.igm;
     let known: Vec<_> = [("IgG", &anchor.panel.igg), ("IgA", &anchor.panel.iga)]
@@ -149,7 +176,7 @@ fn beside(anchor: &Anchor<'_>) -> String {
     let all_normal = known
         .iter()
         .all(|(_, result)| result.state() == State::Normal);
-    let list: Vec<_> = known
+    let mut list: Vec<_> = known
         .iter()
         .map(|(name, result)| {
             let amount = companion(name, result, igm);
@@ -165,6 +192,13 @@ fn beside(anchor: &Anchor<'_>) -> String {
     } else {
         ""
     };
+    // `IgG 11.0 and IgA 2.0 g/L`: a unit that both have is said once.
+    if let [first, second] = list.as_mut_slice()
+        && second.ends_with(" g/L")
+        && let Some(number) = first.strip_suffix(" g/L")
+    {
+        *first = number.to_owned();
+    }
     format!(
         " with {}{}{sample}",
         if all_normal { "normal " } else { "" },
@@ -258,7 +292,7 @@ pub fn standing(anchor: &Anchor<'_>, detection: &Detection) -> String {
     }
 }
 
-/// `with low IgG 4.1 g/L (limit 7) and low IgA 0.4 g/L (limit 0.7)`.
+/// `with low IgG 4.1 g/L (limit 7.0) and low IgA 0.40 g/L (limit 0.70)`.
 fn with_others(anchor: &Anchor<'_>) -> String {
     let list: Vec<_> = [("IgG", &anchor.panel.igg), ("IgA", &anchor.panel.iga)]
         .into_iter()
@@ -270,7 +304,7 @@ fn with_others(anchor: &Anchor<'_>) -> String {
                 State::Normal | State::NotLow | State::Unknown(_) => return None,
             };
             let limit =
-                limit.map_or_else(String::new, |limit| format!(" (limit {})", plain(limit)));
+                limit.map_or_else(String::new, |limit| format!(" (limit {})", as_sent(limit)));
             Some(format!(
                 "{word} {}{limit}",
                 companion(name, result, &anchor.igm)
@@ -299,6 +333,12 @@ fn hints(anchor: &Anchor<'_>) -> String {
 /// `Persistent isolated low IgM: …` of two samples.
 pub fn confirmed(earlier: &Anchor<'_>, later: &Anchor<'_>) -> String {
     let days = later.since(earlier).whole_days();
+    let (from, to) = (earlier.observed.date, later.observed.date);
+    let from = if from.year() == to.year() {
+        from.strftime("%-d %b").to_string()
+    } else {
+        day(from)
+    };
     let both = earlier.is_complete() && later.is_complete();
     let others = if both {
         "IgG and IgA normal on both"
@@ -308,9 +348,9 @@ pub fn confirmed(earlier: &Anchor<'_>, later: &Anchor<'_>) -> String {
     format!(
         "Persistent isolated low IgM: {} on {} and {} on {} ({days} days apart), {others}. {}.",
         value(&earlier.igm),
-        day(earlier.observed.date),
+        from,
         value(&later.igm),
-        day(later.observed.date),
+        day(to),
         unseen(later)
     )
 }
@@ -323,7 +363,7 @@ fn unseen(anchor: &Anchor<'_>) -> &'static str {
     }
 }
 
-/// `IgM was low alone since 3 Jan 2026; IgG is now also low (5.1 g/L, limit 7).`
+/// `IgM was low alone since 3 Jan 2026; IgG is now also low (5.1 g/L, limit 7.0).`
 pub fn progressed(since: jiff::civil::Date, anchor: &Anchor<'_>) -> String {
     let changes: Vec<_> = [("IgG", &anchor.panel.igg), ("IgA", &anchor.panel.iga)]
         .into_iter()
@@ -334,7 +374,8 @@ pub fn progressed(since: jiff::civil::Date, anchor: &Anchor<'_>) -> String {
                 State::High => ("now high", result.judged.limits.high),
                 State::Normal | State::NotLow | State::Unknown(_) => return None,
             };
-            let limit = limit.map_or_else(String::new, |limit| format!(", limit {}", plain(limit)));
+            let limit =
+                limit.map_or_else(String::new, |limit| format!(", limit {}", as_sent(limit)));
             Some(format!("{name} is {text} ({}{limit})", value(result)))
         })
         .collect();
@@ -415,7 +456,7 @@ pub fn retracted(fate: &Fate<'_, '_>) -> String {
                 );
             }
             match before {
-                Some(before) if value(before) != value(now) => format!(
+                Some(before) if !same_value(before, now) => format!(
                     "Withdrawn: the laboratory corrected IgM from {} to {} (sample of {sample}).",
                     bare(before),
                     value(now)

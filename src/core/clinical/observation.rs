@@ -348,7 +348,7 @@ pub struct AssociationSeen {
     pub code: Phi<String>,
     /// System as sent.
     pub system: String,
-    /// Text as sent, for showing only.
+    /// Text as sent, for showing; of a drug its name, by which it is known where its code is not.
     pub text: Phi<String>,
     /// Field: `DG1-3`, `OBR-31`, `PV2-3`, `ORC-16`, `RXA-5`, …
     pub field: String,

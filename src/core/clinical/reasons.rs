@@ -1,6 +1,6 @@
 //! For what is no verdict: the reason, as a sentence that a laboratory analyst can act on.
 
-use super::explain::{day_of, plain, value};
+use super::explain::{as_sent, day_of, value};
 use super::observation::Analyte;
 use super::panel::JudgedResult;
 use super::state::{State, Why};
@@ -84,7 +84,7 @@ pub fn unjudged(result: &JudgedResult<'_>, why: Why) -> String {
 /// `0.4-2.3`.
 fn interval(result: &JudgedResult<'_>) -> String {
     let limits = result.judged.limits;
-    match (limits.low.map(plain), limits.high.map(plain)) {
+    match (limits.low.map(as_sent), limits.high.map(as_sent)) {
         (Some(low), Some(high)) => format!("{low}-{high}"),
         (Some(low), None) => format!("low limit {low}"),
         (None, Some(high)) => format!("high limit {high}"),

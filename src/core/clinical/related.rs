@@ -13,6 +13,15 @@ const AFTER: Span = Span::days(7);
 /// The system of rows whose code is a drug's name.
 const TEXT: &str = "TEXT";
 
+/// What it was reported as: its code, or the name of a drug that was sent without one.
+pub fn code_or_name(seen: &AssociationSeen) -> &str {
+    let code = seen.code.expose();
+    match drug_name(seen) {
+        Some(name) if code.is_empty() => name,
+        _ => code,
+    }
+}
+
 /// An association that the table knows.
 #[derive(Debug, Clone)]
 pub struct Related<'a> {
@@ -133,13 +142,55 @@ fn drug_name(seen: &AssociationSeen) -> Option<&str> {
 
 #[cfg(test)]
 mod tests {
-    use super::Associations;
+    use super::{Associations, code_or_name};
     use crate::core::clinical::age::AgeReading;
+    use crate::core::clinical::association::{AssociationRow, AssociationTable, Class, Kind};
     use crate::core::clinical::observation::AssociationSeen;
     use crate::core::fact::JournalPosition;
     use crate::core::phi::Phi;
     use crate::core::policy::Policy;
     use crate::core::time::{Span, Timestamp};
+
+    #[test]
+    fn a_drug_is_known_by_its_name_where_its_code_is_not() {
+        let row = |code: &str, system: &str| AssociationRow {
+            label: "rituximab".to_owned(),
+            system: system.to_owned(),
+            code: code.to_owned(),
+            classes: vec![Class::Secondary],
+            kind: Kind::Drug,
+            max_age: None,
+            enabled: true,
+            source: "site".to_owned(),
+        };
+        let mut policy = Policy::built_in();
+        let rows = vec![row("L01FA01", "ATC"), row("rituximab*", "TEXT")];
+        policy.associations = AssociationTable::built_in().with_rows(rows).into();
+        let drug = |code: &str, text: &str, system: &str, field: &str| AssociationSeen {
+            text: Phi::new(text.to_owned()),
+            system: system.to_owned(),
+            field: field.to_owned(),
+            ..seen(code, 990, false)
+        };
+        let list = [
+            drug("", "Rituximab 500 mg", "", "RXA-5"),
+            drug("", "Ibuprofen", "", "RXA-5"),
+            drug("4711", "RITUXIMAB", "L", "RXO-1"),
+            drug("L01FA01", "MabThera", "ATC", "RXE-2"),
+            // A diagnosis is known by its code alone.
+            drug("Z51.1", "Rituximab", "I10", "DG1-3"),
+        ];
+        let known = Associations::of(&list, &policy);
+        let at = Timestamp::default().plus(Span::days(1000));
+        let names: Vec<_> = known
+            .beside(at, &policy.detection)
+            .iter()
+            .map(|one| code_or_name(one.seen))
+            .collect();
+        assert_eq!(names, ["4711", "L01FA01", "Rituximab 500 mg"]);
+        let flags = known.flags(at, &AgeReading::Unknown, &policy.detection);
+        assert!(flags.secondary);
+    }
 
     fn seen(code: &str, day: i64, removed: bool) -> AssociationSeen {
         AssociationSeen {

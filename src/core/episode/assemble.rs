@@ -7,14 +7,14 @@ use super::{Delivery, Severity, TransitionKind};
 use crate::core::alert::{AlertAssociation, AlertData, AlertPatient, Evidence};
 use crate::core::clinical::Comparator;
 use crate::core::clinical::age::{AgeReading, age_at};
-use crate::core::clinical::association::Class;
+use crate::core::clinical::association::{AssociationRow, Class};
 use crate::core::clinical::chart::{Anchor, Chart};
 use crate::core::clinical::classify::{Classification, Tier, subclass_qualifier};
 use crate::core::clinical::demographics::Demographics;
 use crate::core::clinical::explain::plain;
 use crate::core::clinical::observation::{Analyte, BirthDate, Sex};
 use crate::core::clinical::panel::{JudgedResult, Panel};
-use crate::core::clinical::related::Related;
+use crate::core::clinical::related::{Related, code_or_name};
 use crate::core::clinical::state::{Note, State};
 use crate::core::policy::Policy;
 use crate::core::record::PooledPatient;
@@ -201,10 +201,16 @@ pub fn missing(anchor: &Anchor<'_>) -> Vec<String> {
 pub fn associations(related: &[Related<'_>], age: &AgeReading) -> Vec<AlertAssociation> {
     let mut by_code: BTreeMap<(&str, &str, &str), AlertAssociation> = BTreeMap::new();
     for one in related {
-        let Some(row) = one.rows_at(age).next() else {
+        // Of several rows the first that has an effect: J13 is `pneumonia`, shown only, and urgent.
+        let says_more = |row: &&AssociationRow| !row.classes.iter().all(|c| *c == Class::Context);
+        let Some(row) = one
+            .rows_at(age)
+            .find(says_more)
+            .or_else(|| one.rows_at(age).next())
+        else {
             continue;
         };
-        let (code, system) = (one.seen.code.expose().as_str(), one.seen.system.as_str());
+        let (code, system) = (code_or_name(one.seen), one.seen.system.as_str());
         let class = match row.classes.first() {
             Some(Class::Secondary) => "secondary",
             Some(Class::Urgent) => "urgent",

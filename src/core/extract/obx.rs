@@ -3,7 +3,7 @@
 use super::message::{Line, Message};
 use super::note;
 use super::order::Order;
-use super::repeats::{Draft, settle_repeats, tell_apart};
+use super::repeats::{Draft, settle_repeats, settle_withdrawals, tell_apart};
 use super::shown::{laboratory, method, reported};
 use super::specimen::{self, OrderSpecimen, Verdict};
 use super::status::result_status;
@@ -60,6 +60,7 @@ pub(super) fn read_results<'m>(
         .filter_map(|lines| read_result(context, lines, &mut refusals))
         .collect();
     tell_apart(&mut drafts);
+    settle_withdrawals(&mut drafts);
     settle_repeats(context.message, &mut drafts, &mut refusals);
     let observations = drafts
         .into_iter()

@@ -8,6 +8,7 @@ use crate::core::clinical::observation::{
 };
 use crate::core::fact::Reason;
 use crate::core::phi::Phi;
+use crate::core::time::Timestamp;
 use rust_decimal::Decimal;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -34,6 +35,39 @@ pub(super) fn tell_apart(drafts: &mut [Draft<'_>]) {
         let several = sub_ids.get(&kind(draft)).is_some_and(|ids| ids.len() > 1);
         if several && !draft.sub_id.is_empty() {
             draft.observation.id.sub_id = Some(draft.sub_id.clone());
+        }
+    }
+}
+
+/// `!!Storno` as D, then the value that stands as F, in one message (CLINICAL 6.8, example 37).
+///
+/// Of one version time S-1 lets the withdrawal win, and would take the new value too. The order of the
+/// lines tells which came first: a withdrawal before a final value of the same result is a moment
+/// older. It still takes back all that was sent before.
+pub(super) fn settle_withdrawals(drafts: &mut [Draft<'_>]) {
+    let mut later: BTreeMap<(Analyte, Timestamp), BTreeSet<Option<String>>> = BTreeMap::new();
+    for draft in drafts.iter_mut().rev() {
+        let observation = &mut draft.observation;
+        let version = (observation.id.analyte, observation.version_at);
+        let sub_id = &observation.id.sub_id;
+        match observation.status.class {
+            StatusClass::Final if *observation.value.expose() != ReportedValue::Absent => {
+                later.entry(version).or_default().insert(sub_id.clone());
+            }
+            StatusClass::Withdrawal => {
+                // Without OBX-4 either of them means all (S-3).
+                let same = later.get(&version).is_some_and(|ids| {
+                    sub_id.is_none() || ids.contains(&None) || ids.contains(sub_id)
+                });
+                if same {
+                    let moment = version.1.as_micros().saturating_sub(1);
+                    observation.version_at = Timestamp::from_micros(moment);
+                }
+            }
+            StatusClass::Final
+            | StatusClass::Preliminary
+            | StatusClass::Promotion
+            | StatusClass::NoResult => {}
         }
     }
 }

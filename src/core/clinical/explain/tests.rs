@@ -8,7 +8,7 @@
 )]
 
 use super::{
-    Fate, confirmed, detected, plain, progressed, reopened, resolved, retracted, standing,
+    Fate, as_sent, confirmed, detected, plain, progressed, reopened, resolved, retracted, standing,
 };
 use crate::core::clinical::Unit;
 use crate::core::clinical::chart::Chart;
@@ -42,6 +42,47 @@ fn numbers_are_in_their_shortest_form() {
 }
 
 #[test]
+fn sentences_keep_the_decimals_that_were_sent() {
+    for (value, want) in [
+        ("0.30", "0.30"),
+        ("11.0", "11.0"),
+        ("100", "100"),
+        ("0.00", "0.00"),
+        ("-0.0", "0.0"),
+        ("0.075", "0.075"),
+        // Of 210 mg/L and 210000 ug/L.
+        ("0.210", "0.21"),
+        ("0.210000", "0.21"),
+        ("2.000", "2.00"),
+    ] {
+        assert_eq!(as_sent(number(value)), want, "{value}");
+    }
+}
+
+#[test]
+fn the_same_number_written_otherwise_is_no_correction() {
+    let policy = Policy::built_in();
+    let person = woman().with([
+        igm("1", 0, "1.2"),
+        igm("2", 0, "1.20"),
+        igm("3", 0, "120")
+            .unit(Unit::MilligramPerDecilitre)
+            .range("40", "230"),
+        igm("4", 0, "1.21"),
+    ]);
+    let chart = Chart::read(&person.0, &policy);
+    let told = |before: usize, now: usize| {
+        retracted(&Fate::Changed {
+            before: Some(&chart.results[before]),
+            now: &chart.results[now],
+        })
+    };
+    assert!(told(0, 1).contains("is not low by what is known now"));
+    assert!(told(0, 2).contains("is not low by what is known now"));
+    assert!(told(1, 3).contains("corrected IgM from 1.20 to 1.21 g/L"));
+}
+
+#[test]
 fn complete_with_unit_limit_and_source() {
     let milligrams = woman().with([
         igm("1", 0, "21")
@@ -52,8 +93,8 @@ fn complete_with_unit_limit_and_source() {
     ]);
     assert_eq!(
         sentence(&milligrams),
-        "IgM 0.21 g/L (reported 21 mg/dL; limit 0.4, lab interval) with normal IgG 11 g/L and \
-         IgA 2 g/L from the same sample; first time seen; repeat after 4 weeks or more to see if it persists."
+        "IgM 0.21 g/L (reported 21 mg/dL; limit 0.40, lab interval) with normal IgG 11.0 and \
+         IgA 2.0 g/L from the same sample; first time seen; repeat after 4 weeks or more to see if it persists."
     );
     let flagged = woman().with([
         igm("1", 0, "<0.3").no_range().flag(Flag::Low),
@@ -71,7 +112,7 @@ fn complete_with_unit_limit_and_source() {
 fn partial_says_what_is_missing() {
     assert_eq!(
         sentence(&woman().panel("1", 0, "0.30", "9", "")),
-        "Low IgM 0.3 g/L (limit 0.4, lab interval) with normal IgG 9 g/L from the same sample; \
+        "Low IgM 0.30 g/L (limit 0.4, lab interval) with normal IgG 9 g/L from the same sample; \
          IgA not measured within 30 days, so isolation is not shown."
     );
     let stale = woman()
@@ -79,7 +120,7 @@ fn partial_says_what_is_missing() {
         .with([igm("1", 0, "0.3"), iga("1", 0, "2").status("P")]);
     assert_eq!(
         sentence(&stale),
-        "Low IgM 0.3 g/L (limit 0.4, lab interval); IgG not measured within 30 days (last 10 g/L on \
+        "Low IgM 0.3 g/L (limit 0.4, lab interval); IgG not measured within 30 days (last 10.0 g/L on \
          17 Jun 2025), IgA not usable (still preliminary), so isolation is not shown."
     );
 }
@@ -110,7 +151,7 @@ fn two_samples_confirm() {
     let chart = Chart::read(&person.0, &policy);
     assert_eq!(
         confirmed(&chart.anchors[0], &chart.anchors[1]),
-        "Persistent isolated low IgM: 0.21 g/L on 3 Jan 2026 and 0.24 g/L on 10 Feb 2026 (38 days \
+        "Persistent isolated low IgM: 0.21 g/L on 3 Jan and 0.24 g/L on 10 Feb 2026 (38 days \
          apart), IgG and IgA normal on both. IgG subclasses and vaccine responses not seen in the feed."
     );
     let partial = woman()

@@ -66,7 +66,7 @@ fn the_whole_of_it() {
             { "code": "M06.9", "system": "I10", "label": "rheumatoid arthritis", "class": "secondary", "where": "DG1-3" }
         ],
         "delivery": "page",
-        "explanation": "IgM 0.21 g/L (limit 0.4, lab interval) with IgG 11 g/L (normal) and IgA >1.1 g/L of 4 Jan 2026 (not low); first time seen; repeat after 4 weeks or more to see if it persists. Possible secondary cause: rheumatoid arthritis.",
+        "explanation": "IgM 0.21 g/L (limit 0.4, lab interval) with IgG 11.0 g/L (normal) and IgA >1.10 g/L of 4 Jan 2026 (not low); first time seen; repeat after 4 weeks or more to see if it persists. Possible secondary cause: rheumatoid arthritis.",
         "policy": policy.hash(),
         "supersedes": null
     });
@@ -102,6 +102,29 @@ fn missing_names_what_has_no_usable_result() {
             ("IgM", "low", "F"),
             ("IgG", "normal", "F"),
             ("IgA", "unknown", "P")
+        ]
+    );
+}
+
+/// J13 is a pneumonia, shown only, and invasive disease, which makes a severe finding urgent.
+#[test]
+fn of_several_rows_the_one_with_an_effect_is_shown() {
+    let person = Person::adult(Sex::Female)
+        .panel("1", 0, "0.15", "9", "1.2")
+        .diagnosis("J13", -3)
+        .diagnosis("J18.9", -3);
+    let transitions = decide(&person.0, &Policy::built_in(), at(0));
+    let alert = transitions[0].alert.expose();
+    let shown: Vec<_> = alert
+        .associations
+        .iter()
+        .map(|row| (row.code.as_str(), row.label.as_str(), row.class.as_str()))
+        .collect();
+    assert_eq!(
+        shown,
+        [
+            ("J13", "pneumococcal pneumonia", "urgent"),
+            ("J18.9", "pneumonia", "context")
         ]
     );
 }

@@ -408,3 +408,59 @@ fn the_evidence_is_kept_as_sent() {
         "OBR-22 before OBX-19"
     );
 }
+
+/// `!!Storno` as D, then the value that stands, in one message (CLINICAL 6.8, example 37).
+#[test]
+fn a_value_after_its_cancelled_line_stands() {
+    const D: &str = "OBX|1|ST|2472-9^IgM^LN||!!Storno|g/L|||||D\r";
+    const F: &str = "OBX|2|NM|2472-9^IgM^LN||0.35|g/L|0.4-2.3|L|||F\r";
+    let versions = |lines: &str| -> Vec<(StatusClass, Timestamp)> {
+        only_patient(&read(&m1_with(lines)))
+            .observations
+            .iter()
+            .filter(|o| o.id.analyte == Analyte::IgM)
+            .map(|o| (o.status.class, o.version_at))
+            .collect()
+    };
+    let sent = at("2026-03-01T10:10:00Z");
+    let before = Timestamp::from_micros(sent.as_micros() - 1);
+    let (gone, made) = (StatusClass::Withdrawal, StatusClass::Final);
+    assert_eq!(versions(&[D, F].concat()), [(gone, before), (made, sent)]);
+    assert_eq!(
+        versions(&[D, D, F].concat()),
+        [(gone, before), (gone, before), (made, sent)]
+    );
+    // With OBX-4, of the value only or of both.
+    let second = F.replace("^LN||0.35", "^LN|2|0.35");
+    assert_eq!(
+        versions(&[D, &second].concat()),
+        [(gone, before), (made, sent)]
+    );
+    let first = D.replace("^LN||", "^LN|1|");
+    assert_eq!(
+        versions(&[&*first, &second].concat()),
+        [(gone, sent), (made, sent)]
+    );
+    // The value came first, or another analyte's follows, or one that is not final: S-1 as it is.
+    assert_eq!(versions(&[F, D].concat()), [(made, sent), (gone, sent)]);
+    assert_eq!(versions(D), [(gone, sent)]);
+    let preliminary = F.replace("|||F", "|||P");
+    assert_eq!(
+        versions(&[D, &preliminary].concat()),
+        [(gone, sent), (StatusClass::Preliminary, sent)]
+    );
+    // A withdrawal that was made later, by its own time, stays later.
+    let late = D.replace("|D\r", "|D||||||||20260301103000+0000\r");
+    let text = m1_with(&[&*late, F].concat()).replace("20260301101000+0000", "");
+    let read = read(&text);
+    let times: Vec<_> = only_patient(&read)
+        .observations
+        .iter()
+        .map(|o| o.version_at)
+        .take(2)
+        .collect();
+    assert_eq!(
+        times,
+        [at("2026-03-01T10:30:00Z"), at("2026-03-01T10:15:00Z")]
+    );
+}
