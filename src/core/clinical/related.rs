@@ -187,7 +187,7 @@ mod tests {
             .iter()
             .map(|one| code_or_name(one.seen))
             .collect();
-        assert_eq!(names, ["4711", "L01FA01", "Rituximab 500 mg"]);
+        assert_eq!(names, ["Rituximab 500 mg", "4711", "L01FA01"]);
         let flags = known.flags(at, &AgeReading::Unknown, &policy.detection);
         assert!(flags.secondary);
     }
