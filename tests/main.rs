@@ -9,6 +9,8 @@ mod architecture;
 mod conformance;
 mod corpus;
 mod e2e;
+mod generate;
 mod journal_crash;
 mod laws;
+mod model;
 mod offline;

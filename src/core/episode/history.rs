@@ -183,7 +183,7 @@ struct Walk<'p, 'a> {
 impl<'a> Walk<'_, 'a> {
     fn step(&mut self, anchor: &Arc<Anchor<'a>>) {
         if anchor.igm.state() != State::Low {
-            self.in_other_run = false;
+            self.end_run(anchor);
             self.not_low(anchor);
         } else if self.episodes.last().is_some_and(|episode| episode.open) {
             self.low_again(anchor);
@@ -192,6 +192,18 @@ impl<'a> Walk<'_, 'a> {
             self.open(anchor);
         } else if anchor.verdict.classification.is_other_pattern() {
             self.other(anchor);
+        }
+    }
+
+    /// An IgM that is not low ends a run of other patterns, if collected a day or more after its last
+    /// low one: sooner it says nothing (CLINICAL 9.21).
+    fn end_run(&mut self, anchor: &Arc<Anchor<'a>>) {
+        let last = self
+            .other_patterns
+            .last()
+            .and_then(|run| run.members.last());
+        if last.is_none_or(|last| anchor.since(last) >= Span::days(1)) {
+            self.in_other_run = false;
         }
     }
 

@@ -76,6 +76,18 @@ fn told(news: &[Transition]) -> Vec<Told> {
         .collect()
 }
 
+/// A woman was paged for with IgG not measured. Months later IgG is low: that is progress, and takes
+/// nothing back of what was right on its day.
+#[test]
+fn a_low_igg_of_months_later_progresses_and_retracts_nothing() {
+    let mut feed = Feed::woman();
+    assert_eq!(feed.panel(0, "0.3", "", "2"), [(Detected, Page, Routine)]);
+    assert_eq!(
+        feed.panel(100, "0.3", "4", "2"),
+        [(Progressed, Page, Prompt)]
+    );
+}
+
 #[test]
 fn provisional_tiers_page_once_and_igm_alone_only_if_severe() {
     assert_eq!(
