@@ -3,6 +3,7 @@
 //! out. Where the two disagree, one of them, or the document, is wrong.
 
 mod compare;
+mod decisions;
 mod panel;
 mod person;
 mod state;

@@ -4,11 +4,12 @@
 mod damage;
 mod form;
 mod person;
+mod results;
 mod story;
 
 pub use damage::{damage, damaged};
 pub use form::{Form, ascii_delimiters, delimiters, write};
-pub use person::past;
+pub use person::{Past, past};
 pub use story::{
     Happening, Line, PATIENTS, Panel, happening, lines, number, panel, patient_id, shuffled, story,
 };

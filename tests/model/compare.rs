@@ -18,10 +18,10 @@ use std::collections::BTreeMap;
 use std::sync::LazyLock;
 
 /// After everything that the pasts hold.
-const NOW: Timestamp = Timestamp::from_micros(1_893_456_000_000_000);
+pub const NOW: Timestamp = Timestamp::from_micros(1_893_456_000_000_000);
 
 /// As built in, at a site that has the feed's immunoglobulin orders looked up (CLINICAL 2.4).
-static POLICY: LazyLock<Policy> = LazyLock::new(|| {
+pub static POLICY: LazyLock<Policy> = LazyLock::new(|| {
     let immunoglobulin = AssociationRow {
         label: "human immunoglobulin".to_owned(),
         system: "ATC".to_owned(),
@@ -93,17 +93,14 @@ fn by_model(patient: &PooledPatient) -> Verdict {
         .map(|one| (shown(one.id), one.state))
         .collect();
     let newest = panel::points(patient, &who, &POLICY).pop().map(|point| {
-        let severity = match &point {
-            point if point.is_other() => Some(walk::severity_of_other(point, &who)),
-            point if point.is_isolated() => Some(walk::severity_of_detected(point)),
-            _ => None,
-        };
+        let judged = point.is_other() || point.is_isolated();
+        let severity = judged.then(|| walk::severity_at_first_sight(&point, &who));
         (shown(point.igm.id), point.verdict, severity)
     });
     (states, newest)
 }
 
-fn walked_by_model(patient: &PooledPatient) -> walk::History {
+pub fn walked_by_model(patient: &PooledPatient) -> walk::History {
     let who = person::person(patient);
     walk::walk(&panel::points(patient, &who, &POLICY), &who, &POLICY)
 }

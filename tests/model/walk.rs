@@ -78,6 +78,15 @@ pub fn severity_of_other(point: &Point<'_>, person: &Person) -> Severity {
     }
 }
 
+/// As `detected` or `other_pattern`.
+pub fn severity_at_first_sight(point: &Point<'_>, person: &Person) -> Severity {
+    if point.is_other() {
+        severity_of_other(point, person)
+    } else {
+        severity_of_detected(point)
+    }
+}
+
 /// Wiskott-Aldrich (6.4).
 pub fn is_boy_with_high_iga(point: &Point<'_>, person: &Person) -> bool {
     person.sex == Some(Sex::Male)
@@ -134,15 +143,16 @@ pub fn walk(points: &[Point<'_>], person: &Person, policy: &Policy) -> History {
                 .is_some_and(|resolved| point.at.since(resolved) < rules.reopen_after)
         });
         let open = past.last().is_some_and(|last| last.episode.open);
-        let counts = point.is_isolated();
+        let counts = point.is_isolated() || point.is_other();
         if !open && reopens && counts {
             let last = past.last_mut().expect("one that was resolved");
             last.episode.open = true;
             last.resolved_at = None;
             last.stretch = last.lows.len();
-            last.episode
-                .steps
-                .push(step(TransitionKind::Reopened, severity_of_detected(point)));
+            last.episode.steps.push(step(
+                TransitionKind::Reopened,
+                severity_at_first_sight(point, person),
+            ));
         } else if !open && point.is_isolated() {
             past.push(Past {
                 episode: Episode {

@@ -88,6 +88,22 @@ fn a_low_igg_of_months_later_progresses_and_retracts_nothing() {
     );
 }
 
+/// Normal once, then low again with a low IgG, soon: the old episode goes on, and has progressed.
+#[test]
+fn a_low_igg_soon_after_resolution_reopens_and_progresses() {
+    let after = |days: i64| {
+        let mut feed = Feed::woman();
+        feed.panel(0, "0.3", "9", "2");
+        feed.panel(40, "0.9", "9", "2");
+        feed.panel(40 + days, "0.3", "4", "2")
+    };
+    assert_eq!(
+        after(60),
+        [(Reopened, Worklist, Routine), (Progressed, Page, Prompt)]
+    );
+    assert_eq!(after(90), [(OtherPattern, Worklist, Routine)]);
+}
+
 #[test]
 fn provisional_tiers_page_once_and_igm_alone_only_if_severe() {
     assert_eq!(
