@@ -3,6 +3,7 @@
 mod clinical;
 mod episodes;
 mod fold;
+mod journeys;
 mod text;
 mod wire;
 

@@ -14,3 +14,4 @@ mod journal_crash;
 mod laws;
 mod model;
 mod offline;
+mod told;

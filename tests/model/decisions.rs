@@ -6,6 +6,7 @@ use super::person::{Person, person, shown};
 use super::state::Judged;
 use super::walk::{Episode, History, is_boy_with_high_iga, severity_at_first_sight, walk};
 use crate::generate::{Past, cases, past};
+use crate::told::consistent;
 use pentamer::core::clinical::observation::Analyte;
 use pentamer::core::episode::decide::decide;
 use pentamer::core::episode::recorded::{Standing, episodes};
@@ -13,6 +14,8 @@ use pentamer::core::episode::{Delivery, Severity, Transition, TransitionKind};
 use pentamer::core::time::Span;
 use proptest::collection::vec;
 use proptest::prelude::*;
+use proptest::strategy::ValueTree;
+use proptest::test_runner::TestRunner;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Whether the evidence was old when it came (6.4, `max_age_to_page`); `None` where it came at
@@ -97,48 +100,6 @@ fn kinds(episode: &Episode) -> Vec<TransitionKind> {
         kinds.push(TransitionKind::Resolved);
     }
     kinds
-}
-
-/// No alert twice, numbers without gaps, nothing taken back or replaced that was not told before.
-fn consistent(made: &[Transition]) -> Result<(), TestCaseError> {
-    let mut issued = BTreeSet::new();
-    let mut numbers: BTreeMap<_, u32> = BTreeMap::new();
-    let mut standing: BTreeSet<_> = BTreeSet::new();
-    for one in made {
-        let number = numbers.entry(&one.episode).or_default();
-        *number += 1;
-        prop_assert_eq!(one.number, *number, "numbers have no gaps");
-        if let Some(replaced) = &one.alert.expose().supersedes {
-            let merged = one.alert.expose().tier_reason.as_deref() == Some("merged");
-            let known = if merged {
-                numbers_hold(made, replaced)
-            } else {
-                issued.contains(replaced)
-            };
-            prop_assert!(known, "what is replaced was told before");
-        }
-        prop_assert!(
-            issued.insert(one.alert_id.0.clone()),
-            "an alert is issued once"
-        );
-        match one.kind {
-            TransitionKind::Detected | TransitionKind::OtherPattern => {
-                standing.insert(&one.episode);
-            }
-            TransitionKind::Retracted => {
-                prop_assert!(
-                    standing.remove(&one.episode),
-                    "only what was told is taken back"
-                );
-            }
-            _ => prop_assert!(standing.contains(&one.episode), "{:?} of nothing", one.kind),
-        }
-    }
-    Ok(())
-}
-
-fn numbers_hold(made: &[Transition], episode: &str) -> bool {
-    made.iter().any(|one| one.episode.0 == episode)
 }
 
 /// What is recorded is what the model's walk comes to.
@@ -297,4 +258,45 @@ proptest! {
     ) {
         along(&past, &batches)?;
     }
+}
+
+/// The pasts are worth comparing: every row of 6.3 and every kind of transition comes about.
+#[test]
+fn the_generated_pasts_reach_every_rule_and_kind() {
+    let mut runner = TestRunner::deterministic();
+    let (mut rules, mut kinds) = (BTreeSet::new(), BTreeSet::new());
+    for _ in 0..400 {
+        let past = past(8).new_tree(&mut runner).expect("a past").current();
+        let patient = past.whole();
+        let who = person(&patient);
+        let points = points(&patient, &who, &POLICY);
+        rules.extend(points.iter().map(|point| point.verdict.rule));
+        let half = decide(&past.pooled(past.pieces.len() / 2, &[]), &POLICY, NOW);
+        let rest = decide(&past.pooled(past.pieces.len(), &half), &POLICY, NOW);
+        for one in half.iter().chain(&rest) {
+            kinds.insert((one.kind, one.delivery));
+        }
+    }
+    let every = [
+        "R2", "R3", "R4", "R5", "R5b", "R6", "R7", "R8", "R9", "R10", "R11", "R12", "R13", "R14",
+    ];
+    assert_eq!(rules, BTreeSet::from(every));
+    for kind in [
+        TransitionKind::Detected,
+        TransitionKind::Confirmed,
+        TransitionKind::Progressed,
+        TransitionKind::Resolved,
+        TransitionKind::Retracted,
+        TransitionKind::OtherPattern,
+    ] {
+        assert!(
+            kinds.contains(&(kind, Delivery::Page)),
+            "no page of {kind:?}"
+        );
+        assert!(
+            kinds.contains(&(kind, Delivery::Worklist)),
+            "{kind:?} always pages"
+        );
+    }
+    assert!(kinds.contains(&(TransitionKind::Reopened, Delivery::Worklist)));
 }
