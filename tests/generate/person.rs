@@ -24,7 +24,7 @@ const FIRST_DAY: Date = date(2024, 1, 1);
 /// One thing that was reported.
 #[derive(Debug, Clone)]
 pub enum Piece {
-    Result(Observation),
+    Result(Box<Observation>),
     Withdrawn(usize, GroupWithdrawal),
     Person(usize, DemographicsReport),
     Seen(AssociationSeen),
@@ -130,7 +130,7 @@ impl Past {
             match piece {
                 Piece::Result(one) => pooled.observations.push(Observation {
                     position,
-                    ..one.clone()
+                    ..one.as_ref().clone()
                 }),
                 Piece::Withdrawn(who, one) => pooled.group_withdrawals.push((
                     key(*who),
@@ -282,7 +282,7 @@ pub fn past(orders: usize) -> impl Strategy<Value = Past> {
             for (analyte, line) in order.panel.iter().enumerate() {
                 pieces.extend(
                     line.as_ref()
-                        .map(|line| Piece::Result(observation(order, analyte, line))),
+                        .map(|line| Piece::Result(Box::new(observation(order, analyte, line)))),
                 );
             }
         }
@@ -291,11 +291,8 @@ pub fn past(orders: usize) -> impl Strategy<Value = Past> {
                 later: line.later + 1,
                 ..line.clone()
             };
-            pieces.push(Piece::Result(observation(
-                &orders[*order],
-                *analyte,
-                &version,
-            )));
+            let version = observation(&orders[*order], *analyte, &version);
+            pieces.push(Piece::Result(Box::new(version)));
         }
         for (order, later) in withdrawn {
             let order = &orders[order];

@@ -30,7 +30,6 @@ pub struct Judged<'a> {
     pub at: Option<Timestamp>,
     pub age: Age,
     pub specimen_id: &'a str,
-    pub is_final: bool,
     /// The value's comparator and number (of a range the upper end, "at most") as reported, and in g/L.
     pub value: Option<(Comparator, Decimal)>,
     pub grams: Option<Decimal>,
@@ -126,7 +125,6 @@ pub fn judge<'a>(standing: &Standing<'a>, person: &Person, policy: &Policy) -> J
         at: version.observed.as_ref().map(|observed| observed.at),
         age: age.clone(),
         specimen_id: version.shown.specimen_id.expose(),
-        is_final: standing.is_final,
         value: None,
         grams: None,
         low: None,
