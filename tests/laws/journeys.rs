@@ -57,7 +57,7 @@ fn parts(story: &[Happening]) -> Vec<Vec<u8>> {
 }
 
 proptest! {
-    #![proptest_config(cases(64))]
+    #![proptest_config(cases(48))]
 
     #[test]
     fn any_journey_ends_where_the_straight_one_does(

@@ -612,13 +612,14 @@ fn other_patterns_are_told_once_a_run_and_class() {
 fn a_run_whose_first_became_an_episode_is_told_under_its_next() {
     // The run was recorded under its first IgM. That one turned out to be alone, so its record became
     // an episode while it was still taken for the run's: the rest was told one decision late.
+    // (More than `reopen_after` lies between the two; sooner it would be progress of the episode.)
     let mut feed = Feed::woman();
     feed.panel(0, "0.3", "4", "2");
-    feed.panel(20, "0.3", "4", "0.3");
-    let news = feed.then(21, |person| {
+    feed.panel(120, "0.3", "4", "0.3");
+    let news = feed.then(121, |person| {
         person.with([
-            igg("0", 0, "9").status("C").sent(21),
-            igm("n", 10, "0.9").sent(21),
+            igg("0", 0, "9").status("C").sent(121),
+            igm("n", 20, "0.9").sent(121),
         ])
     });
     assert_eq!(
