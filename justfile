@@ -19,6 +19,10 @@ lint:
 test *FILTER:
     .ci/test {{FILTER}}
 
+# The laws and the model on so many generated histories each
+laws CASES="5000":
+    PENTAMER_CASES={{CASES}} cargo test --test it -- laws:: model::
+
 # Write the expected texts of wrong configurations anew, for review in the diff
 expected:
     UPDATE_EXPECTED=1 cargo test --lib config::tests

@@ -3,36 +3,19 @@
 mod clinical;
 mod episodes;
 mod fold;
-mod generate;
+mod journeys;
 mod text;
 mod wire;
 
+use crate::generate::{self, cases};
 use pentamer::core::extract::{Extraction, extract};
 use pentamer::core::fact::{Fact, JournalPosition, Origin, Received};
 use pentamer::core::policy::Policy;
 use pentamer::core::time::Timestamp;
-use proptest::prelude::ProptestConfig;
 use std::sync::LazyLock;
 
 /// Tables and thresholds as built in; reading them takes longer than a case.
 static POLICY: LazyLock<Policy> = LazyLock::new(Policy::built_in);
-
-/// So many cases, or as many as `PROPTEST_CASES` asks for. Without a file of past failures: what
-/// failed once becomes a test with a name.
-fn cases(usual: u32) -> ProptestConfig {
-    const UNASKED: u32 = 256;
-    let asked = ProptestConfig::default();
-    let cases = if asked.cases == UNASKED {
-        usual
-    } else {
-        asked.cases
-    };
-    ProptestConfig {
-        cases,
-        failure_persistence: None,
-        ..asked
-    }
-}
 
 /// After everything that the generators make: 2026-02-01T00:00:00Z.
 const RECEIVED: Timestamp = Timestamp::from_micros(1_769_904_000_000_000);

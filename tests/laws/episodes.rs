@@ -3,6 +3,7 @@
 use super::fold::{Desk, desk, key};
 use super::generate::{Form, Happening, PATIENTS, happening, panel, shuffled, story, write};
 use super::{POLICY, RECEIVED, cases};
+use crate::told::consistent;
 use pentamer::core::clinical::observation::ResultId;
 use pentamer::core::episode::assess::{Assessment, assess};
 use pentamer::core::episode::history::walk;
@@ -15,15 +16,15 @@ use proptest::sample::Index;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// An episode by its results, and whether it is open.
-type Shape = (Vec<ResultId>, bool);
+pub type Shape = (Vec<ResultId>, bool);
 
-fn people(desk: &Desk) -> Vec<PooledPatient> {
+pub fn people(desk: &Desk) -> Vec<PooledPatient> {
     (0..PATIENTS)
         .filter_map(|patient| desk.pooled(patient))
         .collect()
 }
 
-fn assessments(desk: &Desk) -> Vec<Assessment> {
+pub fn assessments(desk: &Desk) -> Vec<Assessment> {
     people(desk)
         .iter()
         .map(|person| assess(person, &POLICY, RECEIVED))
@@ -31,7 +32,7 @@ fn assessments(desk: &Desk) -> Vec<Assessment> {
 }
 
 /// What the results of everybody amount to.
-fn walked(desk: &Desk) -> Vec<Vec<Shape>> {
+pub fn walked(desk: &Desk) -> Vec<Vec<Shape>> {
     let shapes = |person: &PooledPatient| {
         let history = walk(person, &POLICY);
         history
@@ -44,7 +45,7 @@ fn walked(desk: &Desk) -> Vec<Vec<Shape>> {
 }
 
 /// What is recorded of everybody is what the results amount to: the same open, the same closed.
-fn agreed(desk: &Desk) -> Result<(), TestCaseError> {
+pub fn agreed(desk: &Desk) -> Result<(), TestCaseError> {
     for person in people(desk) {
         let history = walk(&person, &POLICY);
         let records = episodes(&person.transitions);
@@ -74,32 +75,6 @@ fn agreed(desk: &Desk) -> Result<(), TestCaseError> {
             !history.episodes.is_empty() || live == 0,
             "without ground nothing stands"
         );
-    }
-    Ok(())
-}
-
-/// Of all transitions ever made: ids once, numbers without gaps, nothing taken back that was not told.
-fn consistent(transitions: &[Transition]) -> Result<(), TestCaseError> {
-    let mut alerts = BTreeSet::new();
-    let mut numbers: BTreeMap<_, u32> = BTreeMap::new();
-    let mut told = BTreeSet::new();
-    for transition in transitions {
-        prop_assert!(
-            alerts.insert(&transition.alert_id),
-            "an alert id is issued once"
-        );
-        let number = numbers.entry(&transition.episode).or_default();
-        *number += 1;
-        prop_assert_eq!(transition.number, *number, "numbers have no gaps");
-        match transition.kind {
-            TransitionKind::Detected | TransitionKind::OtherPattern => {
-                told.insert(&transition.episode);
-            }
-            TransitionKind::Retracted => {
-                prop_assert!(told.contains(&transition.episode), "only what was told")
-            }
-            _ => {}
-        }
     }
     Ok(())
 }

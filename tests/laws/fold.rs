@@ -78,6 +78,19 @@ impl Desk {
         Some(decided)
     }
 
+    /// Loses the state and folds it again from the facts, in batches.
+    pub fn rebuild(&mut self, batch: usize) {
+        let lost = std::mem::take(&mut self.state);
+        for facts in self.facts.chunks(batch) {
+            fold_into(&self.state, facts);
+        }
+        assert_eq!(
+            dump(&self.state),
+            dump(&lost),
+            "what was lost is there again"
+        );
+    }
+
     /// The person that a patient's id belongs to.
     pub fn pooled(&self, patient: usize) -> Option<PooledPatient> {
         views::patient(&self.state, &key(patient)).expect("a readable state")

@@ -69,11 +69,11 @@ pub(super) fn disagrees(
     let Some(flag) = observation.flag else {
         return false;
     };
+    // A laboratory may call its own low limit low; at the high limit `L` is a slip.
     let at_limit = reported.comparator == Comparator::Exactly
         && reported.from == reported.to
-        && laboratory_limits(&observation.range, sex).is_some_and(|limits| {
-            limits.low == Some(reported.to) || limits.high == Some(reported.to)
-        });
+        && laboratory_limits(&observation.range, sex)
+            .is_some_and(|limits| limits.low == Some(reported.to));
     match (flag, judged.state) {
         (Flag::Low | Flag::Normal, _) if at_limit => false,
         (Flag::Low | Flag::VeryLow, State::Normal | State::High | State::NotLow) => {

@@ -114,6 +114,13 @@ impl<'a> Panel<'a> {
 struct Row<'a>(Vec<(Timestamp, Arc<JudgedResult<'a>>)>);
 
 impl<'a> Row<'a> {
+    /// The newest before a time; of two at one time the greater id.
+    fn newest_before(&self, to: Timestamp) -> Option<(Timestamp, &Arc<JudgedResult<'a>>)> {
+        let end = self.0.partition_point(|(at, _)| *at < to);
+        let (at, result) = self.0.get(..end)?.last()?;
+        Some((*at, result))
+    }
+
     /// The nearest in time; of two equally near ones the later; of two at one time the greater id.
     fn nearest(&self, to: Timestamp) -> Option<(Timestamp, &Arc<JudgedResult<'a>>)> {
         let after = self.0.partition_point(|(at, _)| *at < to);
@@ -197,7 +204,8 @@ impl<'a> PanelIndex<'a> {
     }
 
     /// Same order or specimen, else nearest in time, within the window; an unknown does not hide a
-    /// known one (CLINICAL 9.19).
+    /// known one (CLINICAL 9.19). Outside the window only what is older counts, as stale: an IgG that
+    /// is low months later is progress of a newer IgM and takes nothing back from this one.
     fn part(
         &self,
         analyte: Analyte,
@@ -232,7 +240,11 @@ impl<'a> PanelIndex<'a> {
         })
         .or_else(|| near(known, concurrent))
         .map(Part::Concurrent)
-        .or_else(|| near(known, detection.context_window).map(Part::Stale))
+        .or_else(|| {
+            let (other, result) = known?.newest_before(at)?;
+            let context = at.since(other) <= detection.context_window;
+            context.then(|| Part::Stale(Arc::clone(result)))
+        })
         .or_else(|| {
             let result = near(self.unknown.get(&analyte), concurrent)?;
             match result.state() {

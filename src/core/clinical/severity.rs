@@ -6,7 +6,7 @@ use super::classify::{Rule, Tier, Verdict};
 use super::observation::Sex;
 use super::panel::{JudgedResult, Panel};
 use super::related::Flags;
-use super::state::State;
+use super::state::{IntervalSource, State};
 use crate::core::episode::Severity;
 use crate::core::policy::{AgeSpan, Detection};
 use rust_decimal::Decimal;
@@ -42,6 +42,8 @@ pub struct Gravity {
     pub under_one: bool,
     /// Known to be a boy under five years.
     pub boy_under_five: bool,
+    /// Judged by the built-in adult row because the age is not known.
+    pub limit_guessed: bool,
     /// The diagnoses and drugs beside it.
     pub flags: Flags,
 }
@@ -61,6 +63,8 @@ pub fn gravity(
         under_two: young(TWO_YEARS),
         under_one: young(ONE_YEAR),
         boy_under_five: young(FIVE_YEARS) && sex == Some(Sex::Male),
+        limit_guessed: matches!(age, AgeReading::Unknown)
+            && igm.judged.interval_source == Some(IntervalSource::BuiltIn),
         flags,
     }
 }
@@ -98,9 +102,11 @@ const fn prompted(flags: &Flags) -> bool {
     flags.prompt_stands || (flags.prompt && (!flags.secondary || flags.urgent))
 }
 
-/// Of `detected`: provisional tiers are routine unless severe; unknown age is never more.
+/// Of `detected`: provisional tiers are routine unless severe; with an IgM limit guessed for an unknown
+/// age it is never more (6.3, CLINICAL 9.13). A guessed interval of IgG or IgA makes the tier
+/// provisional, but an IgM that is severe by the laboratory's own limit stays so.
 pub fn of_detected(gravity: &Gravity, verdict: &Verdict) -> Severity {
-    if verdict.reason == Some("age_unknown") {
+    if verdict.reason == Some("age_unknown") && gravity.limit_guessed {
         Severity::Routine
     } else if urgent(gravity) {
         Severity::Urgent
@@ -120,9 +126,11 @@ pub const fn of_confirmed(gravity: &Gravity) -> Severity {
     }
 }
 
-/// Of `progressed`: prompt; urgent also for R3 under two years.
+/// Of `progressed`: prompt; urgent also for R3 under two years, and in the infant rows, which are no
+/// less urgent because an episode is open (6.5).
 pub fn of_progressed(gravity: &Gravity, rule: Rule) -> Severity {
-    if urgent(gravity) || (rule == Rule::R3 && gravity.under_two) {
+    let young = (rule == Rule::R3 && gravity.under_two) || infant_row(gravity, rule);
+    if urgent(gravity) || young {
         Severity::Urgent
     } else {
         Severity::Prompt

@@ -183,15 +183,34 @@ struct Walk<'p, 'a> {
 impl<'a> Walk<'_, 'a> {
     fn step(&mut self, anchor: &Arc<Anchor<'a>>) {
         if anchor.igm.state() != State::Low {
-            self.in_other_run = false;
+            self.end_run(anchor);
             self.not_low(anchor);
         } else if self.episodes.last().is_some_and(|episode| episode.open) {
             self.low_again(anchor);
         } else if is_isolated(anchor) {
             self.in_other_run = false;
-            self.open(anchor);
+            if !self.reopen(anchor) {
+                self.open(anchor);
+            }
         } else if anchor.verdict.classification.is_other_pattern() {
-            self.other(anchor);
+            if self.reopen(anchor) {
+                self.in_other_run = false;
+                self.progress(anchor);
+            } else {
+                self.other(anchor);
+            }
+        }
+    }
+
+    /// An IgM that is not low ends a run of other patterns, if collected a day or more after its last
+    /// low one: sooner it says nothing (CLINICAL 9.21).
+    fn end_run(&mut self, anchor: &Arc<Anchor<'a>>) {
+        let last = self
+            .other_patterns
+            .last()
+            .and_then(|run| run.members.last());
+        if last.is_none_or(|last| anchor.since(last) >= Span::days(1)) {
+            self.in_other_run = false;
         }
     }
 
@@ -216,38 +235,62 @@ impl<'a> Walk<'_, 'a> {
         }
     }
 
-    /// Opens an episode, or the last one again if it resolved less than `reopen_after` ago.
-    fn open(&mut self, anchor: &Arc<Anchor<'a>>) {
-        let detection = self.detection;
-        self.ground = Ground::default();
-        let recent = self.episodes.last_mut().filter(|episode| {
+    /// Opens the last episode again if it resolved less than `reopen_after` ago, whatever stands beside
+    /// the new Low: IgG that has become low since is progress of it (6.4).
+    fn reopen(&mut self, anchor: &Arc<Anchor<'a>>) -> bool {
+        let within = self.detection.reopen_after;
+        let Some(episode) = self.episodes.last_mut().filter(|episode| {
             episode
                 .resolution()
-                .is_some_and(|step| anchor.since(&step.anchor) < detection.reopen_after)
-        });
-        let step = |kind| Step {
-            kind,
+                .is_some_and(|step| anchor.since(&step.anchor) < within)
+        }) else {
+            return false;
+        };
+        episode.open = true;
+        episode.reopened_at = episode.members.len();
+        episode.members.push(Arc::clone(anchor));
+        episode.steps.push(Step {
+            kind: TransitionKind::Reopened,
             anchor: Arc::clone(anchor),
             earlier: None,
             severity: anchor.severity,
-        };
-        match recent {
-            Some(episode) => {
-                episode.open = true;
-                episode.reopened_at = episode.members.len();
-                episode.members.push(Arc::clone(anchor));
-                episode.steps.push(step(TransitionKind::Reopened));
-            }
-            None => self.episodes.push(Episode {
-                members: vec![Arc::clone(anchor)],
-                steps: vec![step(TransitionKind::Detected)],
-                open: true,
-                reopened_at: 0,
-                confirmed: false,
-                progressed: BTreeSet::new(),
-            }),
-        }
+        });
+        self.ground = Ground::default();
         self.ground.add(anchor);
+        true
+    }
+
+    fn open(&mut self, anchor: &Arc<Anchor<'a>>) {
+        self.episodes.push(Episode {
+            members: vec![Arc::clone(anchor)],
+            steps: vec![Step {
+                kind: TransitionKind::Detected,
+                anchor: Arc::clone(anchor),
+                earlier: None,
+                severity: anchor.severity,
+            }],
+            open: true,
+            reopened_at: 0,
+            confirmed: false,
+            progressed: BTreeSet::new(),
+        });
+        self.ground = Ground::default();
+        self.ground.add(anchor);
+    }
+
+    /// IgG or IgA of an open episode is not what it was: told once for each classification.
+    fn progress(&mut self, anchor: &Arc<Anchor<'a>>) {
+        let Some(episode) = self.episodes.last_mut() else {
+            return;
+        };
+        if episode.progressed.insert(anchor.verdict.classification) {
+            episode.steps.push(Step {
+                kind: TransitionKind::Progressed,
+                anchor: Arc::clone(anchor),
+                earlier: None,
+                severity: severity::of_progressed(&anchor.gravity, anchor.verdict.rule),
+            });
+        }
     }
 
     /// A further low IgM of an open episode: confirms it, shows progress, or only belongs to it.
@@ -256,16 +299,8 @@ impl<'a> Walk<'_, 'a> {
             return;
         };
         episode.members.push(Arc::clone(anchor));
-        let classification = anchor.verdict.classification;
-        if classification.is_other_pattern() {
-            if episode.progressed.insert(classification) {
-                episode.steps.push(Step {
-                    kind: TransitionKind::Progressed,
-                    anchor: Arc::clone(anchor),
-                    earlier: None,
-                    severity: severity::of_progressed(&anchor.gravity, anchor.verdict.rule),
-                });
-            }
+        if anchor.verdict.classification.is_other_pattern() {
+            self.progress(anchor);
             return;
         }
         if !is_isolated(anchor) {

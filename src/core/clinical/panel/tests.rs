@@ -62,7 +62,7 @@ fn windows_are_inclusive() {
     for (day, want) in [
         (30, "concurrent"),
         (-30, "concurrent"),
-        (31, "stale"),
+        (31, "missing"),
         (-31, "stale"),
         (-365, "stale"),
         (-366, "missing"),

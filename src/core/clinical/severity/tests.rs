@@ -159,6 +159,15 @@ fn confirmed_and_progressed_are_prompt_at_least() {
         (Prompt, Urgent),
         "all three low under two years"
     );
+    let under_one = Person::new()
+        .born(8, Sex::Female)
+        .with([igm("1", 0, "0.3").no_range()]);
+    let chart = Chart::read(&under_one.0, &policy);
+    assert_eq!(
+        of_progressed(&chart.anchors[0].gravity, Rule::R5),
+        Urgent,
+        "an infant's row is no less urgent where an episode is open"
+    );
 }
 
 #[test]
@@ -191,4 +200,21 @@ fn which_first_sights_want_a_page() {
     let off: fn(&mut Detection) = |d| d.page_unconfirmed = false;
     assert!(!wants(&woman("0.3"), off));
     assert!(wants(&woman("0.15").diagnosis("A40.3", -1), off));
+}
+
+#[test]
+fn a_guessed_interval_of_iga_does_not_lower_a_severe_igm() {
+    let of = |m: Sample, a: Sample| grave(&Person::new().with([m, igg("1", 0, "9"), a])).2;
+    let low = || igm("1", 0, "0.1");
+    assert_eq!(of(low(), iga("1", 0, "2")), Prompt);
+    assert_eq!(
+        of(low(), iga("1", 0, "2").no_range()),
+        Prompt,
+        "the laboratory's own limit says that IgM is severe"
+    );
+    assert_eq!(
+        of(low().no_range(), iga("1", 0, "2")),
+        Routine,
+        "by the adult row for an unknown age never more than routine"
+    );
 }

@@ -236,6 +236,7 @@ fn flag_and_interval_must_agree() {
         ("0.55", Flag::High, State::Normal),
         ("3", Flag::Normal, State::High),
         ("0.4", Flag::Low, State::Normal),
+        ("2.3", Flag::Low, disagree),
         ("0.4", Flag::Normal, State::Normal),
         ("<0.3", Flag::VeryLow, State::Low),
         ("<0.5", Flag::Low, COMPARATOR),

@@ -76,6 +76,34 @@ fn told(news: &[Transition]) -> Vec<Told> {
         .collect()
 }
 
+/// A woman was paged for with IgG not measured. Months later IgG is low: that is progress, and takes
+/// nothing back of what was right on its day.
+#[test]
+fn a_low_igg_of_months_later_progresses_and_retracts_nothing() {
+    let mut feed = Feed::woman();
+    assert_eq!(feed.panel(0, "0.3", "", "2"), [(Detected, Page, Routine)]);
+    assert_eq!(
+        feed.panel(100, "0.3", "4", "2"),
+        [(Progressed, Page, Prompt)]
+    );
+}
+
+/// Normal once, then low again with a low IgG, soon: the old episode goes on, and has progressed.
+#[test]
+fn a_low_igg_soon_after_resolution_reopens_and_progresses() {
+    let after = |days: i64| {
+        let mut feed = Feed::woman();
+        feed.panel(0, "0.3", "9", "2");
+        feed.panel(40, "0.9", "9", "2");
+        feed.panel(40 + days, "0.3", "4", "2")
+    };
+    assert_eq!(
+        after(60),
+        [(Reopened, Worklist, Routine), (Progressed, Page, Prompt)]
+    );
+    assert_eq!(after(90), [(OtherPattern, Worklist, Routine)]);
+}
+
 #[test]
 fn provisional_tiers_page_once_and_igm_alone_only_if_severe() {
     assert_eq!(
@@ -584,13 +612,14 @@ fn other_patterns_are_told_once_a_run_and_class() {
 fn a_run_whose_first_became_an_episode_is_told_under_its_next() {
     // The run was recorded under its first IgM. That one turned out to be alone, so its record became
     // an episode while it was still taken for the run's: the rest was told one decision late.
+    // (More than `reopen_after` lies between the two; sooner it would be progress of the episode.)
     let mut feed = Feed::woman();
     feed.panel(0, "0.3", "4", "2");
-    feed.panel(20, "0.3", "4", "0.3");
-    let news = feed.then(21, |person| {
+    feed.panel(120, "0.3", "4", "0.3");
+    let news = feed.then(121, |person| {
         person.with([
-            igg("0", 0, "9").status("C").sent(21),
-            igm("n", 10, "0.9").sent(21),
+            igg("0", 0, "9").status("C").sent(121),
+            igm("n", 20, "0.9").sent(121),
         ])
     });
     assert_eq!(

@@ -9,11 +9,12 @@
 
 use super::walk;
 use crate::core::clinical::observation::Sex;
-use crate::core::clinical::sample::Person;
+use crate::core::clinical::sample::{Person, igm};
 use crate::core::episode::TransitionKind::{
     self, Confirmed, Detected, Progressed, Reopened, Resolved,
 };
 use crate::core::policy::Policy;
+use crate::core::time::Span;
 
 fn steps(person: &Person) -> Vec<Vec<(TransitionKind, String)>> {
     let policy = Policy::built_in();
@@ -104,6 +105,26 @@ fn runs_of_other_patterns_end_with_a_normal_or_an_episode() {
         .collect();
     assert_eq!(runs, [(3, 2), (1, 1)]);
     assert_eq!(steps(&person), [vec![at(Detected, 160)]]);
+}
+
+#[test]
+fn a_normal_of_the_same_day_ends_no_run_of_other_patterns() {
+    let hours_later = |order: &str, hours: i64, m: &str| {
+        igm(order, 0, m).with(|one| {
+            let observed = one.observed.as_mut().expect("a time");
+            observed.at = observed.at.plus(Span::seconds(hours * 3600));
+        })
+    };
+    let runs = |hours: i64| {
+        let person = Person::adult(Sex::Female)
+            .panel("1", 0, "0.3", "4", "2")
+            .with([hours_later("2", hours, "0.9")])
+            .panel("3", 3, "0.3", "4", "2");
+        let policy = Policy::built_in();
+        walk(&person.0, &policy).other_patterns.len()
+    };
+    assert_eq!(runs(3), 1);
+    assert_eq!(runs(30), 2);
 }
 
 #[test]
