@@ -6,3 +6,4 @@ mod commands;
 mod endpoint;
 mod life;
 mod memory;
+mod patient;

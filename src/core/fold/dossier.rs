@@ -143,7 +143,9 @@ pub fn joins(
         .collect();
     // Merges that count form no cycle, but a way has an end whatever they form.
     let way = |start| std::iter::successors(Some(start), |id| next.get(id).copied());
-    let on_the_way = way(key).take(next.len().saturating_add(1)).any(|id| id == from);
+    let on_the_way = way(key)
+        .take(next.len().saturating_add(1))
+        .any(|id| id == from);
     let leaver = if on_the_way { key } else { from };
     Ok(next
         .get(leaver)

@@ -101,7 +101,11 @@ fn an_undo_said_twice_is_one() {
 #[test]
 fn only_the_merge_named_is_taken_back() {
     let state = folded(
-        vec![merge("A", "B", 10), merge("B", "C", 11), merge("D", "C", 12)],
+        vec![
+            merge("A", "B", 10),
+            merge("B", "C", 11),
+            merge("D", "C", 12),
+        ],
         vec![undo("B", "C", 20)],
     );
     assert_eq!(members(&state, "A"), ["HOSP:A", "HOSP:B"]);
