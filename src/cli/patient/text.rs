@@ -54,7 +54,7 @@ pub(super) fn undone(answer: &Value) -> String {
     if !holds(answer, "folded") {
         let _ = writeln!(out, "it is recorded; the state will know of it in a moment");
     }
-    out
+    harmless(&out)
 }
 
 /// A patient, from who to every result.
@@ -77,7 +77,18 @@ pub(super) fn patient(view: &Value) -> String {
     if list(view, "results").is_empty() {
         let _ = writeln!(out, "  none");
     }
-    out
+    harmless(&out)
+}
+
+/// What messages hold goes to a terminal: nothing in it may steer one.
+fn harmless(text: &str) -> String {
+    text.chars()
+        .map(|letter| match letter {
+            '\n' => letter,
+            _ if letter.is_control() => char::REPLACEMENT_CHARACTER,
+            _ => letter,
+        })
+        .collect()
 }
 
 fn head(out: &mut String, view: &Value, who: &Value) {
