@@ -113,7 +113,7 @@ fn head(out: &mut String, view: &Value, who: &Value) {
             parts.push(label.to_owned());
         }
     }
-    let _ = writeln!(out, "patient {}", parts.join(", "));
+    let _ = writeln!(out, "patient {}", parts.join("; "));
     let as_of = view.get("as_of").cloned().unwrap_or_default();
     if !holds(&as_of, "current") {
         let _ = writeln!(
@@ -176,16 +176,18 @@ fn identities(out: &mut String, view: &Value) {
 }
 
 fn verdict(out: &mut String, view: &Value) {
-    let mut tier = text(view, "tier").to_owned();
-    for name in ["tier_reason", "severity"] {
-        let shown = text(view, name);
-        if !shown.is_empty() {
-            let _ = write!(tier, ", {shown}");
-        }
-    }
+    let grounds: Vec<&str> = ["tier", "tier_reason", "severity"]
+        .into_iter()
+        .map(|name| text(view, name))
+        .filter(|shown| !shown.is_empty())
+        .collect();
+    let grounds = match grounds.as_slice() {
+        [] => String::new(),
+        some => format!(" ({})", some.join(", ")),
+    };
     let _ = writeln!(
         out,
-        "verdict: {} ({tier}), rule {}",
+        "verdict: {}{grounds}, rule {}",
         text(view, "classification"),
         text(view, "rule")
     );

@@ -18,6 +18,7 @@ pub use trend::TrendPoint;
 use super::alert::AlertAssociation;
 use super::clinical::age::age_at;
 use super::clinical::chart::Chart;
+use super::clinical::classify::Tier;
 use super::clinical::demographics::Demographics;
 use super::clinical::observation::Sex;
 use super::clinical::reasons;
@@ -40,8 +41,9 @@ pub struct PatientView {
     pub identities: Vec<IdentityView>,
     /// `isolated_low_igm`, `igm_normal`, `none`, …: how the newest IgM stands (CLINICAL 6.3).
     pub classification: &'static str,
-    /// `complete`, `provisional` or `partial`.
-    pub tier: &'static str,
+    /// `complete`, `provisional` or `partial`; null where there is nothing to be sure of: no IgM, none
+    /// that can be judged, or one that is not low (CLINICAL 6.3, R0 to R2).
+    pub tier: Option<&'static str>,
     /// `partial`, `infant`, …; where there is no verdict, why, as one word.
     pub tier_reason: Option<&'static str>,
     /// Of a low IgM.
@@ -168,7 +170,7 @@ pub fn view(dossier: &Dossier, policy: &Policy, moment: Moment) -> Phi<PatientVi
         key: patient.survivor.exposed(),
         identities: identities::identities(dossier),
         classification: assessment.classification.word(),
-        tier: assessment.tier.word(),
+        tier: (assessment.tier != Tier::None).then(|| assessment.tier.word()),
         tier_reason: assessment.tier_reason,
         severity: assessment.severity,
         review: assessment.review,

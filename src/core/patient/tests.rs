@@ -117,7 +117,7 @@ fn the_promised_fields_are_there_in_their_order() {
 #[test]
 fn nothing_known_is_a_view_that_says_so() {
     let view = seen(Person::new());
-    assert_eq!(view.classification, "none");
+    assert_eq!((view.classification, view.tier), ("none", None));
     assert_eq!(view.sentence, "No immunoglobulin result is stored.");
     assert!(view.results.is_empty() && view.episodes.is_empty() && view.trend.is_empty());
     assert_eq!(view.panel.igm, None);
