@@ -118,6 +118,7 @@ const ONLY_IN: &[(&str, &[&str])] = &[
     ("hl7_parser", &["src/core/hl7/"]),
     ("clap", &["src/cli/"]),
     ("axum", &["src/web/"]),
+    ("hyper", &["src/cli/patient/client"]),
 ];
 
 /// Who may look into a `Phi`: every caller keeps it out of logs, metrics and error texts.

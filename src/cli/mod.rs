@@ -7,6 +7,7 @@ pub mod completions;
 mod daemon_main;
 pub mod demo;
 pub mod explain;
+pub mod patient;
 pub mod run;
 pub mod send;
 mod story;
@@ -68,6 +69,8 @@ enum Command {
     Demo(demo::Args),
     /// Show what is read from a message, how it is judged, and why it pages or not
     Explain(explain::Args),
+    /// Show a patient as the running daemon has it, or take back a merge
+    Patient(patient::Args),
     /// Name every configuration error and what deserves a second look
     Check(check::Args),
     /// Send HL7 messages over MLLP and count the answers
@@ -95,6 +98,7 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> Exit {
         Command::Run(args) => run::run(&args),
         Command::Demo(args) => demo::run(&args),
         Command::Explain(args) => explain::run(&args),
+        Command::Patient(args) => patient::run(&args),
         Command::Check(args) => check::run(&args),
         Command::Send(args) => send::run(&args),
         Command::Completions(args) => completions::run(&args),

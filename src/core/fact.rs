@@ -4,7 +4,9 @@
 //! computed again: results and identities are read from [`Fact::Received`], but episodes, alerts
 //! and deliveries only from the facts that recorded them.
 
+use super::clinical::observation::PatientKey;
 use super::episode::Transition;
+use super::phi::Phi;
 use super::time::Timestamp;
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
@@ -197,6 +199,26 @@ pub struct Decided {
     pub transitions: Vec<Transition>,
 }
 
+/// A person took back a merge: the edge from prior to survivor counts no longer (WIRE I-7).
+///
+/// It says up to which event time: a merge of the same two ids that the source states later counts
+/// again, a copy of the one that was taken back does not, whenever it comes.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct MergeUndone {
+    /// The id that had given way.
+    pub prior: PatientKey,
+    /// The id that it was merged into.
+    pub survivor: PatientKey,
+    /// Merges of the two with an event time up to this count no longer.
+    pub through: Timestamp,
+    /// Who; `local` where the daemon knows no users.
+    pub by: String,
+    /// Why, in the person's words.
+    pub comment: Phi<String>,
+    /// When.
+    pub at: Timestamp,
+}
+
 /// Everything that can be in the journal.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
@@ -259,4 +281,6 @@ pub enum Fact {
         /// When.
         at: Timestamp,
     },
+    /// A person took back a merge.
+    MergeUndone(MergeUndone),
 }

@@ -6,6 +6,8 @@
 
 use super::clinical::observation::PatientKey;
 use super::extract::{IdentityEvent, IdentityKind};
+use super::fact::MergeUndone;
+use super::time::Timestamp;
 use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -16,6 +18,37 @@ pub enum Inactive {
     Cycle,
     /// The same id was merged into another one later (I-5).
     Conflict,
+    /// A person took it back (I-7).
+    Undone,
+}
+
+/// The merges that were taken back, by the two ids: up to which event time they count no longer.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Undone(BTreeMap<(PatientKey, PatientKey), Timestamp>);
+
+impl Undone {
+    /// Of facts in any order.
+    pub fn of<'a>(facts: impl IntoIterator<Item = &'a MergeUndone>) -> Self {
+        let mut undone = BTreeMap::new();
+        for fact in facts {
+            let through = undone
+                .entry((fact.prior.clone(), fact.survivor.clone()))
+                .or_insert(fact.through);
+            *through = fact.through.max(*through);
+        }
+        Self(undone)
+    }
+
+    /// True for a merge that one of the facts takes back; moves and links cannot be.
+    pub fn covers(&self, event: &IdentityEvent) -> bool {
+        // Most patients have none, and cloning ids for nothing is dear.
+        !self.0.is_empty()
+            && event.kind == IdentityKind::Merge
+            && self
+                .0
+                .get(&(event.prior.clone(), event.survivor.clone()))
+                .is_some_and(|through| event.at <= *through)
+    }
 }
 
 /// The merges of a set of patients, resolved.
@@ -37,19 +70,34 @@ impl Aliases {
     /// earliest does not count, and of two survivors the latest does. Equal times: the smaller
     /// hash counts as the earlier. Merges of an id with itself are none (I-2).
     pub fn resolve<'a>(events: impl IntoIterator<Item = &'a IdentityEvent>) -> Self {
+        Self::resolve_without(events, &Undone::default())
+    }
+
+    /// The same; what was taken back is no merge (I-7).
+    pub fn resolve_without<'a>(
+        events: impl IntoIterator<Item = &'a IdentityEvent>,
+        undone: &Undone,
+    ) -> Self {
         let mut newest: BTreeMap<(&PatientKey, &PatientKey), &IdentityEvent> = BTreeMap::new();
+        let mut taken_back: BTreeMap<(&PatientKey, &PatientKey), &IdentityEvent> = BTreeMap::new();
         for event in events {
             if event.kind != IdentityKind::Merge || event.prior == event.survivor {
                 continue;
             }
             // Said twice, a merge counts once, as of the last time.
-            let kept = newest
+            let among = if undone.covers(event) {
+                &mut taken_back
+            } else {
+                &mut newest
+            };
+            let kept = among
                 .entry((&event.prior, &event.survivor))
                 .or_insert(event);
             if by_time(kept, event).is_lt() {
                 *kept = event;
             }
         }
+        taken_back.retain(|ids, _| !newest.contains_key(ids));
         let mut merges: Vec<&IdentityEvent> = newest.into_values().collect();
         merges.sort_by(|a, b| by_time(b, a));
 
@@ -66,6 +114,11 @@ impl Aliases {
                 shortcuts.insert(&merge.prior, &merge.survivor);
             }
         }
+        inactive.extend(
+            taken_back
+                .into_values()
+                .map(|merge| (merge.clone(), Inactive::Undone)),
+        );
         let mut aliases = Self {
             inactive,
             ..Self::default()
@@ -95,7 +148,7 @@ impl Aliases {
         pool
     }
 
-    /// Merges that do not count, newest first.
+    /// Merges that do not count, newest first, then those that were taken back.
     pub fn inactive(&self) -> &[(IdentityEvent, Inactive)] {
         &self.inactive
     }

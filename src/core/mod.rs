@@ -16,6 +16,7 @@ pub mod fold;
 pub mod hl7;
 pub mod identity;
 pub mod mllp;
+pub mod patient;
 pub mod phi;
 pub mod policy;
 pub mod record;

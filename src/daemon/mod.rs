@@ -179,6 +179,8 @@ impl Daemon {
             progress: progress.clone(),
             state: state.clone(),
             sinks: config.sinks.iter().map(|sink| sink.name.clone()).collect(),
+            policy: Arc::clone(&policy),
+            appender: appender.clone(),
             bound: Arc::clone(&ready),
             metrics,
         };

@@ -4,7 +4,9 @@
 use super::duplicates::Fingerprint;
 use super::error::{AppendError, DecodeError};
 use super::layout::MAX_PAYLOAD;
-use crate::core::fact::{Decided, Fact, JournalPosition, Origin, Reason, Received, Refused};
+use crate::core::fact::{
+    Decided, Fact, JournalPosition, MergeUndone, Origin, Reason, Received, Refused,
+};
 use crate::core::time::Timestamp;
 use bytes::Bytes;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
@@ -27,10 +29,11 @@ pub(crate) enum Kind {
     Dead = 7,
     PolicyChanged = 8,
     Started = 9,
+    MergeUndone = 10,
 }
 
 impl Kind {
-    const ALL: [Self; 10] = [
+    const ALL: [Self; 11] = [
         Self::Mark,
         Self::Received,
         Self::SeenAgain,
@@ -41,6 +44,7 @@ impl Kind {
         Self::Dead,
         Self::PolicyChanged,
         Self::Started,
+        Self::MergeUndone,
     ];
 
     fn from_number(number: u8) -> Option<Self> {
@@ -59,6 +63,7 @@ impl Kind {
             Self::Dead => "dead",
             Self::PolicyChanged => "policy_changed",
             Self::Started => "started",
+            Self::MergeUndone => "merge_undone",
         }
     }
 }
@@ -230,6 +235,7 @@ pub(crate) fn encode(
             };
             record(Kind::Started, &meta, &none)
         }
+        Fact::MergeUndone(undone) => record(Kind::MergeUndone, undone, &none),
     }
 }
 
@@ -336,6 +342,7 @@ pub(crate) fn decode(
             let StartedMeta { version, at } = meta(kind, bytes)?;
             Fact::Started { version, at }
         }
+        Kind::MergeUndone => Fact::MergeUndone(meta::<MergeUndone>(kind, bytes)?),
     })
 }
 

@@ -104,6 +104,11 @@ pub fn frame_refused(listener: &str, peer: SocketAddr, reason: &'static str, len
     warn!(event = "frame_refused", listener, %peer, reason, length, "frame kept in quarantine");
 }
 
+/// A person took back a merge; the fact says who and which.
+pub fn merge_undone(position: u64) {
+    info!(event = "merge_undone", position, "a merge was taken back");
+}
+
 /// Something was quarantined.
 pub fn quarantined(reason: &'static str, times: u64) {
     counter!("pentamer_quarantine_total", "reason" => reason).increment(times);

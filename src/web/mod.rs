@@ -1,16 +1,23 @@
-//! HTTP: `/healthz`, `/readyz`, `/metrics`.
+//! HTTP: `/healthz`, `/readyz`, `/metrics`, and patients under `/api/v1/`.
+//!
+//! Patients' data is in answers only. No request is logged: paths hold identifiers.
+
+mod guard;
+mod patients;
+mod problem;
 
 use crate::clock;
 use crate::core::fact::JournalPosition;
 use crate::core::fold::views;
+use crate::core::policy::Policy;
 use crate::engine::{Progress, StateHandle};
-use crate::journal::{Status, Storing};
+use crate::journal::{Appender, Status, Storing};
 use crate::telemetry::events;
-use axum::Router;
-use axum::extract::State;
+use axum::extract::{DefaultBodyLimit, State};
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use axum::routing::get;
+use axum::routing::{get, post};
+use axum::{Router, middleware};
 use metrics_exporter_prometheus::PrometheusHandle;
 use std::io;
 use std::net::SocketAddr;
@@ -23,6 +30,9 @@ use tokio_util::sync::CancellationToken;
 /// Facts not yet folded above which the fold is behind: seconds of work, more than any burst leaves.
 const BEHIND: u64 = 100_000;
 
+/// Bytes of a request's body at most.
+const LARGEST_BODY: usize = 64 * 1024;
+
 /// What the pages look at.
 #[derive(Clone)]
 pub struct Seen {
@@ -34,6 +44,10 @@ pub struct Seen {
     pub state: StateHandle,
     /// Names of the sinks, whose queues are counted when they are asked for.
     pub sinks: Vec<String>,
+    /// The policy in force.
+    pub policy: Arc<Policy>,
+    /// The door to the journal, for what people do.
+    pub appender: Appender,
     /// All listeners are bound.
     pub bound: Arc<AtomicBool>,
     /// The recorder.
@@ -62,10 +76,16 @@ pub async fn bind(at: SocketAddr, seen: Seen) -> io::Result<Bound> {
 impl Bound {
     /// Serves until the daemon ends.
     pub async fn serve(self, stop: CancellationToken) -> io::Result<()> {
+        let api = Router::new()
+            .route("/api/v1/patients/{key}", get(patients::show))
+            .route("/api/v1/patients/{key}/unmerge", post(patients::unmerge))
+            .layer(DefaultBodyLimit::max(LARGEST_BODY))
+            .layer(middleware::from_fn(guard::guard));
         let routes = Router::new()
             .route("/healthz", get(healthz))
             .route("/readyz", get(readyz))
             .route("/metrics", get(metrics_page))
+            .merge(api)
             .with_state(self.seen);
         axum::serve(self.socket, routes)
             .with_graceful_shutdown(async move { stop.cancelled().await })

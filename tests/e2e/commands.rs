@@ -199,7 +199,15 @@ fn check_names_every_error_at_once() {
 
 #[test]
 fn every_command_has_help_with_an_example() {
-    for name in ["run", "demo", "check", "send", "explain", "completions"] {
+    for name in [
+        "run",
+        "demo",
+        "check",
+        "send",
+        "explain",
+        "patient",
+        "completions",
+    ] {
         let output = run(&[name, "--help"]);
         assert!(output.status.success());
         let said = text(&output.stdout);

@@ -6,4 +6,5 @@ mod commands;
 mod endpoint;
 mod life;
 mod memory;
+mod patient;
 mod tables;

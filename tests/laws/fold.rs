@@ -5,7 +5,7 @@ use super::{POLICY, cases, facts, received};
 use pentamer::cache::{Memory, Sled};
 use pentamer::core::clinical::observation::PatientKey;
 use pentamer::core::extract::extract;
-use pentamer::core::fact::{Decided, Fact, JournalPosition, Reason, Refused};
+use pentamer::core::fact::{Decided, Fact, JournalPosition, MergeUndone, Reason, Refused};
 use pentamer::core::fold::state::{Entry, State};
 use pentamer::core::fold::{self, Effects, views};
 use pentamer::core::phi::Phi;
@@ -97,10 +97,10 @@ impl Desk {
     }
 }
 
-/// Facts of all kinds: messages, damaged ones, frames refused, decisions and deliveries between them.
+/// Facts of all kinds: messages, damaged ones, frames refused, decisions, deliveries and undone merges
+/// between them.
 fn history() -> impl Strategy<Value = Vec<(JournalPosition, Fact)>> {
-    let twist =
-        prop_oneof![6 => Just(0_u8), 2 => Just(1), 1 => Just(2), 1 => Just(3), 1 => Just(4)];
+    let twist = prop_oneof![6 => Just(0_u8), 2 => Just(1), 1 => Just(2), 1 => Just(3), 1 => Just(4), 1 => Just(5)];
     (story(16), vec((twist, damage()), 16)).prop_map(|(story, twists)| {
         let mut desk = Desk::default();
         for (happening, (twist, damage)) in story.iter().zip(twists) {
@@ -145,6 +145,18 @@ fn history() -> impl Strategy<Value = Vec<(JournalPosition, Fact)>> {
                             (JournalPosition(next + 1), delivered),
                         ]);
                     }
+                }
+                5 => {
+                    let [prior, survivor] = [desk.next(), desk.next() / 3].map(|n| n as usize % 3);
+                    let undone = MergeUndone {
+                        prior: key(prior),
+                        survivor: key(survivor),
+                        through: super::RECEIVED,
+                        by: "local".to_owned(),
+                        comment: Phi::new("two persons".to_owned()),
+                        at: super::RECEIVED,
+                    };
+                    desk.append(vec![(position, Fact::MergeUndone(undone))]);
                 }
                 _ => {}
             }

@@ -66,6 +66,18 @@ impl PatientKey {
     pub fn exposed(&self) -> String {
         format!("{}:{}", self.authority, self.id.expose())
     }
+
+    /// The keys that a text of the form `authority:id` can mean: one for each colon in it, since an
+    /// authority such as `urn:oid:1.2` has colons of its own. None for a text without a colon.
+    pub fn readings(text: &str) -> impl Iterator<Item = Self> + '_ {
+        text.match_indices(':').filter_map(|(at, colon)| {
+            let id = text.get(at.saturating_add(colon.len())..)?;
+            (!id.is_empty()).then(|| Self {
+                authority: text.get(..at).unwrap_or_default().to_owned(),
+                id: Phi::new(id.to_owned()),
+            })
+        })
+    }
 }
 
 /// The order a result belongs to (WIRE X-20).

@@ -102,7 +102,7 @@ fn subject(draft: &Draft<'_, '_>, person: &Demographics, patient: &PooledPatient
 }
 
 /// `1980-01-01`, `1980-01` or `1980`: no more than was sent.
-fn birth_date(birth: &BirthDate) -> String {
+pub(crate) fn birth_date(birth: &BirthDate) -> String {
     let (a, b) = (birth.earliest, birth.latest);
     if a == b || a.year() != b.year() {
         a.to_string()

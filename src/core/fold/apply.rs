@@ -67,6 +67,13 @@ pub(super) struct Envelope<'a> {
     pub(super) message: &'a Received,
 }
 
+impl Envelope<'_> {
+    /// What the message is as news: its place and its receipt.
+    pub(super) const fn news(&self) -> (JournalPosition, Timestamp) {
+        (self.position, self.message.received_at)
+    }
+}
+
 impl Fold<'_> {
     fn fact(
         &mut self,
@@ -126,6 +133,7 @@ impl Fold<'_> {
                     position,
                 },
             ),
+            Fact::MergeUndone(undone) => self.merge_undone(position, undone),
         }
     }
 
@@ -210,23 +218,23 @@ impl Fold<'_> {
         }
         // Of most patients only demographics are known: nothing is to be decided about them.
         if is_new && records::matters(overlay, &part.key)? {
-            self.dirty(&part.key, envelope, false)?;
+            self.dirty(&part.key, envelope.news(), false)?;
         }
         Ok(())
     }
 
-    /// Marks a patient as one about whom something is to be decided.
+    /// Marks a patient as one about whom something is to be decided, for news of a fact and its time.
     pub(super) fn dirty(
         &mut self,
         patient: &PatientKey,
-        envelope: &Envelope<'_>,
+        (position, at): (JournalPosition, Timestamp),
         identity: bool,
     ) -> Result<(), StateError> {
         let key = keys::patient(keys::DIRTY, patient);
         let earlier: Option<DirtyMark> = self.overlay.load(tables::DIRTY, &key)?;
         let mark = DirtyMark {
-            position: envelope.position,
-            at: envelope.message.received_at,
+            position,
+            at,
             identity: identity || earlier.is_some_and(|mark| mark.identity),
         };
         self.overlay.store(tables::DIRTY, key, &mark)?;

@@ -4,8 +4,11 @@ use super::apply::{Envelope, Fold};
 use super::overlay::Overlay;
 use super::records;
 use super::state::StateError;
+use super::values::UndoMark;
 use crate::core::clinical::observation::PatientKey;
 use crate::core::extract::{IdentityEvent, IdentityKind};
+use crate::core::fact::{JournalPosition, MergeUndone};
+use crate::core::identity::Undone;
 use std::collections::BTreeSet;
 
 impl Fold<'_> {
@@ -43,19 +46,42 @@ impl Fold<'_> {
             // Recorded and shown, not pooled.
             IdentityKind::Link { .. } => return Ok(()),
         }
-        self.dirty(&event.prior, envelope, true)?;
-        self.dirty(&event.survivor, envelope, true)
+        self.dirty(&event.prior, envelope.news(), true)?;
+        self.dirty(&event.survivor, envelope.news(), true)
+    }
+
+    /// Takes back a merge (I-7). Whoever was one person through it is decided about anew.
+    pub(super) fn merge_undone(
+        &mut self,
+        position: JournalPosition,
+        undone: &MergeUndone,
+    ) -> Result<(), StateError> {
+        let mark = UndoMark {
+            undone: undone.clone(),
+            position,
+        };
+        if !records::add_undo(&mut self.overlay, &mark)? {
+            return Ok(());
+        }
+        for id in [&undone.prior, &undone.survivor] {
+            if records::matters(&self.overlay, id)? {
+                self.dirty(id, (position, undone.at), true)?;
+            }
+        }
+        Ok(())
     }
 }
 
-/// Ids that this one was ever merged into.
+/// Ids that this one was ever merged into, but for merges that were taken back.
 fn merged_into(
     overlay: &Overlay<'_>,
     prior: &PatientKey,
 ) -> Result<BTreeSet<PatientKey>, StateError> {
+    let marks = records::undos(overlay, prior)?;
+    let undone = Undone::of(marks.iter().map(|mark| &mark.undone));
     Ok(records::edges_out(overlay, prior)?
         .into_iter()
-        .filter(|event| event.kind == IdentityKind::Merge)
+        .filter(|event| event.kind == IdentityKind::Merge && !undone.covers(event))
         .map(|event| event.survivor)
         .collect())
 }

@@ -63,6 +63,8 @@ pub enum Kind {
     EdgeIn = 6,
     /// A step of an episode filed under this id.
     Transition = 7,
+    /// A merge in which this id gave way was taken back.
+    Undo = 8,
 }
 
 /// A table's prefix with a text after it.

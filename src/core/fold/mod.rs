@@ -8,6 +8,7 @@
 //! - the order of messages does not change what a patient's record or pool says.
 
 pub mod codec;
+pub mod dossier;
 pub mod effects;
 pub mod keys;
 pub mod overlay;

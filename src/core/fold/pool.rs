@@ -5,25 +5,29 @@ use super::overlay::Overlay;
 use super::records;
 use super::state::StateError;
 use super::tables::RECORDS;
+use super::values::UndoMark;
 use crate::core::clinical::observation::{
     DemographicsReport, GroupWithdrawal, Observation, PatientKey, ResultId,
 };
 use crate::core::episode::{EpisodeId, Transition};
 use crate::core::extract::{IdentityEvent, IdentityKind};
-use crate::core::identity::{Aliases, Moves};
+use crate::core::identity::{Aliases, Moves, Undone};
 use crate::core::phi::Phi;
 use crate::core::record::PooledPatient;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// All ids that identity events connect with one another, and those events.
 ///
-/// It may hold several persons: ids connected by a move or by a merge that does not count.
+/// It may hold several persons: ids connected by a move or by a merge that does not count, be it
+/// that it was taken back: what was told while it counted is to be found from either id.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Component {
     /// The ids.
     pub keys: BTreeSet<PatientKey>,
     /// Merges and moves among them.
     pub events: BTreeSet<IdentityEvent>,
+    /// What of them was taken back.
+    pub undone: BTreeSet<UndoMark>,
     /// The merges resolved.
     pub aliases: Aliases,
 }
@@ -33,8 +37,10 @@ impl Component {
     pub fn around(overlay: &Overlay<'_>, start: &PatientKey) -> Result<Self, StateError> {
         let mut keys = BTreeSet::from([start.clone()]);
         let mut events = BTreeSet::new();
+        let mut undone = BTreeSet::new();
         let mut ahead = vec![start.clone()];
         while let Some(current) = ahead.pop() {
+            undone.extend(records::undos(overlay, &current)?);
             let found = records::edges_out(overlay, &current)?
                 .into_iter()
                 .chain(records::edges_in(overlay, &current)?);
@@ -50,10 +56,12 @@ impl Component {
                 events.insert(event);
             }
         }
-        let aliases = Aliases::resolve(&events);
+        let taken_back = Undone::of(undone.iter().map(|mark| &mark.undone));
+        let aliases = Aliases::resolve_without(&events, &taken_back);
         Ok(Self {
             keys,
             events,
+            undone,
             aliases,
         })
     }

@@ -9,6 +9,7 @@ use super::keys::{self, Kind};
 use super::overlay::Overlay;
 use super::state::StateError;
 use super::tables::RECORDS;
+use super::values::UndoMark;
 use crate::core::clinical::observation::{
     AssociationSeen, DemographicsReport, Given, GroupWithdrawal, Observation, PatientKey, ResultId,
     StatusClass,
@@ -166,6 +167,18 @@ pub fn edges_in(
     patient: &PatientKey,
 ) -> Result<Vec<IdentityEvent>, StateError> {
     overlay.load_all(RECORDS, &keys::record(patient, Kind::EdgeIn))
+}
+
+/// Adds the undo of a merge at the id that had given way; true if it is new.
+pub fn add_undo(overlay: &mut Overlay<'_>, mark: &UndoMark) -> Result<bool, StateError> {
+    let name = digest(RECORDS, &mark.undone)?;
+    let key = keys::item(&mark.undone.prior, Kind::Undo, &[&name]);
+    overlay.store_new(RECORDS, key, mark)
+}
+
+/// Merges taken back in which this id had given way.
+pub fn undos(overlay: &Overlay<'_>, patient: &PatientKey) -> Result<Vec<UndoMark>, StateError> {
+    overlay.load_all(RECORDS, &keys::record(patient, Kind::Undo))
 }
 
 /// True if anything could come of a change to this patient: a result, or someone it is pooled with.

@@ -6,6 +6,7 @@ use super::keys::{self, Kind};
 use super::state::StateError;
 use super::values::{
     AlertPointer, DeliveryMark, DirtyMark, FeedMark, PolicyMark, QuarantineEntry, StartMark,
+    UndoMark,
 };
 use crate::core::clinical::observation::{
     AssociationSeen, DemographicsReport, GroupWithdrawal, Observation,
@@ -104,6 +105,8 @@ fn verify_record(rest: &[u8], value: &[u8]) -> Result<(), StateError> {
         decode::<IdentityEvent>(RECORDS, value).map(drop)
     } else if is(Kind::Transition) {
         decode::<Transition>(RECORDS, value).map(drop)
+    } else if is(Kind::Undo) {
+        decode::<UndoMark>(RECORDS, value).map(drop)
     } else {
         Err(foreign("an unknown kind of record"))
     }

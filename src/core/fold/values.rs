@@ -2,7 +2,7 @@
 
 use crate::core::clinical::observation::PatientKey;
 use crate::core::extract::Refusal;
-use crate::core::fact::JournalPosition;
+use crate::core::fact::{JournalPosition, MergeUndone};
 use crate::core::time::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -86,6 +86,15 @@ pub enum DeliveryOutcome {
         /// The sink's words.
         reason: String,
     },
+}
+
+/// A merge taken back, with the fact that says so.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct UndoMark {
+    /// What was taken back, by whom and why.
+    pub undone: MergeUndone,
+    /// The fact.
+    pub position: JournalPosition,
 }
 
 /// The policy in force, as the journal last recorded it.

@@ -247,7 +247,7 @@ pub fn record(state: &dyn State, key: &PatientKey) -> Result<PatientRecord, Stat
     records::load(&Overlay::new(state), key)
 }
 
-/// Merges among the ids connected with this one that do not count, and why (I-4, I-5: shown).
+/// Merges among the ids connected with this one that do not count, and why (I-4, I-5, I-7: shown).
 pub fn inactive_merges(
     state: &dyn State,
     key: &PatientKey,

@@ -1,10 +1,10 @@
 use super::super::testing::*;
 use super::super::views;
 use super::*;
-use crate::core::clinical::observation::{Observation, Sex};
+use crate::core::clinical::observation::{Given, Observation, Sex};
 use crate::core::clinical::sample::{self, Person, Sample};
 use crate::core::episode::TransitionKind;
-use crate::core::fact::{Fact, JournalPosition};
+use crate::core::fact::{Fact, JournalPosition, MergeUndone};
 use crate::core::phi::Phi;
 use proptest::prelude::*;
 use std::sync::LazyLock;
@@ -199,6 +199,60 @@ fn a_merge_overruled_by_a_later_one_is_taken_back_and_told_anew() {
             vec![one("B", Retracted), one("C", Detected)],
         ]
     );
+}
+
+fn undo(prior: &str, survivor: &str) -> Fact {
+    Fact::MergeUndone(MergeUndone {
+        prior: key(prior),
+        survivor: key(survivor),
+        through: at(100),
+        by: "local".to_owned(),
+        comment: Phi::new("another person".to_owned()),
+        at: at(100),
+    })
+}
+
+/// WIRE I-7: what was told of the pooled set is taken back there and told of whom it belongs to.
+#[test]
+fn an_undone_merge_takes_back_what_was_told_of_the_wrong_patient() {
+    let mut live = Live::new(vec![merge("A", "B", 1), isolated("A", "F1", 0, "")]);
+    assert_eq!(live.run(), [vec![], vec![one("B", Detected)]]);
+    live.append(undo("A", "B"));
+    assert_eq!(live.decide(), [one("B", Retracted), one("A", Detected)]);
+    assert_eq!(live.decide(), [], "once");
+    let other = pooled(&live.state, "B");
+    assert!(other.2.is_empty() && other.1 == ["HOSP:B"]);
+}
+
+/// What was told stays true of the one it was told of: nobody is told anything.
+#[test]
+fn an_undone_merge_that_changed_nothing_tells_nothing() {
+    let report = demographics(1, Given::Value("Doe"), Given::Absent);
+    let mut live = Live::new(vec![
+        isolated("A", "F1", 0, ""),
+        named("B", report),
+        merge("B", "A", 1),
+    ]);
+    assert_eq!(live.run(), [vec![one("A", Detected)], vec![], vec![]]);
+    live.append(undo("B", "A"));
+    assert_eq!(live.decide(), []);
+    assert_eq!(pooled(&live.state, "A").1, ["HOSP:A"]);
+}
+
+/// An episode that the other's result had closed is open again, and that is no alert by itself.
+#[test]
+fn an_undone_merge_opens_again_what_it_had_closed() {
+    let mut live = Live::new(vec![
+        isolated("A", "F1", 0, ""),
+        panel("B", "F2", 60, "", "1.2"),
+        merge("B", "A", 1),
+    ]);
+    let steps = live.run();
+    assert_eq!(steps[2], [one("A", TransitionKind::Resolved)]);
+    let told = views::last_alert(&live.state).unwrap();
+    live.append(undo("B", "A"));
+    assert_eq!(live.decide(), [one("A", TransitionKind::Reopened)]);
+    assert_eq!(views::last_alert(&live.state).unwrap(), told);
 }
 
 #[test]
