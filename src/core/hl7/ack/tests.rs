@@ -485,6 +485,25 @@ fn headers() -> impl Strategy<Value = Vec<u8>> {
     })
 }
 
+/// With a line end as the escape character, what is escaped would put line ends into the header:
+/// `PENTAMER` in a message whose component separator is `A` became `PENT`, a line, `MER`.
+#[test]
+fn an_escape_character_that_ends_lines_escapes_nothing() {
+    let content = b"MSH|AL\n|LAB|HOSP|||20260301||ORU|42\rPID|1\r";
+    let message = RawMessage::read(content).expect("readable");
+    let envelope = envelope(content);
+    let verdict = Verdict::Accepted;
+    let answered = Answered {
+        verdict: &verdict,
+        position: JournalPosition(7),
+    };
+    let frames = answers_for_frame(&envelope, &[answered], &AckSettings::default(), &now());
+    let inner = frames[0].get(1..).expect("a frame");
+    let read = RawMessage::read(inner).expect("a readable answer");
+    assert_eq!(read.header.field(3), b"PENT MER");
+    assert_eq!(read.header.field(5), message.header.field(3));
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(256))]
 

@@ -253,8 +253,9 @@ fn has_offset(time: &[u8]) -> bool {
 }
 
 /// Our own text in the sender's delimiters: they are escaped, or become spaces where nothing escapes.
+/// A control character as the escape would put line ends or frame bytes into the header.
 fn safe(header: &RawHeader<'_>, text: &str) -> Vec<u8> {
-    let escape = header.encoding(2);
+    let escape = header.encoding(2).filter(|byte| !byte.is_ascii_control());
     let mut out = Vec::with_capacity(text.len());
     for byte in text.bytes() {
         let letter = if byte == header.separator() {
