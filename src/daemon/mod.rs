@@ -255,13 +255,10 @@ impl Daemon {
 
 /// Notes the start. A policy that has changed since is noted by the fold, which knows the last one.
 async fn record_start(appender: &Appender) {
-    let started = Draft {
-        fact: Fact::Started {
-            version: env!("CARGO_PKG_VERSION").to_owned(),
-            at: clock::now(),
-        },
-        fingerprint: None,
-    };
+    let started = Draft::from(Fact::Started {
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        at: clock::now(),
+    });
     // Waited for, so that the state is current only with it; but not for long: a full disk must not
     // keep the listeners from binding.
     if let Ok(stored) = appender.submit(vec![started]).await {

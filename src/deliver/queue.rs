@@ -132,10 +132,7 @@ impl Queue {
         let gone = || SinkError::Later("the journal is closed".to_owned());
         let stored = self
             .appender
-            .submit(vec![Draft {
-                fact,
-                fingerprint: None,
-            }])
+            .submit(vec![Draft::from(fact)])
             .await
             .map_err(|_| gone())?
             .await

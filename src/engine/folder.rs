@@ -243,12 +243,8 @@ impl Folder {
 
     /// Whether a fact about ourselves could be stored in time.
     fn note(&self, fact: Fact) -> bool {
-        let draft = Draft {
-            fact,
-            fingerprint: None,
-        };
         let stored = async {
-            let answer = self.appender.submit(vec![draft]).await.ok()?;
+            let answer = self.appender.submit(vec![Draft::from(fact)]).await.ok()?;
             answer.await.ok()
         };
         let stored = self
@@ -266,10 +262,7 @@ impl Folder {
         if crate::failpoints::on("decide-panic") {
             std::panic::panic_any("a fault switched on by a test");
         }
-        let draft = Draft {
-            fact: Fact::Decided(decided),
-            fingerprint: None,
-        };
+        let draft = Draft::from(Fact::Decided(decided));
         let stored = self
             .appender
             .append_blocking(vec![draft])

@@ -341,16 +341,13 @@ impl<'a> Connection<'a> {
 
     fn refuse(&self, reason: Reason, raw: Bytes, total_len: u64) -> Draft {
         events::frame_refused(&self.origin.listener, self.peer, reason.word(), total_len);
-        Draft {
-            fact: Fact::Refused(Refused {
-                origin: self.origin.clone(),
-                received_at: clock::now(),
-                reason,
-                total_len,
-                raw,
-            }),
-            fingerprint: None,
-        }
+        Draft::from(Fact::Refused(Refused {
+            origin: self.origin.clone(),
+            received_at: clock::now(),
+            reason,
+            total_len,
+            raw,
+        }))
     }
 
     fn report_counts(&mut self) {

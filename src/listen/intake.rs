@@ -97,16 +97,13 @@ fn refused(origin: &Origin, received_at: Timestamp, reason: Reason, raw: Bytes) 
         events::frame_refused(&origin.listener, peer, reason.word(), total_len);
     }
     let origin = origin.clone();
-    Draft {
-        fact: Fact::Refused(Refused {
-            origin,
-            received_at,
-            reason,
-            total_len,
-            raw,
-        }),
-        fingerprint: None,
-    }
+    Draft::from(Fact::Refused(Refused {
+        origin,
+        received_at,
+        reason,
+        total_len,
+        raw,
+    }))
 }
 
 fn count_request(listener: &Listener, message: &RawMessage<'_>) {

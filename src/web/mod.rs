@@ -27,7 +27,7 @@ use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
-/// Facts not yet folded above which the fold is behind: seconds of work, more than any burst leaves.
+/// Facts not yet folded above which the fold is behind: some seconds of its work.
 const BEHIND: u64 = 100_000;
 
 /// Bytes of a request's body at most.

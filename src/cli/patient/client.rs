@@ -5,6 +5,7 @@ use http_body_util::{BodyExt as _, Full, Limited};
 use hyper::client::conn::http1;
 use hyper::{Request, Uri, header};
 use hyper_util::rt::TokioIo;
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use std::time::Duration;
 use tokio::net::TcpStream;
 use tokio::time::timeout;
@@ -103,18 +104,16 @@ impl Server {
     }
 }
 
+/// All but the unreserved characters of RFC 3986.
+const NOT_IN_A_PART: &AsciiSet = &NON_ALPHANUMERIC
+    .remove(b'-')
+    .remove(b'.')
+    .remove(b'_')
+    .remove(b'~');
+
 /// A text as one part of a path.
 pub(super) fn path_part(text: &str) -> String {
-    let mut part = String::new();
-    for byte in text.bytes() {
-        match byte {
-            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => {
-                part.push(char::from(byte));
-            }
-            _ => part.push_str(&format!("%{byte:02X}")),
-        }
-    }
-    part
+    utf8_percent_encode(text, NOT_IN_A_PART).to_string()
 }
 
 #[cfg(test)]
