@@ -283,4 +283,10 @@ pub enum Fact {
     },
     /// A person took back a merge.
     MergeUndone(MergeUndone),
+    /// The time came that something waited for. Time alone decides nothing before this is durable, so
+    /// that a rebuild finds the same.
+    Deadline {
+        /// When.
+        at: Timestamp,
+    },
 }

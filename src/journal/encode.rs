@@ -30,10 +30,11 @@ pub(crate) enum Kind {
     PolicyChanged = 8,
     Started = 9,
     MergeUndone = 10,
+    Deadline = 11,
 }
 
 impl Kind {
-    const ALL: [Self; 11] = [
+    const ALL: [Self; 12] = [
         Self::Mark,
         Self::Received,
         Self::SeenAgain,
@@ -45,6 +46,7 @@ impl Kind {
         Self::PolicyChanged,
         Self::Started,
         Self::MergeUndone,
+        Self::Deadline,
     ];
 
     fn from_number(number: u8) -> Option<Self> {
@@ -64,6 +66,7 @@ impl Kind {
             Self::PolicyChanged => "policy_changed",
             Self::Started => "started",
             Self::MergeUndone => "merge_undone",
+            Self::Deadline => "deadline",
         }
     }
 }
@@ -142,6 +145,11 @@ struct PolicyMeta {
 #[derive(Serialize, Deserialize)]
 struct StartedMeta {
     version: String,
+    at: Timestamp,
+}
+
+#[derive(Serialize, Deserialize)]
+struct DeadlineMeta {
     at: Timestamp,
 }
 
@@ -236,6 +244,7 @@ pub(crate) fn encode(
             record(Kind::Started, &meta, &none)
         }
         Fact::MergeUndone(undone) => record(Kind::MergeUndone, undone, &none),
+        Fact::Deadline { at } => record(Kind::Deadline, &DeadlineMeta { at: *at }, &none),
     }
 }
 
@@ -343,6 +352,10 @@ pub(crate) fn decode(
             Fact::Started { version, at }
         }
         Kind::MergeUndone => Fact::MergeUndone(meta::<MergeUndone>(kind, bytes)?),
+        Kind::Deadline => {
+            let DeadlineMeta { at } = meta(kind, bytes)?;
+            Fact::Deadline { at }
+        }
     })
 }
 

@@ -61,7 +61,7 @@ fn transition(text: &str, number: u32, at: Timestamp) -> Transition {
 fn facts() -> impl Strategy<Value = Fact> {
     let raw = prop::collection::vec(any::<u8>(), 0..200);
     (
-        0..10u8,
+        0..11u8,
         ".{0,12}",
         ".{0,12}",
         any::<i64>(),
@@ -117,7 +117,7 @@ fn facts() -> impl Strategy<Value = Fact> {
                 },
                 7 => Fact::PolicyChanged { policy: a, at },
                 8 => Fact::Started { version: a, at },
-                _ => Fact::MergeUndone(MergeUndone {
+                9 => Fact::MergeUndone(MergeUndone {
                     prior: PatientKey {
                         authority: a.clone(),
                         id: Phi::new(b.clone()),
@@ -131,6 +131,7 @@ fn facts() -> impl Strategy<Value = Fact> {
                     comment: Phi::new(a),
                     at,
                 }),
+                _ => Fact::Deadline { at },
             }
         })
 }
