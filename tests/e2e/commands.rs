@@ -129,6 +129,7 @@ fn send_takes_the_messages_of_a_folder_in_the_order_of_their_names() {
     let output = run(&["send", &daemon.mllp.to_string(), folder]);
     assert!(output.status.success(), "{}", text(&output.stderr));
     assert!(text(&output.stdout).contains("accepted    3 (AA 3)"));
+    assert!(text(&output.stderr).contains("passed over: 1 files without a message"));
     let (home, _) = daemon.stop();
     let expected = ["FIRST", "SECOND", "THIRD"].map(|id| message(id).into_bytes());
     assert_eq!(crate::offline::messages(&home.data()), expected);

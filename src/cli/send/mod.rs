@@ -158,11 +158,12 @@ fn read_all(named: &[PathBuf], whole: bool) -> Option<Vec<Frame>> {
             continue;
         }
         let before = frames.len();
+        let mut passed_over = 0_u64;
         for file in folder::files(name) {
             let found = file.and_then(|file| Ok(archive::frames(read(&file)?.into(), whole)));
             match found {
                 // A folder holds other things too; only what a person names must be a message.
-                Ok(found) if !found.iter().any(Frame::has_header) => {}
+                Ok(found) if !found.iter().any(Frame::has_header) => passed_over += 1,
                 Ok(found) => frames.extend(found),
                 Err(error) => trouble(
                     &format!("cannot read all of the folder: {error}"),
@@ -170,6 +171,12 @@ fn read_all(named: &[PathBuf], whole: bool) -> Option<Vec<Frame>> {
                     "make its files and folders readable",
                 ),
             }
+        }
+        if passed_over > 0 {
+            eprintln!(
+                "passed over: {passed_over} files without a message in {}; name one to send it as it is",
+                name.display()
+            );
         }
         if frames.len() == before {
             trouble(
