@@ -58,6 +58,7 @@ const ROOMS: &[(&str, &[&str])] = &[
             "clock",
             "config",
             "telemetry",
+            "journal",
             "cache",
             "engine",
             "daemon",

@@ -67,8 +67,18 @@ pub(super) const LISTENER: Shape = Shape {
 pub(super) const STORAGE: Shape = Shape {
     name: "storage",
     repeated: false,
-    keys: &["dir", "reserve", "segment_size", "cache", "cache_memory"],
-    planned: &["retention", "encryption_key_file"],
+    keys: &[
+        "dir",
+        "reserve",
+        "segment_size",
+        "retention",
+        "retention_size",
+        "checkpoint_after",
+        "checkpoint_every",
+        "cache",
+        "cache_memory",
+    ],
+    planned: &["encryption_key_file"],
 };
 
 pub(super) const SITE: Shape = Shape {

@@ -5,13 +5,14 @@
 //! flushed and closed.
 
 mod state;
+mod tidy;
 
 use crate::clock;
 use crate::config::{Config, SinkKind};
 use crate::core::fact::Fact;
 use crate::core::policy::Policy;
 use crate::deliver::{Choice, FileSink, LogSink, Queue, QueueSettings, Sink};
-use crate::engine::{Folder, Progress, Settings, StateHandle};
+use crate::engine::{Checkpointing, Folder, Progress, Settings, StateHandle};
 use crate::journal::{self, Appender, Draft, JournalError, OsDisk, Storing, WriterHandle};
 use crate::listen::{self, FrameMemory, Listener};
 use crate::telemetry::events;
@@ -90,6 +91,7 @@ pub struct Daemon {
     connections: TaskTracker,
     others: TaskTracker,
     folder: std::thread::JoinHandle<()>,
+    tidier: tidy::Tidier,
     /// The door to the journal.
     pub appender: Appender,
     writer: WriterHandle,
@@ -107,6 +109,7 @@ impl Daemon {
         let options = journal::Options {
             segment_size: config.storage.segment_size,
             reserve: config.storage.reserve,
+            retention: tidy::retention(&config.storage),
             on_sync: Some(Arc::new(events::synced)),
             ..journal::Options::new(&dir, clock::now)
         };
@@ -131,6 +134,10 @@ impl Daemon {
             policy: Arc::clone(&policy),
             counted_through,
             fresh_state: cache.fresh,
+            checkpointing: Checkpointing {
+                after: config.storage.checkpoint_after,
+                every: config.storage.checkpoint_every,
+            },
         };
         let (folder, progress) = Folder::new(
             appender.clone(),
@@ -148,6 +155,8 @@ impl Daemon {
                 folder.run();
             })
             .map_err(StartError::Thread)?;
+
+        let tidier = tidy::start(appender.keeper()).map_err(StartError::Thread)?;
 
         let memory = Arc::new(FrameMemory::new(
             usize::try_from(config.limits.frame_memory).unwrap_or(usize::MAX),
@@ -227,6 +236,7 @@ impl Daemon {
             connections,
             others,
             folder,
+            tidier,
             appender,
             writer,
         })
@@ -246,6 +256,7 @@ impl Daemon {
         let _ = tokio::task::spawn_blocking(move || {
             let _ = self.folder.join();
             self.writer.stop();
+            self.tidier.stop();
             self.writer.join();
         })
         .await;

@@ -86,6 +86,9 @@ pub(super) fn report(recovery: &Recovery) {
     if let Some(torn) = &recovery.torn {
         events::journal_torn(torn.segment, torn.offset, torn.bytes);
     }
+    for unfit in &recovery.checkpoints_unfit {
+        events::checkpoint_unfit(&unfit.to_string());
+    }
     for damage in &recovery.damage {
         events::journal_damaged(&damage.to_string());
     }

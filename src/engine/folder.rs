@@ -1,5 +1,6 @@
 //! The fold's thread.
 
+use super::checkpointer::{self, Checkpointer, Checkpointing};
 use super::handle::StateHandle;
 use crate::clock;
 use crate::core::extract::{self, Extraction, Place, Refusal};
@@ -40,6 +41,8 @@ pub struct Settings {
     pub counted_through: JournalPosition,
     /// Gives an empty state in place of one that cannot be used.
     pub fresh_state: FreshState,
+    /// When checkpoints are taken.
+    pub checkpointing: Checkpointing,
 }
 
 /// How far the fold is.
@@ -56,6 +59,7 @@ pub struct Folder {
     appender: Appender,
     state: StateHandle,
     settings: Settings,
+    checkpointer: Checkpointer,
     progress: watch::Sender<Progress>,
     stop: CancellationToken,
     runtime: Handle,
@@ -86,6 +90,7 @@ impl Folder {
             Self {
                 appender,
                 state,
+                checkpointer: Checkpointer::new(settings.checkpointing),
                 settings,
                 progress,
                 stop,
@@ -103,6 +108,7 @@ impl Folder {
         while !self.stop.is_cancelled() {
             // A failure of ours inside must not end the thread: that would be silence without a word.
             let folded = catch_unwind(AssertUnwindSafe(|| self.fold_on()));
+            self.checkpointer.give_up();
             let error = match folded {
                 Ok(Ok(())) => return,
                 Ok(Err(error)) => error,
@@ -124,7 +130,8 @@ impl Folder {
 
     fn fold_on(&mut self) -> Result<(), FoldError> {
         let state = self.state.get();
-        let mut at = state.position()?;
+        let policy = Arc::clone(&self.settings.policy);
+        let mut at = checkpointer::begin(state.as_ref(), &self.appender, &policy)?;
         let mut reader = self
             .appender
             .reader(at)
@@ -140,6 +147,8 @@ impl Folder {
                 folded += facts.len() as u64;
                 self.apply(&facts, state.as_ref())?;
             }
+            let stopping = self.stop.is_cancelled();
+            let more = !stopping && self.checkpointer.step(&self.appender, state.as_ref());
             // Nothing more was read up to there, be it that the rest is damaged.
             let caught_up = at >= synced || facts.is_empty();
             if caught_up && !self.policy_noted && self.note_policy(state.as_ref())? {
@@ -162,7 +171,7 @@ impl Folder {
             if at >= self.decided_at && (caught_up || self.progress.borrow().current) {
                 self.decide(state.as_ref())?;
             }
-            if !caught_up {
+            if !caught_up || more {
                 continue;
             }
             if self.stop.is_cancelled() && facts.is_empty() {
@@ -204,6 +213,8 @@ impl Folder {
         }
         let policy = self.settings.policy.as_ref();
         let applied = fold::apply(facts, state, policy, &extract_caught)?;
+        self.checkpointer
+            .before_commit(facts, &applied.batch, state)?;
         state.commit(applied.batch, applied.through)?;
         if applied.through > self.settings.counted_through {
             tell(&applied.effects);
@@ -329,7 +340,9 @@ fn read_batch(
             }
             Ok(None) => break,
             // What is whole is read on; what is damaged was named when the journal was opened.
-            Err(error @ ReadError::Damaged { .. }) => events::journal_damaged(&error.to_string()),
+            Err(error @ (ReadError::Damaged { .. } | ReadError::Dropped { .. })) => {
+                events::journal_damaged(&error.to_string())
+            }
             Err(error) => return Err(FoldError::Journal(error.to_string())),
         }
     }

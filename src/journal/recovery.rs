@@ -3,13 +3,14 @@
 //! Nothing is changed here. A bad place counts as damage only where something later proves that the
 //! lost positions had been synced; otherwise it is the torn tail of a group nobody was answered for.
 
+use super::checkpoint::Unfit;
 use super::cursor::Cursor;
-use super::disk::Disk;
+use super::disk::{Disk, read_full_at};
 use super::duplicates::{Fingerprint, Index};
 use super::encode;
 use super::error::JournalError;
 use super::layout::{ALIGNMENT, FORMAT_VERSION, HeaderFault, SEGMENT_HEADER, SegmentHeader};
-use super::table::{Segment, segment_number, segment_path};
+use super::table::{Segment, open_segment, segment_number, segment_path};
 use crate::core::fact::JournalPosition;
 use crate::core::time::Timestamp;
 use std::collections::VecDeque;
@@ -29,6 +30,14 @@ pub struct Recovery {
     pub segments: usize,
     /// Facts found whole.
     pub records: u64,
+    /// Up to here a checkpoint stands for the facts; [`JournalPosition::START`] without one.
+    pub base: JournalPosition,
+    /// Checkpoints that cannot be used; an opening has set them aside.
+    pub checkpoints_unfit: Vec<Unfit>,
+    /// The first position whose fact is kept; those before it were dropped by retention.
+    pub oldest: JournalPosition,
+    /// When the oldest segment kept was begun.
+    pub since: Option<Timestamp>,
 }
 
 /// Bytes at the end that nobody was answered for.
@@ -100,10 +109,20 @@ pub(crate) struct Found {
     pub unproven: Option<(u64, Vec<u64>)>,
 }
 
-/// Reads everything; received messages go into `index`.
+/// What a checkpoint says about the positions up to its own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Base {
+    /// They were synced, and segments that hold nothing else need not be read.
+    Skip(JournalPosition),
+    /// They may be missing, as far as they lie before the first segment; all that is there is read.
+    Read(JournalPosition),
+}
+
+/// Reads everything that the base does not stand for; received messages go into `index`.
 pub(crate) fn recover(
     disk: &dyn Disk,
     dir: &Path,
+    base: Base,
     index: &mut Index,
 ) -> Result<Found, JournalError> {
     let mut walk = Walk {
@@ -115,6 +134,21 @@ pub(crate) fn recover(
     };
     let mut files = survey(disk, dir, &mut walk.recovery)?;
     walk.recovery.segments = files.len();
+    let first = files.iter().find_map(|file| file.segment.as_ref());
+    let first_kept = first.map(|segment| segment.first);
+    let (Base::Skip(at) | Base::Read(at)) = base;
+    walk.recovery.base = at;
+    walk.recovery.since = first.and_then(|segment| segment.created);
+    walk.recovery.oldest = first_kept.unwrap_or(at.next());
+    let skip = match base {
+        Base::Skip(at) => at.0,
+        Base::Read(_) => 0,
+    };
+    // Dropped, not lost: what lies before the first segment and is in the checkpoint. If all
+    // segments are gone, the positions of the checkpoint are not given again.
+    let dropped = first_kept.map_or(at.0, |first| first.0.saturating_sub(1).min(at.0));
+    walk.expected = skip.max(dropped) + 1;
+    walk.proven = walk.expected - 1;
     let mut limit = u64::MAX;
     for file in files.iter_mut().rev() {
         file.limit = limit;
@@ -134,6 +168,9 @@ pub(crate) fn recover(
         };
         walk.enter(file, previous);
         previous = file.number;
+        if file.limit <= skip.saturating_add(1) {
+            continue;
+        }
         let mut cursor = open(disk, dir, file.number)?;
         let number = file.number;
         let io = |e| JournalError::io("read", segment_path(dir, number), e);
@@ -158,6 +195,7 @@ pub(crate) fn recover(
             unproven = Some((file.number, kept));
         }
     }
+    walk.expected = walk.expected.max(at.0 + 1);
     walk.recovery.last = JournalPosition(walk.expected - 1);
     Ok(Found {
         recovery: walk.recovery,
@@ -170,7 +208,7 @@ pub(crate) fn recover(
 
 fn open(disk: &dyn Disk, dir: &Path, number: u64) -> Result<Cursor, JournalError> {
     let path = segment_path(dir, number);
-    let file = disk.open_read(&path);
+    let file = open_segment(disk, dir, number);
     let cursor = file.and_then(Cursor::new);
     cursor.map_err(|error| JournalError::io("open", path, error))
 }
@@ -194,16 +232,19 @@ fn survey(
     let names = names.map_err(|error| JournalError::io("list", dir, error))?;
     let mut numbers: Vec<u64> = names.iter().filter_map(|n| segment_number(n)).collect();
     numbers.sort_unstable();
+    numbers.dedup();
     let mut files = Vec::new();
     for number in numbers {
         let path = segment_path(dir, number);
-        let mut cursor = open(disk, dir, number)?;
         let io = |error| JournalError::io("read", &path, error);
-        let bytes = cursor.bytes(0, SEGMENT_HEADER as usize).map_err(io)?;
-        let found = bytes.len() as u64;
-        let segment = match SegmentHeader::decode(bytes) {
+        let file = open_segment(disk, dir, number).map_err(io)?;
+        let mut bytes = [0; SEGMENT_HEADER as usize];
+        let n = read_full_at(file.as_ref(), &mut bytes, 0).map_err(io)?;
+        let found = n as u64;
+        let segment = match SegmentHeader::decode(bytes.get(..n).unwrap_or_default()) {
             Ok(header) if header.number == number => {
-                Some(Segment::new(number, header.first, header.salt))
+                let segment = Segment::new(number, header.first, header.salt);
+                Some(segment.created(header.created))
             }
             Err(HeaderFault::Newer(found)) => {
                 return Err(JournalError::NewerFormat {
@@ -220,6 +261,7 @@ fn survey(
                     bytes: found,
                     lost: None,
                 });
+                let mut cursor = Cursor::new(file).map_err(io)?;
                 let place = cursor.find(SEGMENT_HEADER, None).map_err(io)?;
                 match place {
                     Some(place) => cursor.record(place, None).map_err(io)?.map(|record| {
@@ -303,9 +345,10 @@ impl Walk<'_> {
 
     /// Begins a segment: are there segments missing before it?
     fn enter(&mut self, file: &SegmentFile, previous: u64) {
-        if file.number > previous + 1 {
-            let first = file.segment.as_ref().map_or(0, |segment| segment.first.0);
-            let through = first.saturating_sub(1);
+        let first = file.segment.as_ref().map_or(0, |segment| segment.first.0);
+        let through = first.saturating_sub(1);
+        let dropped = previous == 0 && self.recovery.base.0 > 0 && through < self.expected;
+        if file.number > previous + 1 && !dropped {
             self.lose(DamageKind::MissingSegment, previous + 1, (0, 0), through);
         }
         // A segment gets its name only when all before its first position is synced. What lies

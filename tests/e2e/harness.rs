@@ -37,6 +37,7 @@ pub struct Pentamer {
 pub struct Home {
     dir: tempfile::TempDir,
     listener: String,
+    storage: String,
     extra: String,
 }
 
@@ -48,6 +49,7 @@ impl Home {
         Self {
             dir,
             listener: listener.to_owned(),
+            storage: "segment_size = \"4 MiB\"".to_owned(),
             extra: extra.to_owned(),
         }
     }
@@ -55,6 +57,12 @@ impl Home {
     /// The same directory with another end of the file.
     pub fn with_extra(mut self, extra: &str) -> Self {
         extra.clone_into(&mut self.extra);
+        self
+    }
+
+    /// The same directory with these keys of `[storage]`.
+    pub fn with_storage(mut self, keys: &str) -> Self {
+        keys.clone_into(&mut self.storage);
         self
     }
 
@@ -70,10 +78,11 @@ impl Home {
         let path = self.path().join("pentamer.toml");
         let text = format!(
             "[[listener]]\nname = \"lab\"\nbind = \"127.0.0.1:0\"\n{}\n\
-             [storage]\ndir = \"{}\"\nreserve = \"0\"\nsegment_size = \"4 MiB\"\n\
+             [storage]\ndir = \"{}\"\nreserve = \"0\"\n{}\n\
              [http]\nbind = \"127.0.0.1:0\"\n[log]\nformat = \"json\"\nlevel = \"debug\"\n{}\n",
             self.listener,
             self.data().display(),
+            self.storage,
             self.extra
         );
         fs::write(&path, text).expect("written");

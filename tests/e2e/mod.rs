@@ -2,6 +2,7 @@
 
 pub mod harness;
 
+mod backup;
 mod commands;
 mod endpoint;
 mod life;
