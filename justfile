@@ -23,6 +23,10 @@ test *FILTER:
 laws CASES="5000":
     PENTAMER_CASES={{CASES}} cargo test --test it -- laws:: model::
 
+# Crashes at every call of so many workloads with checkpoints, compression and retention
+crash SEEDS="1000":
+    PENTAMER_CRASHES={{SEEDS}} cargo test --release --test it -- checkpoint_crash::
+
 # Write the expected texts of wrong configurations anew, for review in the diff
 expected:
     UPDATE_EXPECTED=1 cargo test --lib config::tests

@@ -129,8 +129,8 @@ pub(crate) fn finish_packing(disk: &dyn Disk, dir: &Path) -> io::Result<()> {
             disk.remove(&dir.join(name))?;
         }
     }
-    match disk.remove(&dir.join(super::packed::PACKING)) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
-        _ => Ok(()),
+    if names.iter().any(|name| name == super::packed::PACKING) {
+        disk.remove(&dir.join(super::packed::PACKING))?;
     }
+    Ok(())
 }

@@ -105,7 +105,10 @@ pub(crate) fn choose(disk: &dyn Disk, data: &Path) -> Result<Kept, JournalError>
     for unfit in &kept.unfit {
         set_aside(disk, unfit);
     }
-    let _ = disk.remove(&dir.join(WRITING));
+    let names = disk.list(&dir).unwrap_or_default();
+    if names.iter().any(|name| name == WRITING) {
+        let _ = disk.remove(&dir.join(WRITING));
+    }
     remove_others(disk, &dir, &kept.good);
     Ok(kept)
 }
