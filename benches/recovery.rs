@@ -33,19 +33,31 @@ fn options(dir: &Path) -> Options {
 fn message(n: u64) -> Draft {
     let codes = match n % 100 {
         0 => ["2472-9^IgM^LN", "2465-3^IgG^LN", "2458-8^IgA^LN"],
-        _ => ["2345-7^Glucose^LN", "2160-0^Creatinine^LN", "718-7^Haemoglobin^LN"],
+        _ => [
+            "2345-7^Glucose^LN",
+            "2160-0^Creatinine^LN",
+            "718-7^Haemoglobin^LN",
+        ],
     };
     let mut raw = format!(
         "MSH|^~\\&|LAB|HOSP|PENT|IMM|20260301||ORU^R01^ORU_R01|{n}|P|2.5.1\r\
          PID|1||{n}^^^HOSP^MR||DOE^JANE{n}||19800101|F\rOBR|1||F{n}|P^Panel^L|||20260301|||||||||||||||20260301|||F\r"
     );
     for (code, number) in codes.iter().zip(1..) {
-        raw.push_str(&format!("OBX|{number}|NM|{code}||1.1|g/L|0.4-2.3||||F|||20260301\r"));
+        raw.push_str(&format!(
+            "OBX|{number}|NM|{code}||1.1|g/L|0.4-2.3||||F|||20260301\r"
+        ));
     }
     raw.push_str(&format!("NTE|1|L|{}\r", "comment ".repeat(60)));
     let control = n.to_string();
     Draft {
-        fingerprint: Some(Fingerprint::of("lab", b"LAB", b"HOSP", control.as_bytes(), raw.as_bytes())),
+        fingerprint: Some(Fingerprint::of(
+            "lab",
+            b"LAB",
+            b"HOSP",
+            control.as_bytes(),
+            raw.as_bytes(),
+        )),
         fact: Fact::Received(Received {
             origin: Origin {
                 listener: "lab".to_owned(),
@@ -65,7 +77,10 @@ fn fill(dir: &Path, messages: u64) {
         let group = (from..messages.min(from + GROUP)).map(message).collect();
         appender.append_blocking(group).expect("stored");
     }
-    appender.keeper().pass(NOW, &AtomicBool::new(false)).expect("compressed");
+    appender
+        .keeper()
+        .pass(NOW, &AtomicBool::new(false))
+        .expect("compressed");
     drop(appender);
     writer.join();
 }
@@ -86,7 +101,9 @@ fn come_back(dir: &Path, take: bool) {
     }
     let loaded = begun.elapsed();
     let begun = Instant::now();
-    let mut reader = appender.reader(state.position().expect("read")).expect("a reader");
+    let mut reader = appender
+        .reader(state.position().expect("read"))
+        .expect("a reader");
     let mut batch: Vec<(JournalPosition, Fact)> = Vec::new();
     loop {
         let next = reader.next(recovery.last).expect("whole");
@@ -94,7 +111,9 @@ fn come_back(dir: &Path, take: bool) {
         batch.extend(next);
         if batch.len() == 1_024 || is_last {
             let applied = fold::apply(&batch, &state, &policy, &extract).expect("folded");
-            state.commit(applied.batch, applied.through).expect("committed");
+            state
+                .commit(applied.batch, applied.through)
+                .expect("committed");
             batch.clear();
         }
         if is_last {
@@ -160,8 +179,14 @@ fn main() {
     let dir = tempfile::tempdir().expect("a directory");
     let program = std::env::current_exe().expect("this program");
     for (phase, what) in [
-        ("fill", format!("{scale} messages of {scale} patients stored and compressed")),
-        ("rebuild", "rebuild from the journal, no checkpoint".to_owned()),
+        (
+            "fill",
+            format!("{scale} messages of {scale} patients stored and compressed"),
+        ),
+        (
+            "rebuild",
+            "rebuild from the journal, no checkpoint".to_owned(),
+        ),
         ("checkpoint", "start from the checkpoint".to_owned()),
     ] {
         println!("{what}:");

@@ -91,10 +91,9 @@ impl Keeper {
                     _ => {}
                 }
             }
-            dropped += 1;
-        }
-        if dropped > 0 {
+            // One after another, or a crash could leave an older segment and not the one behind it.
             disk.sync_dir(dir)?;
+            dropped += 1;
         }
         Ok(dropped)
     }
