@@ -47,14 +47,15 @@ impl Keeper {
     pub fn pass(&self, now: Timestamp, stop: &AtomicBool) -> io::Result<Tidied> {
         let library = self.shared.library.as_ref();
         let (disk, dir) = (library.disk.as_ref(), library.dir.as_path());
-        let mut tidied = Tidied::default();
-        // Dropped first: what is dropped need not be compressed.
-        tidied.dropped = self.drop_old(library, now)?;
+        let mut tidied = Tidied {
+            // First: what is dropped need not be compressed.
+            dropped: self.drop_old(library, now)?,
+            ..Tidied::default()
+        };
         let segments = library.list();
         let closed = segments.split_last().map_or(&[][..], |(_, closed)| closed);
         for segment in closed {
             let plain = disk.open_read(&segment_path(dir, segment.number));
-            // The void rest of a segment that was given up may not be readable; it stays as it is.
             if plain.is_ok() && pack(disk, dir, segment.number, stop)? {
                 tidied.packed += 1;
             }
