@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// Bytes of entries that are put into a state at once.
-const BATCH: usize = 1 << 20;
+const BATCH: usize = 32 << 10;
 
 /// A checkpoint that was found whole.
 #[derive(Clone)]
@@ -166,11 +166,11 @@ impl Checkpoint {
             while let Some((key, value)) = next_entry(&mut rest) {
                 batch.changes.insert(key.to_vec(), Some(value.to_vec()));
                 entries += 1;
-            }
-            bytes += raw.len();
-            if bytes >= BATCH {
-                state.commit(std::mem::take(&mut batch), JournalPosition::START)?;
-                bytes = 0;
+                bytes += key.len() + value.len();
+                if bytes >= BATCH {
+                    state.commit(std::mem::take(&mut batch), JournalPosition::START)?;
+                    bytes = 0;
+                }
             }
         }
         if entries != self.sum.entries {
