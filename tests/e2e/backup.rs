@@ -112,7 +112,9 @@ fn dropped_segments_are_not_missed() {
         (!first.starts_with("0000000001.") && !first.starts_with("0000000002.")).then_some(())
     });
     daemon.settle();
-    assert!(daemon.metric("pentamer_journal_oldest_position", "") > 1.0);
+    wait_for("the operator to see since when facts are kept", || {
+        (daemon.metric("pentamer_journal_oldest_position", "") > 1.0).then_some(())
+    });
     let (home, status) = daemon.stop();
     assert!(status.success());
     fs::remove_dir_all(home.data().join("cache")).expect("removed");
