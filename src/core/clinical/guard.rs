@@ -1,10 +1,9 @@
 //! What overrides a computed state: unit slips, impossible values, contradicting flags (CLINICAL 6.1,
 //! steps 7 and 8, rulings 1 and 18).
 
-use super::Comparator;
-use super::age::age_at;
-use super::observation::{Analyte, BirthDate, Flag, Observation, ObservedAt, Sex};
-use super::state::{IntervalSource, Judged, Measured, State, Tables, laboratory_limits};
+use super::observation::{Analyte, Flag, Observation};
+use super::state::{IntervalSource, Judged, Measured, State, Tables};
+use super::{Comparator, Limits};
 use crate::core::policy::AgeSpan;
 use rust_decimal::Decimal;
 
@@ -13,10 +12,8 @@ use rust_decimal::Decimal;
 pub(super) fn unit_suspect(
     judged: &Judged,
     observation: &Observation,
-    sex: Option<Sex>,
-    tables: &Tables,
-    birth: Option<&BirthDate>,
-    observed: &ObservedAt,
+    laboratory: Option<Limits>,
+    tables: &Tables<'_>,
 ) -> bool {
     if judged.ratio.is_some_and(|ratio| ratio > Decimal::from(50)) {
         return true;
@@ -24,23 +21,41 @@ pub(super) fn unit_suspect(
     if judged.interval_source != Some(IntervalSource::Obx7) {
         return false;
     }
-    let sent = laboratory_limits(&observation.range, sex)
+    let sent = laboratory
         .and_then(|limits| limits.high)
         .and_then(|high| observation.unit.to_gram_per_litre(high));
-    let known = tables.guarding.as_ref().and_then(|row| row.limits.high);
-    let Some(ratio) = sent
-        .zip(known)
-        .and_then(|(sent, known)| sent.checked_div(known))
-    else {
+    let known = || tables.guarding().and_then(|row| row.limits.high);
+    let Some((sent, known)) = sent.and_then(|sent| Some((sent, known()?))) else {
+        return false;
+    };
+    if !exceeds(sent, 4, known) && !exceeds(known, 4, sent) {
+        // No ratio that is doubted at any age.
+        return false;
+    }
+    let Some(ratio) = sent.checked_div(known) else {
         return false;
     };
     let half_a_year = AgeSpan { months: 6, days: 0 };
-    let (least, most) = if age_at(birth, observed.date).is_below(half_a_year) == Some(false) {
+    let (least, most) = if tables.age.is_below(half_a_year) == Some(false) {
         (Decimal::new(2, 1), Decimal::from(5))
     } else {
         (Decimal::new(5, 2), Decimal::from(20))
     };
     ratio < least || ratio > most
+}
+
+/// Whether a value is more than so many times another one, in whole numbers: what spares most results
+/// a division. True also where the numbers are too long for it, so that the division decides.
+pub(super) fn exceeds(value: Decimal, times: i128, other: Decimal) -> bool {
+    let scale = value.scale().max(other.scale());
+    let whole = |number: Decimal| {
+        let zeros = scale.checked_sub(number.scale())?;
+        number.mantissa().checked_mul(10_i128.checked_pow(zeros)?)
+    };
+    match (whole(value), whole(other)) {
+        (Some(value), Some(other)) => other.checked_mul(times).is_none_or(|bound| value > bound),
+        (_, _) => true,
+    }
 }
 
 /// Step 8's absolute bounds.
@@ -63,15 +78,15 @@ pub(super) fn implausible(
 pub(super) fn disagrees(
     judged: &Judged,
     reported: Measured,
-    observation: &Observation,
-    sex: Option<Sex>,
+    flag: Option<Flag>,
+    laboratory: Option<Limits>,
 ) -> bool {
-    let Some(flag) = observation.flag else {
+    let Some(flag) = flag else {
         return false;
     };
     let at_limit = reported.comparator == Comparator::Exactly
         && reported.from == reported.to
-        && laboratory_limits(&observation.range, sex).is_some_and(|limits| {
+        && laboratory.is_some_and(|limits| {
             limits.low == Some(reported.to) || limits.high == Some(reported.to)
         });
     match (flag, judged.state) {
