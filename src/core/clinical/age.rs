@@ -108,6 +108,11 @@ impl KnownAge {
         self.oldest.is_at_least(span)
     }
 
+    /// The completed months if the birth date is the latest that it can be.
+    pub(super) const fn least_months(&self) -> i64 {
+        *self.youngest.months.expose()
+    }
+
     /// Whether the birth date is known to the day, so that there is one age.
     pub(super) fn is_exact(&self) -> bool {
         self.youngest.birth == self.oldest.birth
@@ -132,7 +137,8 @@ impl Lived {
     fn between(birth: Date, collected: Date) -> Self {
         let years = i64::from(collected.year()) - i64::from(birth.year());
         let begun = years * 12 + i64::from(collected.month()) - i64::from(birth.month());
-        let complete = collected.day() >= birth.day().min(collected.days_in_month());
+        let complete =
+            collected.day() >= birth.day() || collected.day() == collected.days_in_month();
         Self {
             birth: Phi::new(birth),
             collected: Phi::new(collected),
@@ -214,7 +220,7 @@ pub fn parse_age(text: &str) -> Option<AgeSpan> {
 
 #[cfg(test)]
 mod tests {
-    use super::{AgeReading, age_at, parse_age};
+    use super::{AgeReading, age_at, parse_age, plus};
     use crate::core::clinical::observation::BirthDate;
     use crate::core::policy::AgeSpan;
     use jiff::civil::{Date, date};
@@ -387,6 +393,24 @@ mod tests {
             let add = |days: i32| birth.saturating_add(jiff::Span::new().days(days));
             let at = |date| age_at(Some(&born(birth)), date).is_at_least(span);
             prop_assert!(at(add(later)) <= at(add(later + more)));
+        }
+
+        #[test]
+        fn an_age_is_reached_on_the_day_that_the_calendar_says(birth in any_date(), later in 0_i32..9_000, months in 0_u32..300, days in 0_u32..120) {
+            let collected = birth.saturating_add(jiff::Span::new().days(later));
+            // Near the age as well, where a day decides.
+            let near = plus(birth, AgeSpan { months, days }).expect("in the calendar");
+            for collected in [collected, near, near.yesterday().expect("a day")] {
+                if collected < birth {
+                    continue;
+                }
+                for span in [AgeSpan { months, days }, AgeSpan { months, days: 0 }] {
+                    prop_assert_eq!(
+                        age_at(Some(&born(birth)), collected).is_at_least(span),
+                        Some(plus(birth, span).is_some_and(|reached| reached <= collected))
+                    );
+                }
+            }
         }
 
         #[test]

@@ -107,6 +107,8 @@ struct UsableRow {
     scope: usize,
     from_age: Option<AgeSpan>,
     to_age: Option<AgeSpan>,
+    /// The completed months after which it certainly holds no more: no month is shorter than 28 days.
+    outgrown: Option<i64>,
     built_in: bool,
 }
 
@@ -196,6 +198,9 @@ impl IntervalTable {
                 scope: row.scope(),
                 from_age: row.from_age,
                 to_age: row.to_age,
+                outgrown: row
+                    .to_age
+                    .map(|to| i64::from(to.months) + i64::from(to.days.div_ceil(28))),
                 built_in: row.built_in,
             });
         }
@@ -216,12 +221,14 @@ impl IntervalTable {
     /// of the built-in table the adult one; collected before birth nothing does.
     pub fn find(&self, query: &IntervalQuery<'_>) -> Option<Interval<'_>> {
         let usable = self.by_analyte.get(&query.analyte)?;
-        self.by_age(&usable.site, query).or_else(|| {
-            query
-                .built_in
-                .then(|| self.by_age(&usable.built_in, query))
-                .flatten()
-        })
+        let site = match usable.site.as_slice() {
+            [] => None,
+            rows => self.by_age(rows, query),
+        };
+        match site {
+            None if query.built_in => self.by_age(&usable.built_in, query),
+            site => site,
+        }
     }
 
     fn by_age<'t>(
@@ -242,14 +249,16 @@ impl IntervalTable {
                 })
             }
             AgeReading::Known(age) => {
+                let months = age.least_months();
+                let young_enough = |row: &UsableRow| row.outgrown.is_none_or(|end| months < end);
                 let youngest = self.narrowest(rows, query, |row| {
-                    row.holds(|span| age.youngest_is_at_least(span))
+                    young_enough(row) && row.holds(|span| age.youngest_is_at_least(span))
                 })?;
                 if age.is_exact() {
                     return Some(youngest);
                 }
                 let oldest = self.narrowest(rows, query, |row| {
-                    row.holds(|span| age.oldest_is_at_least(span))
+                    young_enough(row) && row.holds(|span| age.oldest_is_at_least(span))
                 })?;
                 if youngest.limits == oldest.limits {
                     return Some(youngest);

@@ -251,8 +251,23 @@ impl<'r, 'a> PanelIndex<'r, 'a> {
             (*analyte, rows)
         });
         let by_analyte: BTreeMap<_, _> = rows.collect();
-        let mut by_order: Vec<_> = known(&by_analyte).collect();
-        by_order.sort_by_key(|one| (one.order, one.analyte()));
+        let mut by_order: Vec<_> = results
+            .iter()
+            .zip(&orders)
+            .filter(|(result, _)| result.state().is_known())
+            .filter_map(|(result, order)| {
+                Some(Indexed {
+                    result,
+                    at: result.observed()?.at,
+                    order: *order,
+                })
+            })
+            .collect();
+        // They stand in this order already, but for the times where one order has an analyte twice.
+        by_order.sort_by(|a, b| {
+            let order = (a.order, a.analyte()).cmp(&(b.order, b.analyte()));
+            order.then_with(|| (a.at, a.result.id()).cmp(&(b.at, b.result.id())))
+        });
         Self {
             by_analyte,
             by_order,

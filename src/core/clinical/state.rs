@@ -173,6 +173,13 @@ pub struct Measured {
     pub to: Decimal,
 }
 
+impl Measured {
+    /// True for one number, written in one way.
+    fn is_point(self) -> bool {
+        (self.from.mantissa(), self.from.scale()) == (self.to.mantissa(), self.to.scale())
+    }
+}
+
 /// A result, judged. Its `Debug` leaves out the numbers, which are patient data.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Judged {
@@ -324,10 +331,15 @@ fn shown_only(observation: &Observation, why: Why) -> Judged {
 }
 
 fn in_gram_per_litre(observation: &Observation, measured: Measured) -> Option<Measured> {
+    let from = observation.unit.to_gram_per_litre(measured.from)?;
     Some(Measured {
         comparator: measured.comparator,
-        from: observation.unit.to_gram_per_litre(measured.from)?,
-        to: observation.unit.to_gram_per_litre(measured.to)?,
+        from,
+        to: if measured.is_point() {
+            from
+        } else {
+            observation.unit.to_gram_per_litre(measured.to)?
+        },
     })
 }
 
@@ -438,11 +450,13 @@ fn against(
         None
     };
     judged.ratio = compared.and_then(|(measured, limits)| {
-        let low = limits.low.filter(|low| *low > Decimal::ZERO)?;
+        let low = limits
+            .low
+            .filter(|low| low.is_sign_positive() && !low.is_zero())?;
         let asked = judged.state == State::Low || exceeds(measured.to, 49, low);
         asked.then(|| measured.to.checked_div(low)).flatten()
     });
-    if unit_suspect(&judged, observation, laboratory, tables) {
+    if unit_suspect(&judged, &observation.unit, laboratory, tables) {
         judged.state = State::Unknown(Why::UnitSuspect);
     } else if implausible(observation.id.analyte, reported, converted) {
         judged.state = State::Unknown(Why::Implausible);
@@ -495,7 +509,7 @@ fn compare(value: Measured, limits: Limits) -> State {
                 State::Low
             } else if above(from) {
                 State::High
-            } else if from == to {
+            } else if value.is_point() {
                 State::Normal
             } else if below(from) {
                 unsure
