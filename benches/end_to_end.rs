@@ -36,7 +36,10 @@ fn main() {
     );
     let only = std::env::var("CONNECTIONS").ok();
     for connections in [1_usize, 16, 256] {
-        if only.as_ref().is_some_and(|only| *only != connections.to_string()) {
+        if only
+            .as_ref()
+            .is_some_and(|only| *only != connections.to_string())
+        {
             continue;
         }
         // In turn, twice each, so that a drift of the machine meets both.

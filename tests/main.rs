@@ -12,3 +12,4 @@ mod e2e;
 mod journal_crash;
 mod laws;
 mod offline;
+mod simulation;
