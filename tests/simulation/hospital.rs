@@ -55,6 +55,18 @@ pub struct Line {
     pub status: &'static str,
 }
 
+/// How a year is made up.
+#[derive(Clone, Copy)]
+pub struct Mix {
+    /// Result messages, those sent again not counted.
+    pub results: usize,
+    /// Of a thousand patients so many have a planted low IgM. 1 would be the rate of hospital
+    /// patients (CLINICAL 1.1).
+    pub planted: u64,
+    /// Of a thousand patients so many are traps.
+    pub traps: u64,
+}
+
 /// A year, and how it was made.
 pub struct Hospital {
     pub people: Vec<Person>,
@@ -87,8 +99,8 @@ const HAEMATOLOGY: [(&str, &str, &str, i64, i64); 6] = [
     ("751-8", "Neutrophils", "10*9/L", 18, 75),
 ];
 
-/// Makes the messages of a year, with so many result messages.
-pub fn year(seed: u64, results: usize) -> Hospital {
+/// Makes the messages of a year.
+pub fn year(seed: u64, mix: Mix) -> Hospital {
     let mut making = Making {
         random: Random::new(seed),
         hospital: Hospital {
@@ -97,11 +109,12 @@ pub fn year(seed: u64, results: usize) -> Hospital {
             results: 0,
             lines: 0,
         },
+        mix,
         numbers: 0,
         planted: 0,
         trapped: 0,
     };
-    while making.hospital.results < results {
+    while making.hospital.results < mix.results {
         making.somebody();
     }
     making.noise();
@@ -115,6 +128,7 @@ pub fn year(seed: u64, results: usize) -> Hospital {
 pub(super) struct Making {
     pub(super) random: Random,
     pub(super) hospital: Hospital,
+    mix: Mix,
     numbers: u64,
     planted: usize,
     trapped: usize,
@@ -212,11 +226,14 @@ impl Making {
     }
 
     fn somebody(&mut self) {
-        match self.random.below(1_000) {
-            // 0.1 % of hospital patients (CLINICAL 1.1) would be few: here it is ten times that.
-            0..10 => self.planted(),
-            10..40 => self.trap(),
-            _ => self.usual(),
+        let Mix { planted, traps, .. } = self.mix;
+        let chance = self.random.below(1_000);
+        if chance < planted {
+            self.planted();
+        } else if chance < planted + traps {
+            self.trap();
+        } else {
+            self.usual();
         }
     }
 
