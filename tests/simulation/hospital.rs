@@ -3,7 +3,7 @@
 use super::message::{
     self, ADT, AUTHORITY, FEEDS, LABORATORIES, Limits, Style, days, minutes, msh, order, pid, stamp,
 };
-use super::people::{COURSES, Course, Fate, Person, deficient, normal_value, usual_value};
+use super::people::{Fate, Person, usual_value};
 use super::random::Random;
 use super::traps;
 use pentamer::core::time::{Span, Timestamp};
@@ -77,28 +77,6 @@ pub struct Hospital {
     pub lines: usize,
 }
 
-/// Chemistry and haematology: code, name, unit, limits (in tenths).
-const CHEMISTRY: [(&str, &str, &str, i64, i64); 10] = [
-    ("2951-2", "Sodium", "mmol/L", 1_350, 1_450),
-    ("2823-3", "Potassium", "mmol/L", 35, 51),
-    ("2160-0", "Creatinine", "umol/L", 450, 1_050),
-    ("2345-7", "Glucose", "mmol/L", 39, 61),
-    ("1988-5", "CRP", "mg/L", 1, 50),
-    ("1742-6", "ALT", "U/L", 70, 450),
-    ("2885-2", "Protein", "g/L", 640, 830),
-    ("1751-7", "Albumin", "g/L", 350, 520),
-    ("2532-0", "LDH", "U/L", 1_200, 2_500),
-    ("19113-0", "IgE", "kU/L", 10, 1_000),
-];
-const HAEMATOLOGY: [(&str, &str, &str, i64, i64); 6] = [
-    ("718-7", "Haemoglobin", "g/L", 1_200, 1_700),
-    ("6690-2", "Leucocytes", "10*9/L", 40, 100),
-    ("777-3", "Platelets", "10*9/L", 1_500, 4_000),
-    ("787-2", "MCV", "fL", 800, 1_000),
-    ("731-0", "Lymphocytes", "10*9/L", 10, 40),
-    ("751-8", "Neutrophils", "10*9/L", 18, 75),
-];
-
 /// Makes the messages of a year.
 pub fn year(seed: u64, mix: Mix) -> Hospital {
     let mut making = Making {
@@ -130,7 +108,7 @@ pub(super) struct Making {
     pub(super) hospital: Hospital,
     mix: Mix,
     numbers: u64,
-    planted: usize,
+    pub(super) planted: usize,
     trapped: usize,
 }
 
@@ -141,7 +119,7 @@ impl Making {
         self.numbers
     }
 
-    fn person(&mut self, prefix: &str, fate: Fate) -> usize {
+    pub(super) fn person(&mut self, prefix: &str, fate: Fate) -> usize {
         let number = self.number();
         let id = format!("{prefix}{number:07}");
         let person = Person::new(&mut self.random, number, id, fate);
@@ -149,7 +127,7 @@ impl Making {
         self.hospital.people.len() - 1
     }
 
-    fn another_id(&mut self, person: usize) -> usize {
+    pub(super) fn another_id(&mut self, person: usize) -> usize {
         let number = self.number();
         let ids = &mut self.hospital.people[person].ids;
         ids.push(format!("E{number:07}"));
@@ -163,7 +141,7 @@ impl Making {
     }
 
     /// From collection to report.
-    fn turnaround(&mut self) -> Span {
+    pub(super) fn turnaround(&mut self) -> Span {
         minutes(self.random.between(40, 60 * 30))
     }
 
@@ -202,7 +180,14 @@ impl Making {
 
     /// Counts and sends a result message; now and then its sender sends it again, to the byte or
     /// under another control id.
-    fn result(&mut self, due: Timestamp, feed: usize, person: usize, body: &str, says: Says) {
+    pub(super) fn result(
+        &mut self,
+        due: Timestamp,
+        feed: usize,
+        person: usize,
+        body: &str,
+        says: Says,
+    ) {
         self.hospital.results += 1;
         self.hospital.lines += body.matches("\rOBX|").count();
         self.send(due, feed, person, "ORU^R01^ORU_R01", body, says.clone());
@@ -292,7 +277,7 @@ impl Making {
         }
     }
 
-    fn admission(&mut self, person: usize, id: usize, at: Timestamp) {
+    pub(super) fn admission(&mut self, person: usize, id: usize, at: Timestamp) {
         let event = self.random.pick(&["A01", "A04", "A08", "A31"]);
         let body = format!(
             "EVN|{event}|{}\r{}PV1|1|I\r",
@@ -302,7 +287,7 @@ impl Making {
         self.send(at, ADT, person, &format!("ADT^{event}"), &body, Says::Other);
     }
 
-    fn merge(&mut self, person: usize, prior: usize, survivor: usize, at: Timestamp) {
+    pub(super) fn merge(&mut self, person: usize, prior: usize, survivor: usize, at: Timestamp) {
         let event = self.random.pick(&["A40", "A40", "A40", "A47", "A34"]);
         let body = format!(
             "EVN|{event}|{}\r{}MRG|{}^^^{AUTHORITY}^MR\r",
@@ -314,34 +299,8 @@ impl Making {
         self.send(at, ADT, person, &format!("ADT^{event}"), &body, says);
     }
 
-    fn chemistry(&mut self, person: usize, id: usize, at: Timestamp) {
-        let feed = self.random.below(3) as usize;
-        let is_count = self.random.chance(0.5);
-        let (service, rows): (_, &[_]) = if is_count {
-            ("CBC^Blood count^L", &HAEMATOLOGY)
-        } else {
-            ("CHEM^Chemistry^L", &CHEMISTRY)
-        };
-        let filler = format!("C{}", self.number());
-        let due = at.plus(self.turnaround());
-        let mut body = self.pid(person, id, "") + &order(&filler, service, at, due, "F");
-        for (number, (code, name, unit, low, high)) in (1..).zip(rows) {
-            let value = usual_value(&mut self.random, (*low, *high));
-            body += &format!(
-                "OBX|{number}|NM|{code}^{name}^LN||{}.{}|{unit}|{}.{}-{}.{}||||F\r",
-                value / 10,
-                value % 10,
-                low / 10,
-                low % 10,
-                high / 10,
-                high % 10
-            );
-        }
-        self.result(due, feed, person, &body, Says::Other);
-    }
-
     /// A laboratory whose way of writing can be used for this person.
-    fn laboratory(&mut self, person: usize, at: Timestamp) -> usize {
+    pub(super) fn laboratory(&mut self, person: usize, at: Timestamp) -> usize {
         loop {
             let feed = self.random.below(LABORATORIES) as usize;
             if self.hospital.people[person].may_be_read_in(FEEDS[feed].style, at) {
@@ -351,7 +310,7 @@ impl Making {
     }
 
     /// Sends immunoglobulins.
-    fn report(
+    pub(super) fn report(
         &mut self,
         due: Timestamp,
         feed: usize,
@@ -392,7 +351,7 @@ impl Making {
     }
 
     /// A report of all three, final, at a collection.
-    fn panel(
+    pub(super) fn panel(
         &mut self,
         person: usize,
         id: usize,
@@ -495,181 +454,6 @@ impl Making {
         }
     }
 
-    fn planted(&mut self) {
-        let course = COURSES[self.planted % COURSES.len()];
-        self.planted += 1;
-        let person = self.person("P", Fate::Planted(course));
-        let at = self.moment(200);
-        self.admission(person, 0, at.plus(days(-1)));
-        let feed = self.laboratory(person, at);
-        let limits = self.hospital.people[person].limits(at);
-        let low = |making: &mut Self| {
-            let rest =
-                [1, 2].map(|analyte: usize| normal_value(&mut making.random, limits[analyte]));
-            [deficient(&mut making.random), rest[0], rest[1]]
-        };
-        let values = low(self);
-        let account = format!("A{}", self.number());
-        let first_id = match course {
-            Course::Merged | Course::TwoIds | Course::Moved => self.another_id(person),
-            _ => 0,
-        };
-        let first = self.panel(person, first_id, at, values);
-        let due = first.version;
-        let send =
-            |making: &mut Self, due, report| making.report(due, feed, person, &account, report);
-        let later = |making: &mut Self, from: i64, to: i64| {
-            at.plus(minutes(making.random.between(from * 1_440, to * 1_440)))
-        };
-        match course {
-            Course::Once => send(self, due, first),
-            Course::Lasting => {
-                send(self, due, first);
-                let again = later(self, 35, 60);
-                let values = low(self);
-                let second = self.panel(person, 0, again, values);
-                send(self, second.version, second);
-                if self.random.chance(0.5) {
-                    let again = later(self, 70, 150);
-                    let values = low(self);
-                    let third = self.panel(person, 0, again, values);
-                    send(self, third.version, third);
-                }
-            }
-            Course::Split => {
-                for line in first.lines.clone() {
-                    let due = due.plus(minutes(self.random.between(0, 60 * 24 * 4)));
-                    send(
-                        self,
-                        due,
-                        Report {
-                            lines: vec![line],
-                            ..first.clone()
-                        },
-                    );
-                }
-            }
-            Course::Preliminary => {
-                let mut early = first.clone();
-                early.version = at.plus(minutes(20));
-                early.lines.iter_mut().for_each(|line| line.status = "P");
-                send(self, early.version, early);
-                send(self, due, first);
-            }
-            Course::CorrectedLow => {
-                let corrected = changed(
-                    &first,
-                    later(self, 3, 9),
-                    0,
-                    deficient(&mut self.random),
-                    "C",
-                );
-                send(self, due, first);
-                send(self, corrected.version, corrected);
-            }
-            Course::Late => {
-                let due = at.plus(days(self.random.between(10, 27)));
-                send(self, due, first);
-            }
-            Course::Merged => {
-                send(self, due, first);
-                let merged = later(self, 3, 60);
-                self.merge(person, 1, 0, merged);
-            }
-            Course::TwoIds => {
-                send(self, due, first);
-                let again = later(self, 2, 20);
-                let values = low(self);
-                let second = self.panel(person, 0, again, values);
-                send(self, second.version, second);
-                let merged = later(self, 30, 60);
-                self.merge(person, 1, 0, merged);
-            }
-            Course::Transient => {
-                send(self, due, first);
-                let again = later(self, 5, 90);
-                let values = limits.map(|limits| normal_value(&mut self.random, limits));
-                let second = self.panel(person, 0, again, values);
-                send(self, second.version, second);
-            }
-            Course::Corrected => {
-                let value = normal_value(&mut self.random, limits[0]);
-                let corrected = changed(&first, later(self, 3, 20), 0, value, "C");
-                send(self, due, first);
-                send(self, corrected.version, corrected);
-            }
-            Course::Withdrawn => {
-                let status = self.random.pick(&["W", "D", "X"]);
-                let withdrawn = changed(&first, later(self, 3, 20), 0, values[0], status);
-                send(self, due, first);
-                send(self, withdrawn.version, withdrawn);
-            }
-            Course::Cancelled => {
-                let cancelled = later(self, 3, 20);
-                let gone = Report {
-                    version: cancelled,
-                    lines: first
-                        .lines
-                        .iter()
-                        .map(|line| Line {
-                            status: "X",
-                            ..*line
-                        })
-                        .collect(),
-                    ..first.clone()
-                };
-                let body = format!(
-                    "{}ORC|CA||{}||||||{}\r",
-                    self.pid(person, 0, ""),
-                    first.order,
-                    stamp(cancelled)
-                );
-                send(self, due, first);
-                self.send(
-                    cancelled,
-                    feed,
-                    person,
-                    "ORM^O01",
-                    &body,
-                    Says::Report(gone),
-                );
-            }
-            Course::Moved => {
-                send(self, due, first);
-                let moved = later(self, 3, 20);
-                let body = format!(
-                    "EVN|A44|{}\r{}MRG|{}^^^{AUTHORITY}^MR||{account}\r",
-                    stamp(moved),
-                    self.pid(person, 0, &account),
-                    self.hospital.people[person].ids[1]
-                );
-                self.send(moved, ADT, person, "ADT^A44", &body, Says::Other);
-            }
-            Course::Progressed => {
-                send(self, due, first);
-                let again = later(self, 30, 120);
-                let mut values = low(self);
-                values[1] = limits[1].0 / 2;
-                let second = self.panel(person, 0, again, values);
-                send(self, second.version, second);
-            }
-            Course::Known => {
-                let coded = at.plus(days(-20));
-                let body = format!(
-                    "EVN|A08|{0}\r{1}DG1|1||D80.4^Selective IgM deficiency^I10||{0}|F\r",
-                    stamp(coded),
-                    self.pid(person, 0, "")
-                );
-                self.send(coded, ADT, person, "ADT^A08", &body, Says::Other);
-                send(self, due, first);
-            }
-            Course::Stale => {
-                let due = at.plus(days(self.random.between(31, 150)));
-                send(self, due, first);
-            }
-        }
-    }
-
     /// What else comes over such a line: orders, acknowledgements, types of no use, and rubbish.
     fn noise(&mut self) {
         let messages = self.hospital.results / 100;
@@ -691,24 +475,5 @@ impl Making {
             };
             self.send(at, 0, person, kind, &body, Says::Other);
         }
-    }
-}
-
-/// A later version of one line of a report.
-fn changed(
-    of: &Report,
-    version: Timestamp,
-    line: usize,
-    value: i64,
-    status: &'static str,
-) -> Report {
-    Report {
-        version: version.max(of.version.plus(minutes(1))),
-        lines: vec![Line {
-            analyte: line,
-            value,
-            status,
-        }],
-        ..of.clone()
     }
 }

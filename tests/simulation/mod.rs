@@ -4,12 +4,14 @@
 //! `just simulate` runs a year of 100,000 result messages from a fresh seed and prints the table;
 //! `PENTAMER_SIMULATION=RESULTS` and `PENTAMER_SEED=SEED` choose others.
 
+mod courses;
 mod hospital;
 mod message;
 mod oracle;
 mod people;
 mod random;
 mod report;
+mod routine;
 mod size;
 mod traps;
 mod world;
