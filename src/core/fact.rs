@@ -259,4 +259,10 @@ pub enum Fact {
         /// When.
         at: Timestamp,
     },
+    /// The time came that something waited for. Time alone decides nothing before this is durable, so
+    /// that a rebuild finds the same.
+    Deadline {
+        /// When.
+        at: Timestamp,
+    },
 }

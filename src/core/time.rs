@@ -27,6 +27,11 @@ impl Span {
         Self(seconds.saturating_mul(1_000_000))
     }
 
+    /// A span of so many microseconds.
+    pub const fn micros(micros: i64) -> Self {
+        Self(micros)
+    }
+
     /// Whole microseconds.
     pub const fn as_micros(self) -> i64 {
         self.0

@@ -157,10 +157,12 @@ impl Folder {
             if self.stop.is_cancelled() && facts.is_empty() {
                 return Ok(());
             }
+            let until_deadline = self.meet_deadline(state.as_ref())?;
             let stop = self.stop.clone();
             self.runtime.block_on(async {
                 tokio::select! {
                     () = stop.cancelled() => {}
+                    () = pass(until_deadline) => {}
                     changed = status.changed() => match changed {
                         Ok(()) => drop(tokio::time::timeout(GATHER, stop.cancelled()).await),
                         Err(_) => stop.cancel(),
@@ -201,6 +203,31 @@ impl Folder {
             self.decided_at = stored.position;
         }
         Ok(())
+    }
+
+    /// Records a deadline that has come; else tells how long the next one is away. Where messages keep
+    /// coming they do the same: this is for the quiet hours.
+    fn meet_deadline(&self, state: &dyn State) -> Result<Option<Duration>, FoldError> {
+        let Some(due) = fold::next_deadline(state)? else {
+            return Ok(None);
+        };
+        let at = clock::now();
+        let left = u64::try_from(due.since(at).as_micros()).unwrap_or(0);
+        if left > 0 {
+            return Ok(Some(Duration::from_micros(left)));
+        }
+        self.appender
+            .append_blocking(vec![Fact::Deadline { at }.into()])
+            .map_err(|error| FoldError::Journal(error.to_string()))?;
+        Ok(None)
+    }
+}
+
+/// Waits so long; for ever where there is nothing to wait for.
+async fn pass(time: Option<Duration>) {
+    match time {
+        Some(time) => tokio::time::sleep(time).await,
+        None => std::future::pending().await,
     }
 }
 
@@ -297,3 +324,6 @@ fn tell(effects: &Effects) {
         events::feed_seen(listener, feed, at, seen.1);
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -27,10 +27,11 @@ pub(crate) enum Kind {
     Dead = 7,
     PolicyChanged = 8,
     Started = 9,
+    Deadline = 10,
 }
 
 impl Kind {
-    const ALL: [Self; 10] = [
+    const ALL: [Self; 11] = [
         Self::Mark,
         Self::Received,
         Self::SeenAgain,
@@ -41,6 +42,7 @@ impl Kind {
         Self::Dead,
         Self::PolicyChanged,
         Self::Started,
+        Self::Deadline,
     ];
 
     fn from_number(number: u8) -> Option<Self> {
@@ -59,6 +61,7 @@ impl Kind {
             Self::Dead => "dead",
             Self::PolicyChanged => "policy_changed",
             Self::Started => "started",
+            Self::Deadline => "deadline",
         }
     }
 }
@@ -137,6 +140,11 @@ struct PolicyMeta {
 #[derive(Serialize, Deserialize)]
 struct StartedMeta {
     version: String,
+    at: Timestamp,
+}
+
+#[derive(Serialize, Deserialize)]
+struct DeadlineMeta {
     at: Timestamp,
 }
 
@@ -230,6 +238,7 @@ pub(crate) fn encode(
             };
             record(Kind::Started, &meta, &none)
         }
+        Fact::Deadline { at } => record(Kind::Deadline, &DeadlineMeta { at: *at }, &none),
     }
 }
 
@@ -335,6 +344,10 @@ pub(crate) fn decode(
         Kind::Started => {
             let StartedMeta { version, at } = meta(kind, bytes)?;
             Fact::Started { version, at }
+        }
+        Kind::Deadline => {
+            let DeadlineMeta { at } = meta(kind, bytes)?;
+            Fact::Deadline { at }
         }
     })
 }

@@ -461,7 +461,7 @@ impl Making {
             let person = self.random.below(self.hospital.people.len() as u64) as usize;
             let at = self.moment(0);
             let identified = self.pid(person, 0, "");
-            let (kind, body) = match self.random.below(6) {
+            let (kind, body) = match self.random.below(7) {
                 0 => ("ORM^O01", identified + "ORC|NW|1\r"),
                 1 => ("ACK", "MSA|AA|1\r".to_owned()),
                 2 => ("SIU^S12", identified),
@@ -471,7 +471,9 @@ impl Making {
                         .to_owned(),
                 ),
                 4 => ("ORU^R01", "OBX|1|NM|2472-9^IgM^LN||0.12|g/L\r".to_owned()),
-                _ => ("ADT^A24", identified.clone() + &identified),
+                5 => ("ADT^A24", identified.clone() + &identified),
+                // The rest never comes.
+                _ => ("ORU^R01", identified + "DSC|MORE|F\r"),
             };
             self.send(at, 0, person, kind, &body, Says::Other);
         }

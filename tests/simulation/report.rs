@@ -123,6 +123,7 @@ impl Findings {
         self.row("rebuilds from nothing, all equal", world.rebuilds);
         let last = world.state.position().expect("a position");
         self.row("facts in the journal", last);
+        self.row("  deadlines among them", world.deadlines);
         let quarantine = views::quarantine(&world.state, JournalPosition::START, usize::MAX);
         let mut reasons: BTreeMap<&str, usize> = BTreeMap::new();
         for entry in quarantine.expect("a readable state") {

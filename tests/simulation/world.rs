@@ -60,6 +60,8 @@ pub struct World<'h> {
     pub power_cuts: u32,
     pub rebuilds: u32,
     pub duplicates: usize,
+    /// Decided by time alone.
+    pub deadlines: usize,
 }
 
 fn options() -> Options {
@@ -146,6 +148,7 @@ impl<'h> World<'h> {
             power_cuts: 0,
             rebuilds: 0,
             duplicates: 0,
+            deadlines: 0,
         }
     }
 
@@ -208,6 +211,12 @@ impl<'h> World<'h> {
 
     /// Messages come, are folded, decided about, and the alerts go out.
     fn a_while(&mut self, events: std::ops::Range<usize>, now: Timestamp) -> Result<(), PowerCut> {
+        self.meet_deadlines(
+            self.hospital
+                .events
+                .get(events.start)
+                .map_or(now, |e| e.due),
+        )?;
         let mut next = events.start;
         while next < events.end {
             let size = 1 + self.random.below(8) as usize;
@@ -231,6 +240,16 @@ impl<'h> World<'h> {
         self.fold();
         self.decide()?;
         self.deliver(now)
+    }
+
+    /// Like `Folder::meet_deadline`: what time alone decides before the next message comes.
+    fn meet_deadlines(&mut self, until: Timestamp) -> Result<(), PowerCut> {
+        let next = |state: &Memory| fold::next_deadline(state).expect("a readable state");
+        while let Some(at) = next(&self.state).filter(|at| *at < until) {
+            self.record(Fact::Deadline { at })?;
+            self.deadlines += 1;
+        }
+        Ok(())
     }
 
     fn draft(&self, number: usize, now: Timestamp) -> Draft {

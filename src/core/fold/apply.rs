@@ -117,6 +117,7 @@ impl Fold<'_> {
                     position,
                 },
             ),
+            Fact::Deadline { at } => self.expire_parts(*at),
             Fact::Started { version, at } => self.overlay.store(
                 tables::META,
                 keys::named(keys::META, tables::META_STARTED),

@@ -1,7 +1,7 @@
 //! Parts of messages on their way to become whole (WIRE A-54).
 
 use super::overlay::Overlay;
-use super::state::StateError;
+use super::state::{State, StateError};
 use super::{keys, tables};
 use crate::core::fact::{JournalPosition, Origin, Received};
 use crate::core::hl7::continuation::Part;
@@ -11,6 +11,8 @@ use serde::{Deserialize, Serialize};
 
 /// How long the rest of a message is waited for.
 const WITHIN: Span = Span::days(1);
+/// The least there is: after a day is one later than a day.
+const INSTANT: Span = Span::micros(1);
 
 /// A part that waits for what comes before or after it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -95,6 +97,14 @@ pub(super) fn expire(
         }
     }
     Ok(over)
+}
+
+/// When the part that has waited longest is given up, if no message comes before; `None` while none
+/// waits. Nothing else in the state waits for a time.
+pub fn next_deadline(state: &dyn State) -> Result<Option<Timestamp>, StateError> {
+    let waiting = all(&Overlay::new(state))?;
+    let since = waiting.iter().map(|(_, waiting)| waiting.since).min();
+    Ok(since.map(|since| since.plus(WITHIN).plus(INSTANT)))
 }
 
 fn all(overlay: &Overlay<'_>) -> Result<Vec<(Vec<u8>, Waiting)>, StateError> {

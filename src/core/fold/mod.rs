@@ -28,5 +28,6 @@ mod withdrawals;
 pub(crate) mod testing;
 
 pub use apply::{Extract, apply};
+pub use continuation::next_deadline;
 pub use decide::decide;
 pub use effects::{Applied, Effects, NewAlert};

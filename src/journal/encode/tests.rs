@@ -61,7 +61,7 @@ fn transition(text: &str, number: u32, at: Timestamp) -> Transition {
 fn facts() -> impl Strategy<Value = Fact> {
     let raw = prop::collection::vec(any::<u8>(), 0..200);
     (
-        0..9u8,
+        0..10u8,
         ".{0,12}",
         ".{0,12}",
         any::<i64>(),
@@ -116,7 +116,8 @@ fn facts() -> impl Strategy<Value = Fact> {
                     reason: a,
                 },
                 7 => Fact::PolicyChanged { policy: a, at },
-                _ => Fact::Started { version: a, at },
+                8 => Fact::Started { version: a, at },
+                _ => Fact::Deadline { at },
             }
         })
 }

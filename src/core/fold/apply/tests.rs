@@ -566,6 +566,25 @@ mod parts {
         assert_eq!(entries[0].refusal.reason, Reason::Continuation);
         assert_eq!(entries[0].position, JournalPosition(1));
     }
+
+    #[test]
+    fn are_quarantined_by_the_hour_alone_once_it_is_recorded() {
+        let quarantined = |facts: Vec<Fact>| {
+            let (_, state) = read(facts);
+            let count = views::quarantine(&state, JournalPosition::START, 9).unwrap();
+            (count.len(), continuation::next_deadline(&state).unwrap())
+        };
+        let (none, deadline) = quarantined(vec![received(FIRST, 1), received(FIRST, 2)]);
+        let due = deadline.unwrap();
+        assert_eq!(none, 0);
+        let too_early = Fact::Deadline {
+            at: due.plus(crate::core::time::Span::micros(-1)),
+        };
+        let first = vec![received(FIRST, 1), too_early];
+        assert_eq!(quarantined(first), (0, Some(due)));
+        let first = vec![received(FIRST, 1), Fact::Deadline { at: due }];
+        assert_eq!(quarantined(first), (1, None));
+    }
 }
 
 fn said() -> impl Strategy<Value = Said> {
