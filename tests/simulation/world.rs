@@ -47,6 +47,8 @@ pub struct World<'h> {
     runtime: Runtime,
     disk: ModelDisk,
     power_off: Option<u64>,
+    /// The next alert is not delivered in peace.
+    cut_at_alert: bool,
     life: Life,
     pub state: Memory,
     /// The state as an earlier flush would have left it on a disk.
@@ -139,6 +141,7 @@ impl<'h> World<'h> {
             life: live(&disk, &state),
             disk,
             power_off: None,
+            cut_at_alert: false,
             state,
             flushed: Memory::new(),
             oracle: Oracle::default(),
@@ -165,10 +168,11 @@ impl<'h> World<'h> {
         while next < events {
             let end = self.end_of_batch(next);
             if cuts.next_if(|at| *at < end).is_some() {
-                let soon = self.random.below(24);
-                let at = self.disk.operations() + soon;
-                self.disk.lose_power_at(at);
-                self.power_off = Some(at);
+                if self.random.chance(0.5) {
+                    self.cut_at_alert = true;
+                } else {
+                    self.cut_power_within(24);
+                }
             }
             let at = self.now(end);
             match self.a_while(next..end, at) {
@@ -182,8 +186,15 @@ impl<'h> World<'h> {
             }
         }
         self.power_off = None;
+        self.cut_at_alert = false;
         self.disk.lose_power_at(u64::MAX);
         assert!(self.a_while(events..events, self.now(events)).is_ok());
+    }
+
+    fn cut_power_within(&mut self, calls: u64) {
+        let at = self.disk.operations() + self.random.below(calls);
+        self.disk.lose_power_at(at);
+        self.power_off = Some(at);
     }
 
     /// Messages that come close together are decided together; after an outage of hours many are.
@@ -354,6 +365,9 @@ impl<'h> World<'h> {
         loop {
             let next = views::next_alert(&self.state, SINK).expect("a readable state");
             let Some(next) = next else { return Ok(()) };
+            if std::mem::take(&mut self.cut_at_alert) {
+                self.cut_power_within(5);
+            }
             let (sink, alert_id) = (SINK.to_owned(), next.transition.alert_id.0);
             if !next.attempted {
                 self.record(Fact::Attempted {
@@ -376,6 +390,7 @@ impl<'h> World<'h> {
     /// it, or lost.
     fn start_again(&mut self, now: Timestamp) {
         self.power_cuts += 1;
+        self.cut_at_alert = false;
         self.power_off = None;
         self.life.writer.stop();
         let image = self.disk.image(self.random.next() % 1_000);
