@@ -177,7 +177,7 @@ pub fn immunoglobulin(
             value * 10
         ),
         Style::Bare => format!(
-            "OBX|{number}|SN|{loinc}||^{}|g/L||||{status}\r",
+            "OBX|{number}|SN|{loinc}||^{}|g/L|||||{status}\r",
             grams(value)
         ),
     }

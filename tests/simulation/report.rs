@@ -1,6 +1,6 @@
 //! What came of the year, beside what had to come of it.
 
-use super::hospital::Hospital;
+use super::hospital::{Event, Hospital, Says};
 use super::message::AUTHORITY;
 use super::people::{Course, Fate, Person};
 use super::world::World;
@@ -72,6 +72,20 @@ fn open_by_person(state: &dyn State, hospital: &Hospital) -> BTreeMap<String, us
     open
 }
 
+/// The messages behind a fault: all of immunoglobulins or identity about the person that it names.
+fn story_of(hospital: &Hospital, fault: &str) -> String {
+    let names = |event: &&Event| {
+        let ids = &hospital.people[event.person].ids;
+        !matches!(event.says, Says::Other) && ids.iter().any(|id| fault.contains(id.as_str()))
+    };
+    let mut story = String::new();
+    for event in hospital.events.iter().filter(names) {
+        let text = String::from_utf8_lossy(&event.raw).replace('\r', "\n");
+        let _ = write!(story, "\n{}\n{text}", event.due.to_rfc3339());
+    }
+    story
+}
+
 impl Findings {
     pub fn of(hospital: &Hospital, world: &World<'_>) -> Self {
         let alerts = world.alerts();
@@ -97,6 +111,9 @@ impl Findings {
             });
         }
         findings.people(hospital, world, &alerts, &open);
+        for fault in findings.faults.iter_mut().take(3) {
+            *fault += &story_of(hospital, fault);
+        }
         findings
     }
 
