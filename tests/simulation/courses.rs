@@ -167,19 +167,31 @@ impl Making {
             }
             Course::Known => {
                 let coded = at.plus(days(-20));
-                let body = format!(
-                    "EVN|A08|{0}\r{1}DG1|1||D80.4^Selective IgM deficiency^I10||{0}|F\r",
-                    stamp(coded),
-                    self.pid(person, 0, "")
-                );
-                self.send(coded, ADT, person, "ADT^A08", &body, Says::Other);
+                self.diagnosis(person, coded, "D80.4^Selective IgM deficiency");
                 send(self, due, first);
+            }
+            Course::Severe | Course::Septic => {
+                let mut severe = first;
+                severe.lines[0].value = self.random.between(6, 19);
+                if course == Course::Septic {
+                    self.diagnosis(person, at.plus(days(-12)), "A40.3^Pneumococcal sepsis");
+                }
+                send(self, due, severe);
             }
             Course::Stale => {
                 let due = at.plus(days(self.random.between(31, 150)));
                 send(self, due, first);
             }
         }
+    }
+}
+
+impl Making {
+    /// A08 with one diagnosis.
+    fn diagnosis(&mut self, person: usize, at: Timestamp, code: &str) {
+        let (time, pid) = (stamp(at), self.pid(person, 0, ""));
+        let body = format!("EVN|A08|{time}\r{pid}DG1|1||{code}^I10||{time}|F\r");
+        self.send(at, ADT, person, "ADT^A08", &body, Says::Other);
     }
 }
 

@@ -4,6 +4,7 @@ use super::message::{Limits, Style};
 use super::random::Random;
 use jiff::Unit;
 use jiff::civil::{Date, date};
+use pentamer::core::episode::Severity;
 use pentamer::core::time::Timestamp;
 
 /// Somebody, by one identifier or by two that turn out to be one person's.
@@ -61,10 +62,14 @@ pub enum Course {
     Known,
     /// From an archive: collected long before it comes.
     Stale,
+    /// Below 0.20 g/L.
+    Severe,
+    /// Below 0.20 g/L, twelve days after a pneumococcal sepsis.
+    Septic,
 }
 
 /// All of them, in turn.
-pub const COURSES: [Course; 16] = [
+pub const COURSES: [Course; 18] = [
     Course::Once,
     Course::Lasting,
     Course::Split,
@@ -81,12 +86,23 @@ pub const COURSES: [Course; 16] = [
     Course::Progressed,
     Course::Known,
     Course::Stale,
+    Course::Severe,
+    Course::Septic,
 ];
 
 impl Course {
     /// Whether immunology must be paged.
     pub fn pages(self) -> bool {
         !matches!(self, Self::Known | Self::Stale)
+    }
+
+    /// How pressing the first page must be.
+    pub fn severity(self) -> Severity {
+        match self {
+            Self::Severe => Severity::Prompt,
+            Self::Septic => Severity::Urgent,
+            _ => Severity::Routine,
+        }
     }
 
     /// Whether an episode must be open at the end of the year.

@@ -5,7 +5,7 @@ use super::message::AUTHORITY;
 use super::people::{Course, Fate, Person};
 use super::world::World;
 use pentamer::core::clinical::observation::PatientKey;
-use pentamer::core::episode::{Delivery, EpisodeId, Transition, TransitionKind};
+use pentamer::core::episode::{Delivery, EpisodeId, Severity, Transition, TransitionKind};
 use pentamer::core::fact::JournalPosition;
 use pentamer::core::fold::state::State;
 use pentamer::core::fold::views;
@@ -21,14 +21,21 @@ pub struct Findings {
     pub faults: Vec<String>,
 }
 
-/// Of one person: kinds with their delivery, in the order of their log.
-type Told = Vec<(TransitionKind, Delivery)>;
+/// Of one person: kinds with their delivery and severity, in the order of their log.
+type Told = Vec<(TransitionKind, Delivery, Severity)>;
 
 fn key(id: &str) -> PatientKey {
     PatientKey {
         authority: AUTHORITY.to_owned(),
         id: Phi::new(id.to_owned()),
     }
+}
+
+fn is_paged(told: &Told) -> bool {
+    let paged = |(kind, delivery, _): &(_, _, _)| {
+        *kind == TransitionKind::Detected && *delivery == Delivery::Page
+    };
+    told.iter().any(paged)
 }
 
 fn word(value: &impl serde::Serialize) -> String {
@@ -222,7 +229,7 @@ impl Findings {
             let id = alert.filed_under.id.expose().as_str();
             told.entry(id)
                 .or_default()
-                .push((alert.kind, alert.delivery));
+                .push((alert.kind, alert.delivery, alert.severity));
         }
         let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
         let mut count = |name, holds: bool| *counts.entry(name).or_default() += usize::from(holds);
@@ -234,7 +241,7 @@ impl Findings {
                 .flatten()
                 .copied()
                 .collect();
-            let is_paged = told.contains(&(TransitionKind::Detected, Delivery::Page));
+            let is_paged = is_paged(&told);
             let case = world.oracle.cases.get(&number);
             let name = || format!("{} ({:?})", person.ids.join("/"), person.fate);
             match person.fate {
@@ -242,7 +249,8 @@ impl Findings {
                     count("traps", true);
                     count(
                         "traps paged",
-                        told.iter().any(|(_, delivery)| *delivery == Delivery::Page),
+                        told.iter()
+                            .any(|(_, delivery, _)| *delivery == Delivery::Page),
                     );
                     self.must(told.is_empty(), || format!("trap {} gave {told:?}", name()));
                     continue;
@@ -293,8 +301,8 @@ impl Findings {
         open: &BTreeMap<String, usize>,
     ) {
         let name = || format!("{} ({course:?})", person.ids.join("/"));
-        let is_told = |kind| told.iter().any(|(other, _)| *other == kind);
-        let detected_paged = told.contains(&(TransitionKind::Detected, Delivery::Page));
+        let is_told = |kind| told.iter().any(|(other, ..)| *other == kind);
+        let detected_paged = is_paged(told);
         self.must(detected_paged == course.pages(), || {
             format!("{}: {told:?}", name())
         });
@@ -305,6 +313,11 @@ impl Findings {
         self.must(is_open == course.stays_open(), || {
             format!("{}, open: {is_open}: {told:?}", name())
         });
+        let first = told
+            .iter()
+            .find(|(kind, ..)| *kind == TransitionKind::Detected);
+        let as_pressing = first.is_none_or(|(_, _, severity)| *severity == course.severity());
+        self.must(as_pressing, || format!("{}: {told:?}", name()));
         let expected = match course {
             Course::Lasting => Some(TransitionKind::Confirmed),
             Course::Transient => Some(TransitionKind::Resolved),
