@@ -94,6 +94,7 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> Exit {
             };
         }
     };
+    protect();
     match command {
         Command::Run(args) => run::run(&args),
         Command::Demo(args) => demo::run(&args),
@@ -104,6 +105,19 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> Exit {
         Command::Completions(args) => completions::run(&args),
         Command::VerifyCache(args) => verify_cache::run(&args),
     }
+}
+
+/// What this process writes is for its user only, and its memory is for nobody: no core dump, no
+/// debugger of another process. Where the system refuses, the modes given at each file still hold.
+fn protect() {
+    use rustix::process::{DumpableBehavior, Resource, Rlimit};
+    rustix::process::umask(rustix::fs::Mode::RWXG | rustix::fs::Mode::RWXO);
+    let none = Rlimit {
+        current: Some(0),
+        maximum: Some(0),
+    };
+    let _ = rustix::process::setrlimit(Resource::Core, none);
+    let _ = rustix::process::set_dumpable_behavior(DumpableBehavior::NotDumpable);
 }
 
 /// The command line as clap knows it, for completions and tests.

@@ -70,10 +70,12 @@ pub(super) async fn show(
 
 fn shown(seen: &Seen, text: &str) -> Result<Vec<u8>, Problem> {
     let current = seen.progress.borrow().current;
-    let state = seen.state.get();
-    let key = dossier::known_key(state.as_ref(), text)?;
-    let found = key.map(|key| dossier::dossier(state.as_ref(), &key));
-    let Some(dossier) = found.transpose()?.flatten() else {
+    let found = seen.state.read(|state| {
+        let key = dossier::known_key(state, text)?;
+        let found = key.map(|key| dossier::dossier(state, &key));
+        Ok(found.transpose()?.flatten())
+    })?;
+    let Some(dossier) = found else {
         return Err(if current { NO_PATIENT } else { NO_STATE });
     };
     let now = clock::now();
@@ -228,18 +230,20 @@ fn found_joins(seen: &Seen, key: &str, from: &str) -> Result<Vec<Join>, Problem>
     if !seen.progress.borrow().current {
         return Err(NO_STATE);
     }
-    let state = seen.state.get();
-    let Some(key) = dossier::known_key(state.as_ref(), key)? else {
-        return Err(NO_PATIENT);
-    };
-    let Some(from) = dossier::known_key(state.as_ref(), from)? else {
-        return Err(NO_MERGE);
-    };
-    let joins = dossier::joins(state.as_ref(), &key, &from)?;
-    if joins.is_empty() {
-        return Err(NO_MERGE);
-    }
-    Ok(joins)
+    seen.state.read(|state| {
+        let Some(key) = dossier::known_key(state, key)? else {
+            return Ok(Err(NO_PATIENT));
+        };
+        let Some(from) = dossier::known_key(state, from)? else {
+            return Ok(Err(NO_MERGE));
+        };
+        let joins = dossier::joins(state, &key, &from)?;
+        Ok(if joins.is_empty() {
+            Err(NO_MERGE)
+        } else {
+            Ok(joins)
+        })
+    })?
 }
 
 /// Makes the facts durable; their positions.

@@ -37,6 +37,7 @@ pub struct Pentamer {
 pub struct Home {
     dir: tempfile::TempDir,
     listener: String,
+    storage: String,
     extra: String,
 }
 
@@ -48,8 +49,15 @@ impl Home {
         Self {
             dir,
             listener: listener.to_owned(),
+            storage: String::new(),
             extra: extra.to_owned(),
         }
+    }
+
+    /// The same directory with more in `[storage]`.
+    pub fn with_storage(mut self, storage: &str) -> Self {
+        storage.clone_into(&mut self.storage);
+        self
     }
 
     /// The same directory with another end of the file.
@@ -70,10 +78,15 @@ impl Home {
         let path = self.path().join("pentamer.toml");
         let text = format!(
             "[[listener]]\nname = \"lab\"\nbind = \"127.0.0.1:0\"\n{}\n\
-             [storage]\ndir = \"{}\"\nreserve = \"0\"\nsegment_size = \"4 MiB\"\n\
+             [storage]\ndir = \"{}\"\nsegment_size = \"4 MiB\"\n{}\n\
              [http]\nbind = \"127.0.0.1:0\"\n[log]\nformat = \"json\"\nlevel = \"debug\"\n{}\n",
             self.listener,
             self.data().display(),
+            if self.storage.contains("reserve") {
+                self.storage.clone()
+            } else {
+                format!("reserve = \"0\"\n{}", self.storage)
+            },
             self.extra
         );
         fs::write(&path, text).expect("written");
@@ -141,6 +154,14 @@ impl Pentamer {
 
     pub fn connect(&self) -> Sender {
         Sender::new(self.mllp)
+    }
+
+    /// Asks for a page whose answer is not waited for.
+    pub fn begin_get(&self, path: &str) -> TcpStream {
+        let mut stream = TcpStream::connect(self.http).expect("connected");
+        let request = format!("GET {path} HTTP/1.1\r\nHost: {}\r\n\r\n", self.http);
+        stream.write_all(request.as_bytes()).expect("sent");
+        stream
     }
 
     /// Status and body of a GET.

@@ -2,6 +2,7 @@
 
 pub mod harness;
 
+mod cache;
 mod commands;
 mod endpoint;
 mod life;
