@@ -101,7 +101,7 @@ fn open_within(dir: &Path, memory: u64, within: Duration) -> Result<Sled, Doubt>
         return Err(format!("no thread to open it in: {error}").into());
     }
     match opened.recv_timeout(within) {
-        Ok(opened) => opened.map_err(|error| error.to_string().into()),
+        Ok(opened) => opened.map_err(|error| error.why().into()),
         Err(_) => Err(Doubt {
             why: "opening it does not return".to_owned(),
             hangs: true,
@@ -157,7 +157,7 @@ fn open_known(opening: &Opening<'_>) -> Result<Sled, Doubt> {
 
 /// Whether it was folded with these tables, from this journal.
 fn is_ours(state: &Sled, opening: &Opening<'_>) -> Result<(), String> {
-    let said = |error: StateError| error.to_string();
+    let said = |error: StateError| error.why();
     match views::policy(state).map_err(said)? {
         Some(found) if found == opening.policy => {}
         Some(_) => return Err("tables or thresholds have changed since".to_owned()),

@@ -3,6 +3,7 @@
 use super::{Exit, complain};
 use crate::config::Loaded;
 use crate::daemon::{Daemon, Ports, StartError};
+use crate::journal::JournalError;
 use crate::telemetry::{self, events};
 use std::path::Path;
 
@@ -115,6 +116,13 @@ pub(super) fn explain_start(error: &StartError) -> String {
             }
             _ => "choose another `bind`".to_owned(),
         },
+        StartError::Journal {
+            source: JournalError::NewerFormat { .. } | JournalError::NewerRecord { .. },
+            ..
+        } => format!(
+            "start the version that wrote it, or a newer one than {}; nothing was changed",
+            env!("CARGO_PKG_VERSION")
+        ),
         StartError::Journal { dir, .. } => format!(
             "one daemon a directory, owned by its user; choose another with `[storage] dir`, or see docs/operating.md about `{}`",
             dir.display()

@@ -7,6 +7,7 @@ pub mod completions;
 mod daemon_main;
 pub mod demo;
 pub mod explain;
+pub mod journal;
 pub mod patient;
 pub mod run;
 pub mod send;
@@ -71,6 +72,8 @@ enum Command {
     Explain(explain::Args),
     /// Show a patient as the running daemon has it, or take back a merge
     Patient(patient::Args),
+    /// Check the journal, write messages out of it, or build the cache from it again
+    Journal(journal::Args),
     /// Name every configuration error and what deserves a second look
     Check(check::Args),
     /// Send HL7 messages over MLLP and count the answers
@@ -100,6 +103,7 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> Exit {
         Command::Demo(args) => demo::run(&args),
         Command::Explain(args) => explain::run(&args),
         Command::Patient(args) => patient::run(&args),
+        Command::Journal(args) => journal::run(&args),
         Command::Check(args) => check::run(&args),
         Command::Send(args) => send::run(&args),
         Command::Completions(args) => completions::run(&args),

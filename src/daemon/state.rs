@@ -106,7 +106,7 @@ impl Keeper {
                 }
                 rebuilt(self.in_force(state))
             }
-            Err(error) => rebuilt(self.memory(&error.to_string())),
+            Err(error) => rebuilt(self.memory(&error.why())),
         }
     }
 
@@ -139,7 +139,7 @@ impl Keeper {
         cache::set_aside(&disk.dir, why);
         match cache::fresh(&disk.opening(&this_program())) {
             Ok(sled) => self.in_force(sled),
-            Err(error) => self.memory(&error.to_string()),
+            Err(error) => self.memory(&error.why()),
         }
     }
 

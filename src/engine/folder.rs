@@ -381,7 +381,7 @@ enum FoldError {
 
 impl From<StateError> for FoldError {
     fn from(error: StateError) -> Self {
-        Self::State(error.to_string())
+        Self::State(error.why())
     }
 }
 

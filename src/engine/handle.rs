@@ -53,7 +53,7 @@ impl StateHandle {
         if let Err(error) = &done
             && Arc::ptr_eq(&state, &self.get())
         {
-            self.doubt(&error.to_string());
+            self.doubt(&error.why());
         }
         done
     }

@@ -78,19 +78,26 @@ impl Home {
         let path = self.path().join("pentamer.toml");
         let text = format!(
             "[[listener]]\nname = \"lab\"\nbind = \"127.0.0.1:0\"\n{}\n\
-             [storage]\ndir = \"{}\"\nsegment_size = \"4 MiB\"\n{}\n\
+             [storage]\ndir = \"{}\"\n{}\n\
              [http]\nbind = \"127.0.0.1:0\"\n[log]\nformat = \"json\"\nlevel = \"debug\"\n{}\n",
             self.listener,
             self.data().display(),
-            if self.storage.contains("reserve") {
-                self.storage.clone()
-            } else {
-                format!("reserve = \"0\"\n{}", self.storage)
-            },
+            self.storage_keys(),
             self.extra
         );
         fs::write(&path, text).expect("written");
         path
+    }
+
+    /// What a test does not set is small.
+    fn storage_keys(&self) -> String {
+        let mut keys = self.storage.clone();
+        for (key, value) in [("reserve", "0"), ("segment_size", "4 MiB")] {
+            if !self.storage.contains(key) {
+                keys.push_str(&format!("\n{key} = \"{value}\""));
+            }
+        }
+        keys
     }
 
     pub fn switch_fault(&self, name: &str, on: bool) {
@@ -121,7 +128,17 @@ pub fn command() -> Command {
 }
 
 impl Pentamer {
+    /// Starts, and waits until it is ready.
     pub fn start(home: Home) -> Self {
+        let started = Self::begin(home);
+        wait_for("/readyz", || {
+            (started.get("/readyz").0 == 200).then_some(())
+        });
+        started
+    }
+
+    /// Starts, and waits for its ports only.
+    pub fn begin(home: Home) -> Self {
         let (child, mut home) = spawn(home);
         let ports = home.path().join("ports.json");
         let mut running = Running {
@@ -136,16 +153,12 @@ impl Pentamer {
         drop(running);
         let address = |value: &Value| value.as_str().expect("text").parse().expect("an address");
         let (mllp, http) = (address(&ports["listeners"]["lab"]), address(&ports["http"]));
-        let started = Self {
+        Self {
             child,
             home,
             mllp,
             http,
-        };
-        wait_for("/readyz", || {
-            (started.get("/readyz").0 == 200).then_some(())
-        });
-        started
+        }
     }
 
     pub fn start_default() -> Self {
@@ -243,6 +256,11 @@ impl Pentamer {
                 .unwrap_or(0.0);
             (ready && lag == 0.0 && undecided == 0.0 && waiting == 0.0).then_some(())
         });
+    }
+
+    /// The process.
+    pub fn id(&self) -> u32 {
+        self.child.id()
     }
 
     pub fn signal(&self, signal: rustix::process::Signal) {
