@@ -6,6 +6,10 @@ use crate::daemon::{Daemon, Ports, StartError};
 use crate::journal::JournalError;
 use crate::telemetry::{self, events};
 use std::path::Path;
+use std::time::Duration;
+
+/// How long threads that still do something are waited for at the end.
+const LEFT_BEHIND: Duration = Duration::from_secs(2);
 
 /// Runs the daemon until SIGTERM or SIGINT.
 pub(super) fn serve(loaded: Loaded, print_ports: Option<&Path>) -> Exit {
@@ -38,7 +42,7 @@ pub(super) fn serve(loaded: Loaded, print_ports: Option<&Path>) -> Exit {
             return Exit::CannotStart;
         }
     };
-    runtime.block_on(async {
+    let exit = runtime.block_on(async {
         let mut signals = match Signals::new() {
             Ok(signals) => signals,
             Err(error) => {
@@ -65,7 +69,10 @@ pub(super) fn serve(loaded: Loaded, print_ports: Option<&Path>) -> Exit {
         events::stopping(signal);
         daemon.stop().await;
         Exit::Done
-    })
+    });
+    // A thread that is in a call which does not return is not waited for: all is stored and closed.
+    runtime.shutdown_timeout(LEFT_BEHIND);
+    exit
 }
 
 /// Two workers: the rest of the work is in the journal's and the fold's own threads.

@@ -11,6 +11,7 @@ mod watch;
 use crate::clock;
 use crate::config::{Config, SinkKind};
 use crate::core::fact::Fact;
+use crate::core::fold::views;
 use crate::core::policy::Policy;
 use crate::deliver::{Choice, FileSink, LogSink, Queue, QueueSettings, Sink};
 use crate::engine::{Folder, Progress, Settings, StateHandle};
@@ -128,6 +129,7 @@ impl Daemon {
 
         let keeper = Keeper::new(&config, &policy, recovery.last, notices.clone());
         let begun = keeper.open(recovery.last);
+        let started_before = views::start_mark(begun.state.as_ref());
         let state = StateHandle::new(begun.state);
         let told = notices.clone();
         let settings = Settings {
@@ -149,6 +151,7 @@ impl Daemon {
             notices: notices.clone(),
             dir: config.storage.dir.clone(),
             reserve: config.storage.reserve,
+            started_before: started_before.ok().flatten().map(|mark| mark.at),
         };
         others.spawn(watch.run(stop_all.clone()));
         record_start(&appender).await;

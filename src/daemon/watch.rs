@@ -35,6 +35,8 @@ pub(super) struct Watch {
     pub(super) notices: Notices,
     pub(super) dir: PathBuf,
     pub(super) reserve: u64,
+    /// The last start that is recorded: the clock cannot stand before it.
+    pub(super) started_before: Option<Timestamp>,
 }
 
 /// A value, and since when it has not changed.
@@ -62,7 +64,7 @@ impl Watch {
         let mut failing = false;
         let mut synced = Still::new((JournalPosition::START, false));
         let mut folded = Still::new((JournalPosition::START, false));
-        let mut wall = WallClock::new(clock::now(), clock::monotonic());
+        let mut wall = WallClock::new(clock::now(), clock::monotonic(), self.started_before);
         let mut space = Space::default();
         loop {
             let now = *status.borrow_and_update();
@@ -184,11 +186,21 @@ struct WallClock {
 }
 
 impl WallClock {
-    const fn new(wall: Timestamp, steady: Instant) -> Self {
+    fn new(wall: Timestamp, steady: Instant, started_before: Option<Timestamp>) -> Self {
+        let back = started_before
+            .map(|before| before.since(wall))
+            .filter(|back| *back > JUMP);
+        let jumped = back.map(|back| {
+            let text = format!(
+                "the clock stands {} s before the last start that is recorded: see that NTP runs",
+                back.as_micros() / 1_000_000
+            );
+            (steady, text)
+        });
         Self {
             wall,
             steady,
-            jumped: None,
+            jumped,
         }
     }
 
@@ -226,7 +238,7 @@ mod tests {
     fn a_clock_that_is_set_is_told_of_for_an_hour() {
         let start = clock::monotonic();
         let at = |seconds| start + Duration::from_secs(seconds);
-        let mut wall = WallClock::new(NOW, start);
+        let mut wall = WallClock::new(NOW, start, Some(after(-60)));
         assert_eq!(wall.look(after(11), at(10)), None, "a correction");
         let back = wall.look(after(11 - 3_600), at(11)).unwrap();
         assert!(back.contains("back by 3601 s"), "{back}");
@@ -234,6 +246,14 @@ mod tests {
         let forward = wall.look(after(13), at(13)).unwrap();
         assert!(forward.contains("forward by 3600 s"), "{forward}");
         assert_eq!(wall.look(after(3_700), at(3_700)), None);
+    }
+
+    #[test]
+    fn a_machine_that_starts_in_the_past_is_told_of() {
+        let start = clock::monotonic();
+        let mut wall = WallClock::new(NOW, start, Some(after(86_400)));
+        let text = wall.look(after(1), start + Duration::from_secs(1));
+        assert!(text.unwrap().contains("86400 s before the last start"));
     }
 
     #[test]

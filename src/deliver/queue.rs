@@ -93,8 +93,12 @@ impl Queue {
             return Ok(false);
         }
         let later = |error: String| (String::new(), SinkError::Later(error));
-        let next = self.state.read(|state| views::next_alert(state, &name));
-        let next = next.map_err(|error| later(error.to_string()))?;
+        let sink = name.clone();
+        let next = self
+            .state
+            .read_apart(move |state| views::next_alert(state, &sink))
+            .await
+            .map_err(|error| later(error.to_string()))?;
         let Some(next) = next else {
             return Ok(false);
         };

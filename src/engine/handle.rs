@@ -2,8 +2,7 @@
 
 use crate::core::fold::state::{State, StateError};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
-use tokio::runtime::{Handle, RuntimeFlavor};
-use tokio::sync::Notify;
+use tokio::sync::{Notify, watch};
 
 /// Shared by the fold (which writes) and deliver, web and metrics (which read).
 #[derive(Clone)]
@@ -14,6 +13,8 @@ struct Inside {
     /// Why a reader does not trust the state in force.
     doubt: Mutex<Option<String>>,
     doubted: Notify,
+    /// How often another state took its place.
+    replaced: watch::Sender<u64>,
 }
 
 impl StateHandle {
@@ -23,6 +24,7 @@ impl StateHandle {
             state: RwLock::new(state),
             doubt: Mutex::default(),
             doubted: Notify::new(),
+            replaced: watch::Sender::new(0),
         }))
     }
 
@@ -32,9 +34,8 @@ impl StateHandle {
         Arc::clone(&state)
     }
 
-    /// Reads the state in force. What fails there is a doubt about all of it, which the fold acts on.
-    ///
-    /// A call into the cache can take long: the connections of this worker do not wait for it.
+    /// Reads the state in force, on a thread that may wait. What fails there is a doubt about all of
+    /// it, which the fold acts on.
     ///
     /// # Errors
     /// Whatever `read` says.
@@ -43,19 +44,32 @@ impl StateHandle {
         read: impl FnOnce(&dyn State) -> Result<T, StateError>,
     ) -> Result<T, StateError> {
         let state = self.get();
-        let in_worker = Handle::try_current()
-            .is_ok_and(|runtime| runtime.runtime_flavor() == RuntimeFlavor::MultiThread);
-        let done = if in_worker {
-            tokio::task::block_in_place(|| read(state.as_ref()))
-        } else {
-            read(state.as_ref())
-        };
+        let done = read(state.as_ref());
         if let Err(error) = &done
             && Arc::ptr_eq(&state, &self.get())
         {
             self.doubt(&error.why());
         }
         done
+    }
+
+    /// Reads the state in force on a thread of its own: a call into the cache can take long, or never
+    /// return, and neither the worker nor the task may wait for that.
+    ///
+    /// # Errors
+    /// Whatever `read` says, or that another state was put in force meanwhile.
+    pub async fn read_apart<T: Send + 'static>(
+        &self,
+        read: impl FnOnce(&dyn State) -> Result<T, StateError> + Send + 'static,
+    ) -> Result<T, StateError> {
+        let mut replaced = self.0.replaced.subscribe();
+        let handle = self.clone();
+        let reading = tokio::task::spawn_blocking(move || handle.read(read));
+        let ended = |why: &str| Err(StateError::Store(why.to_owned()));
+        tokio::select! {
+            done = reading => done.unwrap_or_else(|_| ended("reading it ended")),
+            _ = replaced.changed() => ended("another state was put in its place"),
+        }
     }
 
     /// Says that the state in force cannot be trusted: the fold puts another one in its place.
@@ -79,9 +93,10 @@ impl StateHandle {
         let mut held = self.0.state.write().unwrap_or_else(PoisonError::into_inner);
         let old = std::mem::replace(&mut *held, state);
         drop(held);
+        self.take_doubt();
+        self.0.replaced.send_modify(|times| *times += 1);
         // Closing it may take long; nobody who reads the new one waits for that.
         drop(old);
-        self.take_doubt();
     }
 
     fn lock_doubt(&self) -> MutexGuard<'_, Option<String>> {

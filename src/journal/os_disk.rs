@@ -10,8 +10,8 @@ use std::sync::Arc;
 
 /// The operating system's file system.
 ///
-/// With the crate feature `failpoints`, the faults `journal-write` and `journal-sync` make writes and
-/// syncs fail with EIO; `journal-full` makes writes fail with ENOSPC; `journal-sync-stall` keeps syncs
+/// With the crate feature `failpoints`, the faults `journal-read`, `journal-write` and `journal-sync` make
+/// reads, writes and syncs fail with EIO; `journal-full` makes writes fail with ENOSPC; `journal-sync-stall` keeps syncs
 /// from returning.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct OsDisk;
@@ -115,6 +115,7 @@ impl Disk for OsDisk {
 
 impl DiskFile for OsFile {
     fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
+        fault("journal-read")?;
         self.0.read_at(buffer, offset)
     }
 

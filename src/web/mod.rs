@@ -9,6 +9,7 @@ mod problem;
 
 use crate::clock;
 use crate::core::fact::JournalPosition;
+use crate::core::fold::state::State as Folded;
 use crate::core::fold::views;
 use crate::core::policy::Policy;
 use crate::engine::{Progress, StateHandle};
@@ -163,15 +164,17 @@ async fn metrics_page(State(seen): State<Seen>) -> Response {
     let folded = seen.progress.borrow().folded;
     events::fold_lag(seen.status.borrow().synced.0.saturating_sub(folded.0));
     // What the state cannot say now is left out; the doubt about it is the fold's.
-    let _ = seen.state.read(|state| {
+    let sinks = seen.sinks.clone();
+    let counted = move |state: &dyn Folded| {
         events::undecided(views::dirty_count(state)?);
-        for sink in &seen.sinks {
+        for sink in &sinks {
             let (depth, oldest) = views::queue_depth(state, sink)?;
             let waiting = oldest.map_or(0, |at| clock::now().since(at).as_micros().max(0));
             events::queue(sink, depth, waiting as f64 / 1e6);
         }
         Ok(())
-    });
+    };
+    let _ = seen.state.read_apart(counted).await;
     seen.metrics.run_upkeep();
     (
         [(

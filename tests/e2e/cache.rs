@@ -124,6 +124,27 @@ fn a_hanging_cache_stops_neither_listening_nor_acknowledging_and_memory_takes_ov
     tells_on(&daemon, 12);
 }
 
+/// The fold is spared, but who reads the state is not: sinks and pages go on with another state.
+#[cfg(feature = "failpoints")]
+#[test]
+fn a_cache_that_hangs_for_its_readers_is_given_up_too() {
+    let daemon = started();
+    assert_eq!(daemon.connect().exchange(&low_igm("1", "1")), "AA");
+    daemon.settle();
+    daemon.home.switch_fault("cache-hang-for-readers", true);
+    let scrape = daemon.begin_get("/metrics");
+    // The sinks look for alerts, and hang.
+    assert_eq!(daemon.connect().exchange(&low_igm("2", "2")), "AA");
+    wait_for_notice(&daemon, "cache_in_memory");
+    daemon.settle();
+    assert_eq!(ids(&daemon.home).len(), 2);
+    drop(scrape);
+    tells_on(&daemon, 2);
+    // Threads that are left behind do not keep the daemon from ending.
+    let (_, status) = daemon.stop();
+    assert!(status.success());
+}
+
 /// It hangs to the end: stopping does not wait for it for ever, and nothing is lost by that.
 #[cfg(feature = "failpoints")]
 #[test]

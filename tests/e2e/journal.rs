@@ -149,6 +149,7 @@ fn an_export_sent_again_gives_the_same_state() {
                 "opened_at",
                 "decided_at",
                 "through",
+                "positions",
             ],
         );
         seen

@@ -214,6 +214,38 @@ fn a_full_disk_by_its_error() {
     nothing_can_be_stored(&daemon, mend, "disk_low", "disk_full");
 }
 
+/// What is stored cannot be read: it is acknowledged all the same, looked at when that is over, and a
+/// start is refused until then.
+#[cfg(feature = "failpoints")]
+#[test]
+fn a_disk_that_refuses_to_read() {
+    let daemon = Pentamer::start_default();
+    assert_eq!(daemon.connect().exchange(&low_igm("1", "1")), "AA");
+    daemon.settle();
+    daemon.home.switch_fault("journal-read", true);
+    assert_eq!(daemon.connect().exchange(&low_igm("2", "2")), "AA");
+    wait_for("the fold to be behind", || {
+        (daemon.get("/readyz").0 == 503).then_some(())
+    });
+    assert_eq!(daemon.connect().exchange(&low_igm("3", "3")), "AA");
+    daemon.home.switch_fault("journal-read", false);
+    daemon.settle();
+    assert_eq!(daemon.home.alerts().len(), 3);
+    let home = daemon.stop().0;
+    home.switch_fault("journal-read", true);
+    let (mut child, home) = spawn(home);
+    assert_eq!(child.wait().expect("ended").code(), Some(3));
+    let log = home.log();
+    assert!(
+        log.contains("cannot read `") && log.contains("help:"),
+        "{log}"
+    );
+    home.switch_fault("journal-read", false);
+    let daemon = Pentamer::start(home);
+    daemon.settle();
+    assert_eq!(daemon.home.alerts().len(), 3);
+}
+
 /// A sync that takes long: the answer comes late, everything else goes on, and somebody is told.
 #[cfg(feature = "failpoints")]
 #[test]
