@@ -136,7 +136,10 @@ impl Daemon {
             policy: Arc::clone(&policy),
             counted_through: begun.counted_through,
             fresh_state: keeper.fresh_state(),
-            on_damage: Arc::new(move |what| told.raise(NoticeKind::JournalDamaged, what)),
+            on_damage: Arc::new(move |what| {
+                let text = format!("{what}; what is whole is read; see `pentamer journal verify`");
+                told.raise(NoticeKind::JournalDamaged, text);
+            }),
         };
         let (folder, progress) = Folder::new(
             appender.clone(),

@@ -330,7 +330,10 @@ impl Walk<'_> {
         if file.number > previous + 1 {
             let first = file.segment.as_ref().map_or(0, |segment| segment.first.0);
             let through = first.saturating_sub(1);
-            self.lose(DamageKind::MissingSegment, previous + 1, (0, 0), through);
+            // A number without a file, but no position missing: a file that was none of ours is gone.
+            if self.expected <= through {
+                self.lose(DamageKind::MissingSegment, previous + 1, (0, 0), through);
+            }
         }
         // A segment gets its name only when all before its first position is synced. What lies
         // before the first segment of all counts in the same way.

@@ -11,6 +11,16 @@ fn segment(home: &Home, number: u64) -> PathBuf {
     home.data().join(format!("journal/{number:010}.seg"))
 }
 
+fn segments(home: &Home) -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(home.data().join("journal")).expect("listed");
+    let mut paths: Vec<_> = entries
+        .map(|entry| entry.expect("an entry").path())
+        .collect();
+    paths.retain(|path| path.extension().is_some_and(|kind| kind == "seg"));
+    paths.sort();
+    paths
+}
+
 /// A stopped daemon's directory with several segments, after lives that ended well.
 fn filled() -> Home {
     let mut home = Home::new("", "").with_storage("segment_size = \"64 KiB\"");
@@ -39,7 +49,15 @@ fn edit(path: &Path, change: impl FnOnce(&mut Vec<u8>)) {
 fn damaged(spoil: impl FnOnce(&Home), named: &[&str], kept: &[u64], loses: bool) {
     let home = filled();
     let told = home.alerts().len();
+    let whole_ones: Vec<_> = segments(&home)
+        .into_iter()
+        .map(|path| (path.clone(), std::fs::read(path).expect("read")))
+        .collect();
     spoil(&home);
+    let foreign: Vec<_> = segments(&home)
+        .into_iter()
+        .filter(|path| !whole_ones.iter().any(|(whole, _)| whole == path))
+        .collect();
     let copies: Vec<_> = kept
         .iter()
         .map(|number| std::fs::read(segment(&home, *number)).expect("read"))
@@ -101,6 +119,33 @@ fn damaged(spoil: impl FnOnce(&Home), named: &[&str], kept: &[u64], loses: bool)
         daemon.home.alerts().len(),
         told + 1,
         "nobody is paged by a rebuild over damage"
+    );
+    // The remedy of docs/operating.md: good copies back, what does not belong there away, and a rebuild.
+    let home = daemon.stop().0;
+    for (path, bytes) in &whole_ones {
+        std::fs::write(path, bytes).expect("written");
+    }
+    for path in &foreign {
+        std::fs::remove_file(path).expect("removed");
+    }
+    let verified = journal(&["verify"], &home.data());
+    let said = String::from_utf8_lossy(&verified.stdout).into_owned();
+    assert!(verified.status.success(), "{said}");
+    // With the configuration, whose tables are part of what results mean.
+    let rebuilt = super::harness::command()
+        .args(["journal", "rebuild", "--config"])
+        .arg(home.config())
+        .status();
+    assert!(rebuilt.expect("ran").success());
+    crate::offline::assert_rebuild_equals_cache(&home.data());
+    assert_eq!(crate::offline::messages(&home.data()).len(), MESSAGES + 1);
+    let daemon = Pentamer::start(home);
+    daemon.settle();
+    assert_eq!(daemon.get("/readyz"), (200, "ready\n".to_owned()));
+    assert_eq!(
+        daemon.home.alerts().len(),
+        told + 1,
+        "and nobody is paged by that"
     );
 }
 

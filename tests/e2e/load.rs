@@ -12,7 +12,7 @@ use std::time::Duration;
 
 /// How long a sender waits for an answer before it connects again.
 const PATIENCE: Duration = Duration::from_secs(2);
-/// Every so many messages one is of a patient to page for.
+/// Of so many messages about immunoglobulins one is of a patient to page for.
 const PAGED: usize = 8;
 
 #[derive(Default)]
@@ -34,12 +34,13 @@ pub struct Load {
 }
 
 impl Load {
-    /// Begins to send; `people` is how many patients each sender has, and each of them is paged for once.
-    pub fn start(senders: usize, people: usize) -> Self {
+    /// Begins to send: each sender has so many patients to page for, each of them once, and as many
+    /// others; one of `every` messages is about immunoglobulins.
+    pub fn start(senders: usize, people: usize, every: usize) -> Self {
         let shared = Arc::new(Shared::default());
         let threads = (0..senders).map(|sender| {
             let shared = Arc::clone(&shared);
-            std::thread::spawn(move || send(&shared, sender, people))
+            std::thread::spawn(move || send(&shared, sender, people, every))
         });
         let threads = threads.collect();
         Self { shared, threads }
@@ -69,18 +70,12 @@ impl Load {
     }
 }
 
-fn send(shared: &Shared, sender: usize, people: usize) -> Vec<String> {
+fn send(shared: &Shared, sender: usize, people: usize, every: usize) -> Vec<String> {
     let mut acknowledged = Vec::new();
     let mut stream = None;
     for number in 0.. {
         let id = format!("{sender}-{number}");
-        let paged = number % PAGED == 0;
-        let (patient, igm) = if paged {
-            (format!("low-{sender}-{}", number / PAGED % people), "0.21")
-        } else {
-            (format!("well-{sender}-{}", number % people), "1.1")
-        };
-        let bytes = framed(&panel(&id, &patient, igm, "11.0", "2.0"));
+        let bytes = framed(&message(&id, sender, number, people, every));
         loop {
             if shared.stop.load(Ordering::Relaxed) {
                 return acknowledged;
@@ -97,6 +92,23 @@ fn send(shared: &Shared, sender: usize, people: usize) -> Vec<String> {
         shared.acknowledged.fetch_add(1, Ordering::Relaxed);
     }
     acknowledged
+}
+
+fn message(id: &str, sender: usize, number: usize, people: usize, every: usize) -> String {
+    if !number.is_multiple_of(every) {
+        let patient = format!("any-{sender}-{}", number % people);
+        return panel(id, &patient, "5.1", "140", "4.2")
+            .replace("2472-9^IgM", "2345-7^Glucose")
+            .replace("2465-3^IgG", "2951-2^Sodium")
+            .replace("2458-8^IgA", "2823-3^Potassium");
+    }
+    let turn = number / every;
+    if turn.is_multiple_of(PAGED) {
+        let patient = format!("low-{sender}-{}", turn / PAGED % people);
+        return panel(id, &patient, "0.21", "11.0", "2.0");
+    }
+    let patient = format!("well-{sender}-{}", turn % people);
+    panel(id, &patient, "1.1", "11.0", "2.0")
 }
 
 fn exchange(shared: &Shared, stream: &mut Option<TcpStream>, bytes: &[u8]) -> std::io::Result<()> {

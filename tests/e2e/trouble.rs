@@ -440,9 +440,37 @@ fn everything_in_the_data_directory_is_for_its_owner_only_and_there_are_no_core_
         .expect("a limit");
     let words: Vec<_> = core.split_whitespace().collect();
     assert_eq!(words[4..6], ["0", "0"], "{core}");
-    // Not dumpable: the process's own files belong to root then, not to its user.
-    let owner = std::os::unix::fs::MetadataExt::uid(
-        &std::fs::metadata(format!("/proc/{}/mem", daemon.id())).expect("there"),
-    );
-    assert_eq!(owner, 0);
+}
+
+/// The files of a process that may not be dumped belong to root, whoever runs it.
+#[test]
+fn the_memory_of_the_process_is_for_nobody() {
+    use std::os::unix::fs::MetadataExt;
+    use std::os::unix::process::CommandExt;
+    const NOBODY: u32 = 65_534;
+    let is_root = rustix::process::getuid().is_root();
+    let mut command = super::harness::command();
+    command.args(["explain", "-"]);
+    command.stdin(std::process::Stdio::piped());
+    command.stdout(std::process::Stdio::null());
+    if is_root {
+        // As root everything belongs to root, which would prove nothing.
+        command.uid(NOBODY);
+    }
+    let Ok(mut child) = command.spawn() else {
+        eprintln!("skipped: the program cannot be started as another user here");
+        return;
+    };
+    let memory = format!("/proc/{}/mem", child.id());
+    let ours = if is_root {
+        NOBODY
+    } else {
+        rustix::process::getuid().as_raw()
+    };
+    wait_for("its memory to be closed", || {
+        let owner = std::fs::metadata(&memory).ok()?.uid();
+        (owner != ours).then_some(())
+    });
+    child.kill().expect("killed");
+    child.wait().expect("waited");
 }
