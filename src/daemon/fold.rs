@@ -68,7 +68,7 @@ fn look_after(
     while !running.thread.is_finished() {
         std::thread::park_timeout(LOOK_EVERY);
         keeper.look();
-        let waiting = keeper.waiting();
+        let waiting = keeper.waiting(stop.is_cancelled());
         if waiting.is_empty() {
             continue;
         }

@@ -20,6 +20,8 @@ const VERIFY_WITHIN: Duration = Duration::from_secs(60);
 /// So many rebuilds within this time are one after another; then the disk is left alone.
 const REBUILDS: usize = 3;
 const REBUILDS_WITHIN: Duration = Duration::from_secs(3_600);
+/// How long a call may take when the daemon ends: what is not folded is folded at the next start.
+const AT_THE_END: Duration = Duration::from_secs(5);
 
 /// Looks after the state of one daemon.
 pub(super) struct Keeper {
@@ -143,13 +145,18 @@ impl Keeper {
         }
     }
 
-    /// Whether any thread waits for sled longer than it may, and which.
-    pub(super) fn waiting(&self) -> Vec<ThreadId> {
+    /// The threads that wait for sled longer than they may; at the end of the daemon that is not long.
+    pub(super) fn waiting(&self, ending: bool) -> Vec<ThreadId> {
         let current = self.lock().current.clone();
-        match (&self.disk, current) {
-            (Some(disk), Some(current)) => current.waiting_longer_than(disk.patience),
-            _ => Vec::new(),
-        }
+        let (Some(disk), Some(current)) = (&self.disk, current) else {
+            return Vec::new();
+        };
+        let patience = if ending {
+            disk.patience.min(AT_THE_END)
+        } else {
+            disk.patience
+        };
+        current.waiting_longer_than(patience)
     }
 
     /// Gives up a cache that does not answer; memory in its place.

@@ -62,13 +62,22 @@ impl StateHandle {
         &self,
         read: impl FnOnce(&dyn State) -> Result<T, StateError> + Send + 'static,
     ) -> Result<T, StateError> {
-        let mut replaced = self.0.replaced.subscribe();
         let handle = self.clone();
-        let reading = tokio::task::spawn_blocking(move || handle.read(read));
-        let ended = |why: &str| Err(StateError::Store(why.to_owned()));
+        let done = self.apart(move || handle.read(read)).await;
+        let replaced = || StateError::Store("another state was put in its place".to_owned());
+        done.unwrap_or_else(|| Err(replaced()))
+    }
+
+    /// Does work that reads the state on a thread of its own; `None` where another state is put in
+    /// force before it is done: then it may never be.
+    pub async fn apart<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> Option<T> {
+        let mut replaced = self.0.replaced.subscribe();
         tokio::select! {
-            done = reading => done.unwrap_or_else(|_| ended("reading it ended")),
-            _ = replaced.changed() => ended("another state was put in its place"),
+            done = tokio::task::spawn_blocking(work) => done.ok(),
+            _ = replaced.changed() => None,
         }
     }
 
@@ -107,5 +116,57 @@ impl StateHandle {
 impl std::fmt::Debug for StateHandle {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("StateHandle")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cache::Memory;
+    use std::sync::mpsc;
+
+    fn runtime() -> tokio::runtime::Runtime {
+        tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(1)
+            .build()
+            .unwrap()
+    }
+
+    #[test]
+    fn what_a_reader_cannot_read_is_a_doubt_once_and_only_about_the_state_in_force() {
+        let handle = StateHandle::new(Arc::new(Memory::new()));
+        let fails = || Err(StateError::Store("bad".to_owned()));
+        assert!(handle.read(|_| fails() as Result<(), _>).is_err());
+        assert_eq!(handle.take_doubt().as_deref(), Some("bad"));
+        assert_eq!(handle.take_doubt(), None);
+        let late = handle.read(|_| {
+            handle.replace(Arc::new(Memory::new()));
+            fails() as Result<(), _>
+        });
+        assert!(late.is_err());
+        assert_eq!(handle.take_doubt(), None, "the old one is gone already");
+    }
+
+    #[test]
+    fn nobody_waits_for_a_state_that_was_replaced() {
+        let handle = StateHandle::new(Arc::new(Memory::new()));
+        let (hold, held) = mpsc::channel::<()>();
+        let (begun, begins) = mpsc::channel();
+        let runtime = runtime();
+        let reader = handle.clone();
+        let read = runtime.spawn(async move {
+            let hangs = move |_: &dyn State| {
+                let _ = begun.send(());
+                let _ = held.recv();
+                Ok(())
+            };
+            reader.read_apart(hangs).await
+        });
+        begins.recv().unwrap();
+        handle.replace(Arc::new(Memory::new()));
+        assert!(runtime.block_on(read).unwrap().is_err());
+        drop(hold);
+        let found = handle.read_apart(|state: &dyn State| state.position());
+        assert!(runtime.block_on(found).is_ok());
     }
 }

@@ -19,7 +19,6 @@ use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
-use tokio::task::spawn_blocking;
 use tokio::time::timeout;
 
 /// How long a request waits for its fact to be durable.
@@ -63,8 +62,9 @@ pub(super) async fn show(
     key: Result<Path<String>, PathRejection>,
 ) -> Result<Response, Problem> {
     let key = key_text(key)?;
-    let body = spawn_blocking(move || shown(&seen, &key)).await;
-    let body = body.map_err(|_| NO_STATE)??;
+    let state = seen.state.clone();
+    let body = state.apart(move || shown(&seen, &key)).await;
+    let body = body.ok_or(NO_STATE)??;
     Ok(json(StatusCode::OK, body))
 }
 
@@ -141,9 +141,10 @@ pub(super) async fn unmerge(
     let Order { from, comment, by } = order(&body)?;
     let found = {
         let seen = seen.clone();
-        spawn_blocking(move || found_joins(&seen, &key, &from)).await
+        let state = seen.state.clone();
+        state.apart(move || found_joins(&seen, &key, &from)).await
     };
-    let joins = found.map_err(|_| NO_STATE)??;
+    let joins = found.ok_or(NO_STATE)??;
     let at = clock::now();
     let facts: Vec<MergeUndone> = joins
         .into_iter()

@@ -112,7 +112,7 @@ fn live(home: Home, load: &Load, round: usize) -> Home {
 
 fn under_fire(what: &str, rounds: usize, between: fn(&Home, usize)) {
     let mut home = Home::new("", "[[sink]]\nname = \"none\"\nkind = \"log\"\n");
-    let load = Load::start(SENDERS, 1_000_000, 1);
+    let load = Load::start(SENDERS, 1_000_000, 1, Duration::ZERO);
     for round in 0..rounds {
         home = live(home, &load, round);
         between(&home, round);

@@ -35,12 +35,13 @@ pub struct Load {
 
 impl Load {
     /// Begins to send: each sender has so many patients to page for, each of them once, and as many
-    /// others; one of `every` messages is about immunoglobulins.
-    pub fn start(senders: usize, people: usize, every: usize) -> Self {
+    /// others; one of `every` messages is about immunoglobulins. Between two messages of a sender there
+    /// is at least `pause`.
+    pub fn start(senders: usize, people: usize, every: usize, pause: Duration) -> Self {
         let shared = Arc::new(Shared::default());
         let threads = (0..senders).map(|sender| {
             let shared = Arc::clone(&shared);
-            std::thread::spawn(move || send(&shared, sender, people, every))
+            std::thread::spawn(move || send(&shared, sender, people, every, pause))
         });
         let threads = threads.collect();
         Self { shared, threads }
@@ -70,11 +71,18 @@ impl Load {
     }
 }
 
-fn send(shared: &Shared, sender: usize, people: usize, every: usize) -> Vec<String> {
+fn send(
+    shared: &Shared,
+    sender: usize,
+    people: usize,
+    every: usize,
+    pause: Duration,
+) -> Vec<String> {
     let mut acknowledged = Vec::new();
     let mut stream = None;
     for number in 0.. {
         let id = format!("{sender}-{number}");
+        std::thread::park_timeout(pause);
         let bytes = framed(&message(&id, sender, number, people, every));
         loop {
             if shared.stop.load(Ordering::Relaxed) {

@@ -6,7 +6,10 @@ use std::time::{Duration, Instant};
 
 const SENDERS: usize = 8;
 /// One of so many messages is about immunoglobulins; in a laboratory it is one of a thousand.
-const EVERY: usize = 50;
+const EVERY: usize = 20;
+/// Of each sender, between two messages: some hundred times a laboratory's rate, and no more than a
+/// program without optimisation can fold.
+const PAUSE: Duration = Duration::from_millis(40);
 /// Lives of a run.
 const LIVES: u32 = 8;
 /// What a message may leave in memory: it is known again for 30 days (`duplicate_entries`).
@@ -65,7 +68,7 @@ fn memory_and_descriptors_stay_flat() {
     });
     let length = Duration::from_secs_f64(minutes * 60.0) / LIVES;
     let mut home = Home::new("", "").with_storage("segment_size = \"64 MiB\"");
-    let load = Load::start(SENDERS, 500, EVERY);
+    let load = Load::start(SENDERS, 500, EVERY, PAUSE);
     let mut lives = Vec::new();
     for number in 0..LIVES {
         let daemon = Pentamer::start(home);

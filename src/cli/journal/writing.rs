@@ -49,10 +49,23 @@ pub(super) enum Output {
     Stream {
         format: Format,
         writer: BufWriter<Box<dyn Write>>,
-        file: Option<(PathBuf, PathBuf)>,
+        file: Option<Part>,
     },
     /// A folder.
     Folder(PathBuf),
+}
+
+/// A file that is being written under another name; gone if it does not get its own.
+pub(super) struct Part {
+    part: PathBuf,
+    out: PathBuf,
+}
+
+impl Drop for Part {
+    fn drop(&mut self) {
+        // Where it got its name there is nothing.
+        let _ = fs::remove_file(&self.part);
+    }
 }
 
 impl Output {
@@ -69,7 +82,9 @@ impl Output {
                 let mut part = out.as_os_str().to_owned();
                 part.push(".part");
                 let part = PathBuf::from(part);
-                (Box::new(File::create(&part)?), Some((part, out.to_owned())))
+                let writer = File::create(&part)?;
+                let out = out.to_owned();
+                (Box::new(writer), Some(Part { part, out }))
             }
         };
         Ok(Self::Stream {
@@ -109,9 +124,9 @@ impl Output {
         {
             writer.flush()?;
             drop(writer);
-            if let Some((part, out)) = file {
-                File::open(&part)?.sync_all()?;
-                fs::rename(part, out)?;
+            if let Some(file) = file {
+                File::open(&file.part)?.sync_all()?;
+                fs::rename(&file.part, &file.out)?;
             }
         }
         Ok(())
