@@ -44,6 +44,16 @@ deny:
 bench *FILTER:
     cargo bench {{FILTER}}
 
+# A year of a hospital from a seed: no trap pages, nobody is missed, power cuts lose nothing
+simulate RESULTS="100000" SEED=`date +%s`:
+    PENTAMER_SIMULATION={{RESULTS}} PENTAMER_SEED={{SEED}} cargo test --release --test it \
+        simulation::a_year_of_a_hospital -- --ignored --nocapture
+
+# How large the state is for each patient, in memory and on disk
+state-size PATIENTS="1000000":
+    PENTAMER_PATIENTS={{PATIENTS}} cargo test --release --test it \
+        simulation::size -- --ignored --nocapture
+
 # A daemon with bundled messages, to look at
 demo *ARGS:
     cargo run --release -- demo {{ARGS}}

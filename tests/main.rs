@@ -15,5 +15,6 @@ mod journal_crash;
 mod laws;
 mod model;
 mod offline;
+mod simulation;
 mod tables;
 mod told;

@@ -1,7 +1,7 @@
 //! One result becomes a state (CLINICAL 6.1, with rulings 1, 7, 9, 10, 18, 23).
 
 use super::age::{AgeReading, age_at};
-use super::guard::{disagrees, implausible, unit_suspect};
+use super::guard::{disagrees, exceeds, implausible, unit_suspect};
 use super::interval::{Interval, IntervalQuery};
 use super::observation::{
     BirthDate, Flag, Observation, ObservedAt, ReportedRange, ReportedValue, Sex, Specimen,
@@ -173,6 +173,13 @@ pub struct Measured {
     pub to: Decimal,
 }
 
+impl Measured {
+    /// True for one number, written in one way.
+    fn is_point(self) -> bool {
+        (self.from.mantissa(), self.from.scale()) == (self.to.mantissa(), self.to.scale())
+    }
+}
+
 /// A result, judged. Its `Debug` leaves out the numbers, which are patient data.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Judged {
@@ -188,7 +195,8 @@ pub struct Judged {
     pub interval_source: Option<IntervalSource>,
     /// The most that the value can be, in g/L (of `<x` and a range the upper end).
     pub value_gl: Option<Decimal>,
-    /// The most that the value can be over the low limit used.
+    /// The most that the value can be over the low limit used, where that is asked for: of a low value,
+    /// for its severity, and of one that is so high that its unit is in doubt.
     pub ratio: Option<Decimal>,
     /// Low, and the flag alone says so (CLINICAL 6.1.3, 6.1.4).
     pub low_by_flag: bool,
@@ -263,12 +271,21 @@ fn judge(
     let Some(observed) = &observation.observed else {
         return shown_only(observation, Why::NoTime);
     };
-    if matches!(age_at(birth, observed.date), AgeReading::Invalid) {
+    let age = age_at(birth, observed.date);
+    if matches!(age, AgeReading::Invalid) {
         return shown_only(observation, Why::AgeInvalid);
     }
-    let table = table_interval(observation, observed, sex, birth, policy);
     match measure(observation.value.expose()) {
-        Ok(reported) => against(observation, reported, sex, &table, birth, observed),
+        Ok(reported) => {
+            let tables = Tables {
+                observation,
+                observed,
+                sex,
+                age,
+                policy,
+            };
+            against(observation, reported, sex, &tables)
+        }
         Err(None) => Judged {
             state: State::Low,
             interval_source: Some(IntervalSource::Flag),
@@ -314,50 +331,57 @@ fn shown_only(observation: &Observation, why: Why) -> Judged {
 }
 
 fn in_gram_per_litre(observation: &Observation, measured: Measured) -> Option<Measured> {
+    let from = observation.unit.to_gram_per_litre(measured.from)?;
     Some(Measured {
         comparator: measured.comparator,
-        from: observation.unit.to_gram_per_litre(measured.from)?,
-        to: observation.unit.to_gram_per_litre(measured.to)?,
+        from,
+        to: if measured.is_point() {
+            from
+        } else {
+            observation.unit.to_gram_per_litre(measured.to)?
+        },
     })
 }
 
-/// The table's rows for a result: the one that may judge, and the one that the guards look at.
-pub(super) struct Tables {
-    judging: Option<Interval>,
-    pub(super) guarding: Option<Interval>,
+/// The tables, asked about one result.
+pub(super) struct Tables<'q> {
+    observation: &'q Observation,
+    observed: &'q ObservedAt,
+    sex: Option<Sex>,
+    /// At collection.
+    pub(super) age: AgeReading,
+    policy: &'q Policy,
 }
 
-fn table_interval(
-    observation: &Observation,
-    observed: &ObservedAt,
-    sex: Option<Sex>,
-    birth: Option<&BirthDate>,
-    policy: &Policy,
-) -> Tables {
-    let find = |built_in| {
-        policy.intervals.find(&IntervalQuery {
-            analyte: observation.id.analyte,
-            age: age_at(birth, observed.date),
-            sex,
-            feed: &observation.shown.feed,
-            laboratory: &observation.shown.laboratory,
-            method: &observation.shown.method,
-            on: observed.date,
+impl<'q> Tables<'q> {
+    /// The row that may judge.
+    fn judging(&self) -> Option<Interval<'q>> {
+        self.find(self.policy.detection.use_builtin_intervals)
+    }
+
+    /// The row that the guards look at.
+    pub(super) fn guarding(&self) -> Option<Interval<'q>> {
+        self.find(true)
+    }
+
+    fn find(&self, built_in: bool) -> Option<Interval<'q>> {
+        let shown = &self.observation.shown;
+        self.policy.intervals.find(&IntervalQuery {
+            analyte: self.observation.id.analyte,
+            age: self.age,
+            sex: self.sex,
+            feed: &shown.feed,
+            laboratory: &shown.laboratory,
+            method: &shown.method,
+            on: self.observed.date,
             built_in,
         })
-    };
-    let judging = find(policy.detection.use_builtin_intervals);
-    let guarding = if policy.detection.use_builtin_intervals {
-        judging.clone()
-    } else {
-        find(true)
-    };
-    Tables { judging, guarding }
+    }
 }
 
 /// OBX-7 as limits: one sex's, or both where the sex is unknown: the lower of the two low limits
 /// (CLINICAL 9.7) and the higher of the two high ones. `None` where nothing usable stands there.
-pub(super) fn laboratory_limits(range: &ReportedRange, sex: Option<Sex>) -> Option<Limits> {
+fn laboratory_limits(range: &ReportedRange, sex: Option<Sex>) -> Option<Limits> {
     let limits = match (range, sex) {
         (ReportedRange::None, _) => return None,
         (ReportedRange::Plain(limits), _) => *limits,
@@ -381,12 +405,10 @@ fn against(
     observation: &Observation,
     reported: Measured,
     sex: Option<Sex>,
-    tables: &Tables,
-    birth: Option<&BirthDate>,
-    observed: &ObservedAt,
+    tables: &Tables<'_>,
 ) -> Judged {
     let converted = in_gram_per_litre(observation, reported);
-    let table_limits = tables.judging.as_ref().map(|row| row.limits);
+    let laboratory = laboratory_limits(&observation.range, sex);
     let mut judged = Judged {
         measured: Some(converted.unwrap_or(reported)),
         in_gram_per_litre: converted.is_some(),
@@ -394,7 +416,7 @@ fn against(
         ..Judged::unknown(Why::NoInterval)
     };
     // What the state is computed from, in one unit.
-    let compared = if let Some(limits) = laboratory_limits(&observation.range, sex) {
+    let compared = if let Some(limits) = laboratory {
         judged.interval_source = Some(IntervalSource::Obx7);
         judged.state = compare(reported, limits);
         show_limits(&mut judged, observation, reported, limits);
@@ -407,9 +429,10 @@ fn against(
             Flag::Normal => State::Normal,
         };
         judged.low_by_flag = judged.state == State::Low;
+        let table_limits = tables.judging().map(|row| row.limits);
         judged.limits = converted.and(table_limits).unwrap_or_default();
         converted.zip(table_limits)
-    } else if let Some(row) = &tables.judging {
+    } else if let Some(row) = tables.judging() {
         judged.interval_source = Some(if row.built_in {
             IntervalSource::BuiltIn
         } else {
@@ -427,17 +450,18 @@ fn against(
         None
     };
     judged.ratio = compared.and_then(|(measured, limits)| {
-        limits
+        let low = limits
             .low
-            .filter(|low| *low > Decimal::ZERO)
-            .and_then(|low| measured.to.checked_div(low))
+            .filter(|low| low.is_sign_positive() && !low.is_zero())?;
+        let asked = judged.state == State::Low || exceeds(measured.to, 49, low);
+        asked.then(|| measured.to.checked_div(low)).flatten()
     });
-    if unit_suspect(&judged, observation, sex, tables, birth, observed) {
+    if unit_suspect(&judged, &observation.unit, laboratory, tables) {
         judged.state = State::Unknown(Why::UnitSuspect);
     } else if implausible(observation.id.analyte, reported, converted) {
         judged.state = State::Unknown(Why::Implausible);
     } else if judged.interval_source == Some(IntervalSource::Obx7)
-        && disagrees(&judged, reported, observation, sex)
+        && disagrees(&judged, reported, observation.flag, laboratory)
     {
         judged.state = State::Unknown(Why::FlagIntervalDisagreement);
     }
@@ -485,6 +509,8 @@ fn compare(value: Measured, limits: Limits) -> State {
                 State::Low
             } else if above(from) {
                 State::High
+            } else if value.is_point() {
+                State::Normal
             } else if below(from) {
                 unsure
             } else if above(to) {

@@ -262,6 +262,9 @@ fn looks_like_unit(text: &str) -> bool {
 
 /// `v` times a power of ten, without rounding.
 fn shift(v: Decimal, power: i32) -> Option<Decimal> {
+    if power == 0 && v.is_sign_positive() {
+        return Some(v);
+    }
     let scale = i64::from(v.scale()).checked_sub(i64::from(power))?;
     if let Ok(scale) = u32::try_from(scale) {
         if scale <= Decimal::MAX_SCALE {

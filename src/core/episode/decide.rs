@@ -19,6 +19,7 @@ use crate::core::phi::Phi;
 use crate::core::policy::{Policy, SuppressKnown};
 use crate::core::record::PooledPatient;
 use crate::core::time::Timestamp;
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -109,7 +110,7 @@ impl<'d, 'a> Decision<'d, 'a> {
         &mut self,
         episode: &Episode<'a>,
         claimants: &[EpisodeId],
-        recorded: &mut BTreeMap<EpisodeId, Recorded>,
+        recorded: &mut BTreeMap<EpisodeId, Recorded<'_>>,
     ) {
         let Some(opening) = episode.opening() else {
             return;
@@ -162,7 +163,7 @@ impl<'d, 'a> Decision<'d, 'a> {
     }
 
     /// First sight, or again with a number of its own (CLINICAL 9.15).
-    fn detect(&mut self, record: &mut Recorded, episode: &Episode<'a>, anchor: &Anchor<'a>) {
+    fn detect(&mut self, record: &mut Recorded<'_>, episode: &Episode<'a>, anchor: &Anchor<'a>) {
         let delivery = self.delivery(
             TransitionKind::Detected,
             anchor,
@@ -184,7 +185,7 @@ impl<'d, 'a> Decision<'d, 'a> {
     }
 
     /// Once more, where the first sight did not page and now should, or where it has become urgent.
-    fn detect_again(&mut self, record: &mut Recorded, episode: &Episode<'a>) {
+    fn detect_again(&mut self, record: &mut Recorded<'_>, episode: &Episode<'a>) {
         let Some(anchor) = episode.loudest() else {
             return;
         };
@@ -205,7 +206,7 @@ impl<'d, 'a> Decision<'d, 'a> {
     }
 
     /// Low again within `reopen_after`: silent, unless more severe than anything before.
-    fn reopen(&mut self, record: &mut Recorded, episode: &Episode<'a>) {
+    fn reopen(&mut self, record: &mut Recorded<'_>, episode: &Episode<'a>) {
         let Some(anchor) = episode.members.get(episode.reopened_at) else {
             return;
         };
@@ -223,7 +224,7 @@ impl<'d, 'a> Decision<'d, 'a> {
         }
     }
 
-    fn confirm(&mut self, record: &mut Recorded, episode: &Episode<'a>, step: &Step<'a>) {
+    fn confirm(&mut self, record: &mut Recorded<'_>, episode: &Episode<'a>, step: &Step<'a>) {
         let Some(earlier) = &step.earlier else { return };
         let delivery = self.delivery(step.kind, &step.anchor, step.severity, episode.open);
         let mut draft = self.draft(
@@ -245,7 +246,7 @@ impl<'d, 'a> Decision<'d, 'a> {
         self.emit(record, draft, ids(episode));
     }
 
-    fn progress(&mut self, record: &mut Recorded, episode: &Episode<'a>, step: &Step<'a>) {
+    fn progress(&mut self, record: &mut Recorded<'_>, episode: &Episode<'a>, step: &Step<'a>) {
         let classification = step.anchor.verdict.classification.word();
         let Some(opening) = episode.opening() else {
             return;
@@ -264,7 +265,7 @@ impl<'d, 'a> Decision<'d, 'a> {
         self.emit(record, draft, ids(episode));
     }
 
-    fn resolve(&mut self, record: &mut Recorded, episode: &Episode<'a>, step: &Step<'a>) {
+    fn resolve(&mut self, record: &mut Recorded<'_>, episode: &Episode<'a>, step: &Step<'a>) {
         let Some(opening) = episode.opening() else {
             return;
         };
@@ -281,7 +282,7 @@ impl<'d, 'a> Decision<'d, 'a> {
     }
 
     /// Another episode of the same person took this one over (CLINICAL 9.6).
-    fn merge(&mut self, record: &mut Recorded, episode: &Episode<'a>, survivor: &EpisodeId) {
+    fn merge(&mut self, record: &mut Recorded<'_>, episode: &Episode<'a>, survivor: &EpisodeId) {
         if record.standing != Standing::Open {
             return;
         }
@@ -299,7 +300,7 @@ impl<'d, 'a> Decision<'d, 'a> {
                 explain::merged(),
             )
         };
-        let members = record.members.clone();
+        let members = record.members.to_vec();
         self.emit(record, draft, members);
     }
 
@@ -308,7 +309,7 @@ impl<'d, 'a> Decision<'d, 'a> {
         &mut self,
         run: &OtherPattern<'a>,
         claimants: &[EpisodeId],
-        recorded: &mut BTreeMap<EpisodeId, Recorded>,
+        recorded: &mut BTreeMap<EpisodeId, Recorded<'_>>,
     ) {
         let Some(first) = run.members.first() else {
             return;
@@ -421,7 +422,7 @@ impl<'d, 'a> Decision<'d, 'a> {
     }
 
     /// Records a draft whose evidence is its rows.
-    fn emit(&mut self, record: &mut Recorded, draft: Draft<'_, 'a>, members: Vec<ResultId>) {
+    fn emit(&mut self, record: &mut Recorded<'_>, draft: Draft<'_, 'a>, members: Vec<ResultId>) {
         if let Some(newest) = Newest::of(&draft.evidence) {
             self.record(record, &draft, members, newest);
         }
@@ -430,7 +431,7 @@ impl<'d, 'a> Decision<'d, 'a> {
     /// Numbers a draft, fills in its alert, and takes it into account.
     pub(super) fn record(
         &mut self,
-        record: &mut Recorded,
+        record: &mut Recorded<'_>,
         draft: &Draft<'_, '_>,
         members: Vec<ResultId>,
         newest: Newest,
@@ -463,7 +464,7 @@ impl<'d, 'a> Decision<'d, 'a> {
             alert: Phi::new(data),
             listener: newest.listener,
         };
-        record.apply(&transition);
+        record.apply(&transition, Cow::Owned(transition.members.clone()));
         self.out.push(transition);
     }
 }
