@@ -28,6 +28,8 @@ pub enum Opened {
         state: Sled,
         /// `None` where there was none before.
         why: Option<String>,
+        /// The old one was good, but of other tables: nothing is wrong.
+        expected: bool,
     },
 }
 
@@ -55,11 +57,17 @@ struct Doubt {
     why: String,
     /// Opening it does not return: its files may still be written to.
     hangs: bool,
+    /// It is good, but of other tables than those in force.
+    expected: bool,
 }
 
 impl From<String> for Doubt {
     fn from(why: String) -> Self {
-        Self { why, hangs: false }
+        Self {
+            why,
+            hangs: false,
+            expected: false,
+        }
     }
 }
 
@@ -73,16 +81,18 @@ pub fn open_guarded(opening: &Opening<'_>) -> Result<Opened, StateError> {
         return Ok(Opened::Rebuild {
             state: fresh(opening)?,
             why: None,
+            expected: true,
         });
     }
     match open_known(opening) {
         Ok(state) => Ok(Opened::Good(state)),
-        Err(Doubt { why, hangs: true }) => Err(StateError::Store(why)),
-        Err(Doubt { why, hangs: false }) => {
+        Err(doubt) if doubt.hangs => Err(StateError::Store(doubt.why)),
+        Err(Doubt { why, expected, .. }) => {
             set_aside(dir, &why);
             Ok(Opened::Rebuild {
                 state: fresh(opening)?,
                 why: Some(why),
+                expected,
             })
         }
     }
@@ -105,6 +115,7 @@ fn open_within(dir: &Path, memory: u64, within: Duration) -> Result<Sled, Doubt>
         Err(_) => Err(Doubt {
             why: "opening it does not return".to_owned(),
             hangs: true,
+            expected: false,
         }),
     }
 }
@@ -156,20 +167,23 @@ fn open_known(opening: &Opening<'_>) -> Result<Sled, Doubt> {
 }
 
 /// Whether it was folded with these tables, from this journal.
-fn is_ours(state: &Sled, opening: &Opening<'_>) -> Result<(), String> {
-    let said = |error: StateError| error.why();
-    match views::policy(state).map_err(said)? {
-        Some(found) if found == opening.policy => {}
-        Some(_) => return Err("tables or thresholds have changed since".to_owned()),
-        None => return Err("it does not say what it was folded with".to_owned()),
-    }
+fn is_ours(state: &Sled, opening: &Opening<'_>) -> Result<(), Doubt> {
+    let said = |error: StateError| Doubt::from(error.why());
     let (found, end) = (state.position().map_err(said)?, opening.journal_end);
     if found > end {
-        return Err(format!(
-            "it knows of facts up to position {found}, but the journal ends at {end}"
-        ));
+        let why =
+            format!("it knows of facts up to position {found}, but the journal ends at {end}");
+        return Err(why.into());
     }
-    Ok(())
+    match views::policy(state).map_err(said)? {
+        Some(found) if found == opening.policy => Ok(()),
+        Some(_) => Err(Doubt {
+            why: "tables or thresholds have changed since".to_owned(),
+            hangs: false,
+            expected: true,
+        }),
+        None => Err("it does not say what it was folded with".to_owned().into()),
+    }
 }
 
 /// A file beside the cache that is there only while it is being opened.

@@ -79,7 +79,10 @@ fn reopened(script: &str, policy: &str, spoil: impl FnOnce(&Path)) -> (Opened, t
         ..opening(&cache)
     };
     let first = open_guarded(&opening).expect("made");
-    let Opened::Rebuild { state, why: None } = first else {
+    let Opened::Rebuild {
+        state, why: None, ..
+    } = first
+    else {
         panic!("a new cache: {first:?}")
     };
     state
@@ -116,11 +119,17 @@ fn every_doubt_leads_to_a_rebuild_and_the_old_one_is_kept_aside() {
         let Opened::Rebuild {
             state,
             why: Some(why),
+            expected: found,
         } = opened
         else {
             panic!("{opened:?}")
         };
         assert!(why.contains(expected), "{why}");
+        assert_eq!(
+            found,
+            expected == "changed",
+            "only other tables are no fault: {why}"
+        );
         assert_eq!(state.position().expect("read"), JournalPosition::START);
         let kept = std::fs::read_to_string(dir.path().join("cache.aside/why.txt")).expect("kept");
         assert!(kept.contains(expected));

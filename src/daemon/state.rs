@@ -101,10 +101,16 @@ impl Keeper {
                     counted_through,
                 }
             }
-            Ok(Opened::Rebuild { state, why }) => {
+            Ok(Opened::Rebuild {
+                state,
+                why,
+                expected,
+            }) => {
                 if let Some(why) = why {
                     events::cache_rebuild(&why);
-                    self.note_rebuild(&why);
+                    if !expected {
+                        self.note_rebuild(&why);
+                    }
                 }
                 rebuilt(self.in_force(state))
             }

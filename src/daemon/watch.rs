@@ -70,8 +70,9 @@ impl Watch {
             let now = *status.borrow_and_update();
             tell_storing(&now, &mut failing);
             let free = space.look(&self.dir).await;
-            self.notices
-                .set(NoticeKind::DiskLow, disk_low(&now, free, self.reserve));
+            let low = self.notices.stands(NoticeKind::DiskLow);
+            let low = disk_low(&now, free, self.reserve, low);
+            self.notices.set(NoticeKind::DiskLow, low);
             let waiting = self.appender.unanswered() > 0;
             let stuck = synced.now((now.synced, waiting));
             let stuck = waiting.then_some(stuck).filter(|for_| *for_ > SYNC_WITHIN);
@@ -132,7 +133,8 @@ impl Space {
     }
 }
 
-fn disk_low(status: &Status, free: Option<u64>, reserve: u64) -> Option<String> {
+/// `stands`: it was low at the last look. It is over only well above, or it would come and go.
+fn disk_low(status: &Status, free: Option<u64>, reserve: u64, stands: bool) -> Option<String> {
     let left = free.map(|free| format!("{} left", ByteSize(free).display().iec()));
     let left = left.unwrap_or_else(|| "unknown how much is left".to_owned());
     if let Storing::Failing {
@@ -145,6 +147,7 @@ fn disk_low(status: &Status, free: Option<u64>, reserve: u64) -> Option<String> 
         ));
     }
     let little = reserve.saturating_mul(2).max(LITTLE);
+    let little = if stands { little + little / 4 } else { little };
     free.filter(|free| *free < little).map(|_| {
         format!("{left} in the data directory's file system, of which {} stay free; free space before storing stops",
             ByteSize(reserve).display().iec())
@@ -269,12 +272,15 @@ mod tests {
                 why,
             })
         };
-        assert_eq!(disk_low(&good, Some(5 << 30), 1 << 30), None);
-        let low = disk_low(&good, Some(3 << 29), 1 << 30).unwrap();
+        assert_eq!(disk_low(&good, Some(5 << 30), 1 << 30, true), None);
+        let low = disk_low(&good, Some(3 << 29), 1 << 30, false).unwrap();
         assert!(low.contains("1.5 GiB left"), "{low}");
-        assert_eq!(disk_low(&good, None, 1 << 30), None);
-        assert!(disk_low(&failing("disk_full"), Some(0), 0).is_some());
-        assert_eq!(disk_low(&failing("sync"), Some(5 << 30), 0), None);
+        let between = Some((2 << 30) + (1 << 20));
+        assert_eq!(disk_low(&good, between, 1 << 30, false), None);
+        assert!(disk_low(&good, between, 1 << 30, true).is_some());
+        assert_eq!(disk_low(&good, None, 1 << 30, false), None);
+        assert!(disk_low(&failing("disk_full"), Some(0), 0, false).is_some());
+        assert_eq!(disk_low(&failing("sync"), Some(5 << 30), 0, false), None);
         assert!(disk_failing(&failing("sync"), None).is_some());
         assert!(disk_failing(&failing("reserve"), None).is_none());
         assert!(disk_failing(&good, Some(SYNC_WITHIN)).is_some());

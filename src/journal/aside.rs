@@ -81,3 +81,66 @@ fn create(path: &Path) -> io::Result<fs::File> {
         .mode(0o600)
         .open(path)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::core::fact::JournalPosition;
+
+    fn damaged(segment: u64, kind: DamageKind) -> Damage {
+        Damage {
+            kind,
+            segment,
+            offset: 64,
+            bytes: 8,
+            lost: Some((JournalPosition(1), JournalPosition(2))),
+        }
+    }
+
+    fn data() -> tempfile::TempDir {
+        let data = tempfile::tempdir().unwrap();
+        fs::create_dir(data.path().join("journal")).unwrap();
+        fs::write(segment_path(&data.path().join("journal"), 1), b"bad").unwrap();
+        data
+    }
+
+    #[test]
+    fn a_copy_is_made_once_for_the_same_damage_and_again_for_more() {
+        let data = data();
+        let first = [damaged(1, DamageKind::Records)];
+        let folder = set_aside(data.path(), &first, 0).unwrap();
+        let copy = folder.join("0000000001.seg");
+        assert_eq!(fs::read(&copy).unwrap(), b"bad");
+        let note = fs::read_to_string(folder.join("0000000001.seg.txt")).unwrap();
+        assert!(note.contains("positions 1 to 2 are lost"), "{note}");
+        fs::write(&copy, b"looked at").unwrap();
+        set_aside(data.path(), &first, 0).unwrap();
+        assert_eq!(fs::read(&copy).unwrap(), b"looked at", "known already");
+        let more = [first[0], damaged(1, DamageKind::Short)];
+        set_aside(data.path(), &more, 0).unwrap();
+        assert_eq!(fs::read(&copy).unwrap(), b"bad");
+    }
+
+    #[test]
+    fn a_missing_segment_has_a_note_and_no_copy() {
+        let data = data();
+        let missing = [damaged(2, DamageKind::MissingSegment)];
+        let folder = set_aside(data.path(), &missing, 0).unwrap();
+        assert!(folder.join("0000000002.seg.txt").exists());
+        assert!(!folder.join("0000000002.seg").exists());
+    }
+
+    #[test]
+    fn a_copy_never_takes_the_reserve() {
+        let data = data();
+        let damage = [damaged(1, DamageKind::Records)];
+        let refused = set_aside(data.path(), &damage, u64::MAX).unwrap_err();
+        assert_eq!(refused.kind(), io::ErrorKind::StorageFull);
+        let folder = data.path().join("damaged");
+        assert_eq!(
+            fs::read_dir(folder).unwrap().count(),
+            0,
+            "it is tried again"
+        );
+    }
+}
