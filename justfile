@@ -23,6 +23,14 @@ test *FILTER:
 laws CASES="5000":
     PENTAMER_CASES={{CASES}} cargo test --test it -- laws:: model::
 
+# So many rounds of SIGKILL and SIGSTOP under load: counts what is lost and what comes twice
+kill ROUNDS="200":
+    PENTAMER_ROUNDS={{ROUNDS}} cargo test --features failpoints --test it -- e2e::fire --nocapture --test-threads 2
+
+# Load with restarts for so many minutes: memory and descriptors must stay flat
+soak MINUTES="5":
+    PENTAMER_MINUTES={{MINUTES}} cargo test --features failpoints --test it -- e2e::soak --ignored --nocapture
+
 # Write the expected texts of wrong configurations anew, for review in the diff
 expected:
     UPDATE_EXPECTED=1 cargo test --lib config::tests

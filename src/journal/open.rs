@@ -145,6 +145,13 @@ pub fn open(disk: Arc<dyn Disk>, options: Options) -> Result<(Journal, Recovery)
     synced.map_err(|error| JournalError::io("sync", &options.dir, error))?;
     let mut index = Index::new(options.duplicate_days, options.duplicate_entries);
     let mut found = recover(disk.as_ref(), &dir, &mut index)?;
+    if let Some((number, position, source)) = found.recovery.newer.take() {
+        return Err(JournalError::NewerRecord {
+            path: super::table::segment_path(&dir, number),
+            position,
+            source,
+        });
+    }
     for leftover in [NEXT, PREPARED] {
         match disk.remove(&dir.join(leftover)) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => {
