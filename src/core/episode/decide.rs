@@ -11,9 +11,10 @@ use super::recorded::{self, KNOWN, MERGED, Recorded, Standing};
 use super::{Delivery, EpisodeId, Severity, Transition, TransitionKind};
 use crate::core::clinical::chart::Anchor;
 use crate::core::clinical::classify::Tier;
-use crate::core::clinical::explain;
+use crate::core::clinical::explain::{self, Seen};
 use crate::core::clinical::observation::ResultId;
 use crate::core::clinical::panel::JudgedResult;
+use crate::core::clinical::severity;
 use crate::core::fact::JournalPosition;
 use crate::core::phi::Phi;
 use crate::core::policy::{Policy, SuppressKnown};
@@ -133,7 +134,7 @@ impl<'d, 'a> Decision<'d, 'a> {
             .or_insert_with(|| Recorded::new(id, opening.igm.id().clone()));
         match record.standing {
             Standing::None | Standing::OtherOnly => {
-                if let Some(sight) = episode.first_sight() {
+                if let Some(sight) = episode.first_sight(|anchor| self.pages_at_sight(anchor)) {
                     self.detect(record, episode, sight);
                 }
             }
@@ -164,18 +165,34 @@ impl<'d, 'a> Decision<'d, 'a> {
 
     /// First sight, or again with a number of its own (CLINICAL 9.15).
     fn detect(&mut self, record: &mut Recorded<'_>, episode: &Episode<'a>, anchor: &Anchor<'a>) {
+        let severity = if record.confirmed {
+            anchor.severity.max(severity::of_confirmed(&anchor.gravity))
+        } else {
+            anchor.severity
+        };
         let delivery = self.delivery(
             TransitionKind::Detected,
             anchor,
-            anchor.severity,
+            severity,
             anchor.wants_page && episode.open,
         );
+        let seen = match episode.opening() {
+            Some(opening) if opening.igm.id() != anchor.igm.id() => {
+                let first = opening.observed.date;
+                if record.confirmed {
+                    Seen::Persistent { first }
+                } else {
+                    Seen::Since { first }
+                }
+            }
+            Some(_) | None => Seen::Now,
+        };
         let draft = self.draft(
             TransitionKind::Detected,
             anchor,
-            anchor.severity,
+            severity,
             delivery,
-            explain::detected(anchor, &self.policy.detection),
+            explain::detected(anchor, seen, &self.policy.detection),
         );
         let draft = Draft {
             supersedes: record.last_sight.as_ref().map(|id| id.0.clone()),
@@ -184,25 +201,39 @@ impl<'d, 'a> Decision<'d, 'a> {
         self.emit(record, draft, ids(episode));
     }
 
-    /// Once more, where the first sight did not page and now should, or where it has become urgent.
+    /// Once more: where it has become urgent, where nobody was paged yet and a Low is there that pages
+    /// (ADR 6), or where the worklist is to say that the panel is complete now.
     fn detect_again(&mut self, record: &mut Recorded<'_>, episode: &Episode<'a>) {
-        let Some(anchor) = episode.loudest() else {
+        let Some(loudest) = episode.loudest() else {
             return;
         };
-        let became_urgent =
-            anchor.severity == Severity::Urgent && record.severity < Severity::Urgent;
-        let told = (
-            anchor.verdict.tier.word().to_owned(),
-            anchor.verdict.reason.map(str::to_owned),
-        );
-        let unheard = !record.paged && anchor.wants_page && !record.detected.contains(&told);
-        let worth_it = unheard && {
-            let wish = self.delivery(TransitionKind::Detected, anchor, anchor.severity, true);
-            wish == Delivery::Page || anchor.verdict.tier == Tier::Complete
-        };
-        if became_urgent || worth_it {
-            self.detect(record, episode, anchor);
+        if loudest.severity == Severity::Urgent && record.severity < Severity::Urgent {
+            self.detect(record, episode, loudest);
         }
+        if record.paged {
+            return;
+        }
+        let paging = episode.loudest_of(|anchor| self.pages_at_sight(anchor));
+        if let Some(anchor) = paging {
+            self.detect(record, episode, anchor);
+            return;
+        }
+        let told = (
+            loudest.verdict.tier.word().to_owned(),
+            loudest.verdict.reason.map(str::to_owned),
+        );
+        let completed = loudest.verdict.tier == Tier::Complete
+            && loudest.wants_page
+            && !record.detected.contains(&told);
+        if completed {
+            self.detect(record, episode, loudest);
+        }
+    }
+
+    /// Whether a `detected` on this ground, of an open episode, is a page.
+    fn pages_at_sight(&self, anchor: &Anchor<'a>) -> bool {
+        let kind = TransitionKind::Detected;
+        self.delivery(kind, anchor, anchor.severity, anchor.wants_page) == Delivery::Page
     }
 
     /// Low again within `reopen_after`: silent, unless more severe than anything before.
