@@ -155,11 +155,7 @@ fn open_known(opening: &Opening<'_>) -> Result<Sled, Doubt> {
     let opened = verify_in_child(opening)
         .map_err(Doubt::from)
         .and_then(|()| open_within(dir, opening.memory, opening.within + time_for(dir)))
-        .and_then(|state| {
-            is_ours(&state, opening)
-                .map(|()| state)
-                .map_err(Doubt::from)
-        });
+        .and_then(|state| is_ours(&state, opening).map(|()| state));
     if !opened.as_ref().is_err_and(|doubt| doubt.hangs) {
         marker.clear();
     }
