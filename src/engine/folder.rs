@@ -1,5 +1,6 @@
 //! The fold's thread.
 
+use super::batch::read_batch;
 use super::handle::StateHandle;
 use crate::clock;
 use crate::core::extract::{self, Extraction, Place, Refusal};
@@ -9,7 +10,7 @@ use crate::core::fold::{self, Effects, views};
 use crate::core::policy::Policy;
 use crate::core::time::Timestamp;
 use crate::core::{alert, fact};
-use crate::journal::{Appender, Draft, ReadError, Reader};
+use crate::journal::{Appender, Draft};
 use crate::telemetry::events;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -19,9 +20,6 @@ use tokio::runtime::Handle;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
-/// Facts folded in one batch at most, and their bytes.
-const BATCH_FACTS: usize = 1_024;
-const BATCH_BYTES: usize = 8 * 1024 * 1024;
 /// From one batch to the next at least: under load facts are gathered and folded together, which
 /// leaves the processor to those who wait for an answer (`benches/end_to_end.rs`).
 const GATHER: Duration = Duration::from_millis(10);
@@ -178,7 +176,11 @@ impl Folder {
                 return Err(FoldError::State(why));
             }
             let synced = status.borrow_and_update().synced;
-            let facts = self.read_batch(&mut reader, synced)?;
+            let facts = read_batch(&mut reader, synced, |error| {
+                events::journal_damaged(&error.to_string());
+                (self.settings.on_damage)(&error.to_string());
+            });
+            let facts = facts.map_err(|error| FoldError::Journal(error.to_string()))?;
             if let Some((last, _)) = facts.last() {
                 at = *last;
                 folded += facts.len() as u64;
@@ -233,33 +235,6 @@ impl Folder {
                 }
             });
         }
-    }
-
-    fn read_batch(
-        &self,
-        reader: &mut Reader,
-        synced: JournalPosition,
-    ) -> Result<Vec<(JournalPosition, Fact)>, FoldError> {
-        let mut facts = Vec::new();
-        let mut bytes = 0_usize;
-        while facts.len() < BATCH_FACTS && bytes < BATCH_BYTES {
-            match reader.next(synced) {
-                Ok(Some((position, fact))) => {
-                    if let Fact::Received(received) = &fact {
-                        bytes = bytes.saturating_add(received.raw.len());
-                    }
-                    facts.push((position, fact));
-                }
-                Ok(None) => break,
-                // What is whole is read on.
-                Err(error @ ReadError::Damaged { .. }) => {
-                    events::journal_damaged(&error.to_string());
-                    (self.settings.on_damage)(&error.to_string());
-                }
-                Err(error) => return Err(FoldError::Journal(error.to_string())),
-            }
-        }
-        Ok(facts)
     }
 
     fn apply(

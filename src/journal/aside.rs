@@ -1,7 +1,7 @@
 //! Keeping what is damaged: a copy in a folder of its own, before a repair or a retention takes it.
 
 use super::recovery::{Damage, DamageKind};
-use super::table::{segment_name, segment_path};
+use super::table::{segment_name, segment_path, segments_dir};
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::fs;
@@ -39,7 +39,7 @@ pub fn set_aside(data: &Path, damage: &[Damage], reserve: u64) -> io::Result<Pat
         }
         if is_there {
             copy(
-                &segment_path(&data.join("journal"), *number),
+                &segment_path(&segments_dir(data), *number),
                 &folder.join(&name),
                 reserve,
             )?;
@@ -100,7 +100,7 @@ mod tests {
     fn data() -> tempfile::TempDir {
         let data = tempfile::tempdir().unwrap();
         fs::create_dir(data.path().join("journal")).unwrap();
-        fs::write(segment_path(&data.path().join("journal"), 1), b"bad").unwrap();
+        fs::write(segment_path(&segments_dir(data.path()), 1), b"bad").unwrap();
         data
     }
 

@@ -9,7 +9,7 @@ use super::duplicates::{Fingerprint, Index};
 use super::encode;
 use super::error::{DecodeError, JournalError};
 use super::layout::{ALIGNMENT, FORMAT_VERSION, HeaderFault, SEGMENT_HEADER, SegmentHeader};
-use super::table::{Segment, segment_number, segment_path};
+use super::table::{Segment, segment_number, segment_path, segments_dir};
 use crate::core::fact::JournalPosition;
 use crate::core::time::Timestamp;
 use std::collections::VecDeque;
@@ -31,6 +31,18 @@ pub struct Recovery {
     pub records: u64,
     /// The first fact that only a newer version knows: its segment, its position, and what is new.
     pub newer: Option<(u64, JournalPosition, DecodeError)>,
+}
+
+impl Recovery {
+    /// Why a data directory's journal cannot be folded, where only a newer version knows all of it.
+    pub fn newer_record(&mut self, data: &Path) -> Option<JournalError> {
+        let (number, position, source) = self.newer.take()?;
+        Some(JournalError::NewerRecord {
+            path: segment_path(&segments_dir(data), number),
+            position,
+            source,
+        })
+    }
 }
 
 /// Bytes at the end that nobody was answered for.

@@ -120,8 +120,23 @@ fn damaged(spoil: impl FnOnce(&Home), named: &[&str], kept: &[u64], loses: bool)
         told + 1,
         "nobody is paged by a rebuild over damage"
     );
-    // The remedy of docs/operating.md: good copies back, what does not belong there away, and a rebuild.
     let home = daemon.stop().0;
+    let rebuild = || {
+        // With the configuration, whose tables are part of what results mean.
+        let mut command = super::harness::command();
+        command
+            .args(["journal", "rebuild", "--config"])
+            .arg(home.config());
+        command.output().expect("ran")
+    };
+    let over_damage = rebuild();
+    let said = String::from_utf8_lossy(&over_damage.stderr).into_owned();
+    assert_eq!(over_damage.status.code(), Some(1), "{said}");
+    assert!(
+        said.contains("left out: ") && named.iter().any(|part| said.contains(part)),
+        "{said}"
+    );
+    // The remedy of docs/operating.md: good copies back, what does not belong there away, and a rebuild.
     for (path, bytes) in &whole_ones {
         std::fs::write(path, bytes).expect("written");
     }
@@ -131,12 +146,7 @@ fn damaged(spoil: impl FnOnce(&Home), named: &[&str], kept: &[u64], loses: bool)
     let verified = journal(&["verify"], &home.data());
     let said = String::from_utf8_lossy(&verified.stdout).into_owned();
     assert!(verified.status.success(), "{said}");
-    // With the configuration, whose tables are part of what results mean.
-    let rebuilt = super::harness::command()
-        .args(["journal", "rebuild", "--config"])
-        .arg(home.config())
-        .status();
-    assert!(rebuilt.expect("ran").success());
+    assert!(rebuild().status.success());
     crate::offline::assert_rebuild_equals_cache(&home.data());
     assert_eq!(crate::offline::messages(&home.data()).len(), MESSAGES + 1);
     let daemon = Pentamer::start(home);

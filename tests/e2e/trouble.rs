@@ -386,6 +386,10 @@ fn a_directory_of_a_newer_version_is_refused() {
             log.contains("help: start the version that wrote it"),
             "{log}"
         );
+        let rebuilt = super::journal::journal(&["rebuild"], &home.data());
+        assert_eq!(rebuilt.status.code(), Some(3));
+        assert!(home.data().join("cache").exists(), "the cache is as it was");
+        assert!(!home.data().join("cache.aside").exists());
         assert_eq!(
             std::fs::read(&segment).expect("read"),
             bytes,

@@ -3,18 +3,16 @@
 use super::super::{Exit, complain, print};
 use super::place::{Place, unreadable};
 use crate::cache::{self, Opening, Sled};
-use crate::core::fact::{Fact, JournalPosition};
+use crate::core::fact::JournalPosition;
+use crate::core::fold;
 use crate::core::fold::state::{State as _, StateError};
-use crate::core::fold::{self};
 use crate::core::policy::Policy;
-use crate::engine::extract_caught;
-use crate::journal::{Disk as _, Inspection, JournalError, OsDisk, ReadError};
+use crate::engine::{extract_caught, read_batch};
+use crate::journal::{Damage, Disk as _, Inspection, JournalError, OsDisk};
 use std::io;
 use std::path::Path;
 use std::time::Duration;
 
-/// Facts folded at once.
-const BATCH: usize = 1_024;
 /// How long sled may take to open an empty directory.
 const OPEN_WITHIN: Duration = Duration::from_secs(60);
 
@@ -24,18 +22,26 @@ pub(super) struct Args {
     place: Place,
 }
 
-/// [`Exit::CannotStart`] while a daemon works on the directory.
+/// [`Exit::CannotStart`] while a daemon works on the directory, and where a newer version wrote in it;
+/// [`Exit::Failed`] where something is damaged: the cache is built of what is whole all the same.
 pub(super) fn run(args: &Args) -> Exit {
     match rebuild(args) {
-        Ok(text) => {
+        Ok((text, damage)) => {
             print(&text);
-            Exit::Done
+            for one in &damage {
+                eprintln!("left out: {one}");
+            }
+            if damage.is_empty() {
+                Exit::Done
+            } else {
+                Exit::Failed
+            }
         }
         Err(exit) => exit,
     }
 }
 
-fn rebuild(args: &Args) -> Result<String, Exit> {
+fn rebuild(args: &Args) -> Result<(String, Vec<Damage>), Exit> {
     // The tables are part of what results mean, so the configuration is needed in any case.
     let config = args.place.config()?;
     let dir = args
@@ -62,7 +68,10 @@ fn rebuild(args: &Args) -> Result<String, Exit> {
             },
         )
     })?;
-    let journal = args.place.inspect(&dir)?;
+    let mut journal = args.place.inspect(&dir)?;
+    if let Some(newer) = journal.recovery.newer_record(&dir) {
+        return Err(unreadable(&dir, &newer));
+    }
     let cache = dir.join("cache");
     let failed = |error: StateError| {
         complain(
@@ -88,11 +97,12 @@ fn rebuild(args: &Args) -> Result<String, Exit> {
     .map_err(failed)?;
     let folded = fold_all(&args.place, &journal, &state, &policy).map_err(failed)?;
     state.flush().map_err(failed)?;
-    Ok(format!(
+    let text = format!(
         "folded      {folded} records up to position {}\ncache       {}\n",
         journal.recovery.last,
         cache.display()
-    ))
+    );
+    Ok((text, journal.recovery.damage))
 }
 
 fn fold_all(
@@ -106,17 +116,9 @@ fn fold_all(
     let mut reader = journal.reader(JournalPosition::START);
     let mut folded = 0;
     loop {
-        let mut facts: Vec<(JournalPosition, Fact)> = Vec::new();
-        while facts.len() < BATCH {
-            match reader.next(last) {
-                Ok(Some(fact)) => facts.push(fact),
-                Ok(None) => break,
-                Err(error @ (ReadError::Damaged { .. } | ReadError::NotUnderstood { .. })) => {
-                    eprintln!("left out: {error}");
-                }
-                Err(error) => return Err(StateError::Store(error.to_string())),
-            }
-        }
+        // What is damaged was found by the inspection, and is told of at the end.
+        let facts = read_batch(&mut reader, last, |_| ());
+        let facts = facts.map_err(|error| StateError::Store(error.to_string()))?;
         let Some((at, _)) = facts.last() else {
             break;
         };
