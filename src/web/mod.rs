@@ -99,6 +99,12 @@ impl Bound {
     }
 }
 
+/// An answer of JSON.
+fn json(status: StatusCode, body: Vec<u8>) -> Response {
+    let kind = [(header::CONTENT_TYPE, "application/json")];
+    (status, kind, body).into_response()
+}
+
 async fn healthz() -> &'static str {
     "alive\n"
 }
@@ -115,7 +121,7 @@ async fn readyz(State(seen): State<Seen>) -> Response {
         text.push_str(&format!(
             "notice {} since {}: {}\n",
             notice.kind.word(),
-            notices::shown_time(notice.since),
+            notice.since.to_rfc3339(),
             notice.text
         ));
     }

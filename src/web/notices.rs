@@ -1,10 +1,9 @@
 //! `/api/v1/notices`: what about Pentamer itself an operator must act on.
 
-use super::Seen;
-use crate::core::time::Timestamp;
+use super::{Seen, json};
 use axum::extract::State;
-use axum::http::header;
-use axum::response::{IntoResponse, Response};
+use axum::http::StatusCode;
+use axum::response::Response;
 use serde::Serialize;
 
 #[derive(Serialize)]
@@ -21,16 +20,11 @@ struct Item {
     text: String,
 }
 
-/// A time as the API writes it.
-pub(super) fn shown_time(at: Timestamp) -> String {
-    at.to_rfc3339()
-}
-
 /// `GET /api/v1/notices`: `{"items": [{"kind", "since", "text"}], "next": null}`.
 pub(super) async fn list(State(seen): State<Seen>) -> Response {
     let items = seen.notices.list().into_iter().map(|notice| Item {
         kind: notice.kind.word(),
-        since: shown_time(notice.since),
+        since: notice.since.to_rfc3339(),
         text: notice.text,
     });
     let page = Page {
@@ -38,5 +32,5 @@ pub(super) async fn list(State(seen): State<Seen>) -> Response {
         next: None,
     };
     let body = serde_json::to_vec(&page).unwrap_or_default();
-    ([(header::CONTENT_TYPE, "application/json")], body).into_response()
+    json(StatusCode::OK, body)
 }

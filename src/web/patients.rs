@@ -1,8 +1,8 @@
 //! `/api/v1/patients/{key}` and the undo of a merge.
 
-use super::Seen;
 use super::guard::is_json;
 use super::problem::Problem;
+use super::{Seen, json};
 use crate::clock;
 use crate::core::clinical::observation::PatientKey;
 use crate::core::fact::{Fact, JournalPosition, MergeUndone};
@@ -15,8 +15,8 @@ use crate::telemetry::events;
 use axum::body::Bytes;
 use axum::extract::rejection::{BytesRejection, PathRejection};
 use axum::extract::{Path, State};
-use axum::http::{HeaderMap, StatusCode, header};
-use axum::response::{IntoResponse, Response};
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::Response;
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 use tokio::time::timeout;
@@ -272,9 +272,4 @@ fn key_text(key: Result<Path<String>, PathRejection>) -> Result<String, Problem>
         return Err(NO_KEY);
     }
     Ok(text)
-}
-
-fn json(status: StatusCode, body: Vec<u8>) -> Response {
-    let kind = [(header::CONTENT_TYPE, "application/json")];
-    (status, kind, body).into_response()
 }
