@@ -10,11 +10,9 @@ use super::identity::{alert_id, episode_id};
 use super::recorded::{self, KNOWN, MERGED, Recorded, Standing};
 use super::{Delivery, EpisodeId, Severity, Transition, TransitionKind};
 use crate::core::clinical::chart::Anchor;
-use crate::core::clinical::classify::Tier;
-use crate::core::clinical::explain::{self, Seen};
+use crate::core::clinical::explain;
 use crate::core::clinical::observation::ResultId;
 use crate::core::clinical::panel::JudgedResult;
-use crate::core::clinical::severity;
 use crate::core::fact::JournalPosition;
 use crate::core::phi::Phi;
 use crate::core::policy::{Policy, SuppressKnown};
@@ -163,98 +161,6 @@ impl<'d, 'a> Decision<'d, 'a> {
         }
     }
 
-    /// First sight, or again with a number of its own (CLINICAL 9.15).
-    fn detect(&mut self, record: &mut Recorded<'_>, episode: &Episode<'a>, anchor: &Anchor<'a>) {
-        let severity = if record.confirmed {
-            anchor.severity.max(severity::of_confirmed(&anchor.gravity))
-        } else {
-            anchor.severity
-        };
-        let delivery = self.delivery(
-            TransitionKind::Detected,
-            anchor,
-            severity,
-            anchor.wants_page && episode.open,
-        );
-        let seen = match episode.opening() {
-            Some(opening) if opening.igm.id() != anchor.igm.id() => {
-                let first = opening.observed.date;
-                if record.confirmed {
-                    Seen::Persistent { first }
-                } else {
-                    Seen::Since { first }
-                }
-            }
-            Some(_) | None => Seen::Now,
-        };
-        let draft = self.draft(
-            TransitionKind::Detected,
-            anchor,
-            severity,
-            delivery,
-            explain::detected(anchor, seen, &self.policy.detection),
-        );
-        let draft = Draft {
-            supersedes: record.last_sight.as_ref().map(|id| id.0.clone()),
-            ..draft
-        };
-        self.emit(record, draft, ids(episode));
-    }
-
-    /// Once more: where it has become urgent, where nobody was paged yet and a Low is there that pages
-    /// (ADR 6), or where the worklist is to say that the panel is complete now.
-    fn detect_again(&mut self, record: &mut Recorded<'_>, episode: &Episode<'a>) {
-        let Some(loudest) = episode.loudest() else {
-            return;
-        };
-        if loudest.severity == Severity::Urgent && record.severity < Severity::Urgent {
-            self.detect(record, episode, loudest);
-        }
-        if record.paged {
-            return;
-        }
-        let paging = episode.loudest_of(|anchor| self.pages_at_sight(anchor));
-        if let Some(anchor) = paging {
-            self.detect(record, episode, anchor);
-            return;
-        }
-        let told = (
-            loudest.verdict.tier.word().to_owned(),
-            loudest.verdict.reason.map(str::to_owned),
-        );
-        let completed = loudest.verdict.tier == Tier::Complete
-            && loudest.wants_page
-            && !record.detected.contains(&told);
-        if completed {
-            self.detect(record, episode, loudest);
-        }
-    }
-
-    /// Whether a `detected` on this ground, of an open episode, is a page.
-    fn pages_at_sight(&self, anchor: &Anchor<'a>) -> bool {
-        let kind = TransitionKind::Detected;
-        self.delivery(kind, anchor, anchor.severity, anchor.wants_page) == Delivery::Page
-    }
-
-    /// Low again within `reopen_after`: silent, unless more severe than anything before.
-    fn reopen(&mut self, record: &mut Recorded<'_>, episode: &Episode<'a>) {
-        let Some(anchor) = episode.members.get(episode.reopened_at) else {
-            return;
-        };
-        let before = record.severity;
-        let draft = self.draft(
-            TransitionKind::Reopened,
-            anchor,
-            anchor.severity,
-            Delivery::Worklist,
-            explain::reopened(anchor),
-        );
-        self.emit(record, draft, ids(episode));
-        if let Some(loudest) = episode.loudest().filter(|anchor| anchor.severity > before) {
-            self.detect(record, episode, loudest);
-        }
-    }
-
     fn confirm(&mut self, record: &mut Recorded<'_>, episode: &Episode<'a>, step: &Step<'a>) {
         let Some(earlier) = &step.earlier else { return };
         let delivery = self.delivery(step.kind, &step.anchor, step.severity, episode.open);
@@ -388,7 +294,7 @@ impl<'d, 'a> Decision<'d, 'a> {
     }
 
     /// Page or worklist: what 6.4 wishes, held back by death, age of the evidence and suppression.
-    fn delivery(
+    pub(super) fn delivery(
         &self,
         kind: TransitionKind,
         anchor: &Anchor<'a>,
@@ -424,7 +330,7 @@ impl<'d, 'a> Decision<'d, 'a> {
     }
 
     /// A transition about one IgM, with its panel as evidence.
-    fn draft<'r>(
+    pub(super) fn draft<'r>(
         &self,
         kind: TransitionKind,
         anchor: &'r Anchor<'a>,
@@ -453,7 +359,12 @@ impl<'d, 'a> Decision<'d, 'a> {
     }
 
     /// Records a draft whose evidence is its rows.
-    fn emit(&mut self, record: &mut Recorded<'_>, draft: Draft<'_, 'a>, members: Vec<ResultId>) {
+    pub(super) fn emit(
+        &mut self,
+        record: &mut Recorded<'_>,
+        draft: Draft<'_, 'a>,
+        members: Vec<ResultId>,
+    ) {
         if let Some(newest) = Newest::of(&draft.evidence) {
             self.record(record, &draft, members, newest);
         }
@@ -500,7 +411,7 @@ impl<'d, 'a> Decision<'d, 'a> {
     }
 }
 
-fn ids(episode: &Episode<'_>) -> Vec<ResultId> {
+pub(super) fn ids(episode: &Episode<'_>) -> Vec<ResultId> {
     episode.ids().cloned().collect()
 }
 
