@@ -31,6 +31,15 @@ struct Life {
     reader: Reader,
 }
 
+impl Life {
+    /// A reader from the journal's beginning, and how far it is synced.
+    fn whole_journal(&self) -> (Reader, JournalPosition) {
+        let through = self.appender.status().borrow().synced;
+        let reader = self.appender.reader(JournalPosition::START);
+        (reader.expect("a reader"), through)
+    }
+}
+
 /// What was acknowledged, to be found again.
 #[derive(Clone, Copy, PartialEq, Eq)]
 struct Acknowledged {
@@ -411,12 +420,7 @@ impl<'h> World<'h> {
     /// Reads the journal from its beginning: what was acknowledged is there, and gives the same state.
     pub fn rebuild(&mut self) {
         self.rebuilds += 1;
-        let through = self.life.appender.status().borrow().synced;
-        let mut reader = self
-            .life
-            .appender
-            .reader(JournalPosition::START)
-            .expect("a reader");
+        let (mut reader, through) = self.life.whole_journal();
         let rebuilt = Memory::new();
         let mut facts = Vec::new();
         let mut known = 0;
@@ -488,12 +492,7 @@ impl<'h> World<'h> {
 
     /// Everything received as one batch, decided once: no path at all.
     pub fn at_once(&self) -> Memory {
-        let through = self.life.appender.status().borrow().synced;
-        let mut reader = self
-            .life
-            .appender
-            .reader(JournalPosition::START)
-            .expect("a reader");
+        let (mut reader, through) = self.life.whole_journal();
         let state = Memory::new();
         let mut messages = Vec::new();
         while let Some((position, fact)) = reader.next(through).expect("a whole journal") {
