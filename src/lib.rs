@@ -17,5 +17,6 @@ pub mod engine;
 pub mod failpoints;
 pub mod journal;
 pub mod listen;
+pub mod notice;
 pub mod telemetry;
 pub mod web;

@@ -10,12 +10,13 @@ use std::fmt::Write as _;
 /// Each room of `src/` and the rooms that it may import. A room that is not here may not exist.
 const ROOMS: &[(&str, &[&str])] = &[
     ("core", &[]),
-    ("clock", &["core"]),
+    ("clock", &["core", "failpoints"]),
     ("failpoints", &[]),
     ("config", &["core"]),
     ("telemetry", &["config"]),
+    ("notice", &["core", "clock", "telemetry"]),
     ("journal", &["core", "clock", "failpoints"]),
-    ("cache", &["core", "clock"]),
+    ("cache", &["core", "clock", "failpoints"]),
     (
         "engine",
         &["core", "clock", "failpoints", "telemetry", "journal"],
@@ -33,9 +34,19 @@ const ROOMS: &[(&str, &[&str])] = &[
     ),
     (
         "deliver",
-        &["core", "clock", "telemetry", "journal", "engine"],
+        &[
+            "core",
+            "clock",
+            "failpoints",
+            "telemetry",
+            "journal",
+            "engine",
+        ],
     ),
-    ("web", &["core", "clock", "telemetry", "journal", "engine"]),
+    (
+        "web",
+        &["core", "clock", "telemetry", "notice", "journal", "engine"],
+    ),
     (
         "daemon",
         &[
@@ -43,6 +54,7 @@ const ROOMS: &[(&str, &[&str])] = &[
             "clock",
             "config",
             "telemetry",
+            "notice",
             "journal",
             "cache",
             "engine",
@@ -111,6 +123,7 @@ const ONLY_IN: &[(&str, &[&str])] = &[
             "src/config/",
             "src/cli/",
             "src/cache/guard",
+            "src/failpoints",
             "src/deliver/file",
         ],
     ),

@@ -3,8 +3,13 @@
 use super::{Exit, complain};
 use crate::config::Loaded;
 use crate::daemon::{Daemon, Ports, StartError};
+use crate::journal::JournalError;
 use crate::telemetry::{self, events};
 use std::path::Path;
+use std::time::Duration;
+
+/// How long threads that still do something are waited for at the end.
+const LEFT_BEHIND: Duration = Duration::from_secs(2);
 
 /// Runs the daemon until SIGTERM or SIGINT.
 pub(super) fn serve(loaded: Loaded, print_ports: Option<&Path>) -> Exit {
@@ -37,7 +42,7 @@ pub(super) fn serve(loaded: Loaded, print_ports: Option<&Path>) -> Exit {
             return Exit::CannotStart;
         }
     };
-    runtime.block_on(async {
+    let exit = runtime.block_on(async {
         let mut signals = match Signals::new() {
             Ok(signals) => signals,
             Err(error) => {
@@ -64,7 +69,10 @@ pub(super) fn serve(loaded: Loaded, print_ports: Option<&Path>) -> Exit {
         events::stopping(signal);
         daemon.stop().await;
         Exit::Done
-    })
+    });
+    // A thread that is in a call which does not return is not waited for: all is stored and closed.
+    runtime.shutdown_timeout(LEFT_BEHIND);
+    exit
 }
 
 /// Two workers: the rest of the work is in the journal's and the fold's own threads.
@@ -115,6 +123,16 @@ pub(super) fn explain_start(error: &StartError) -> String {
             }
             _ => "choose another `bind`".to_owned(),
         },
+        StartError::Journal {
+            source:
+                JournalError::NewerFormat { .. }
+                | JournalError::NewerCheckpoint { .. }
+                | JournalError::NewerRecord { .. },
+            ..
+        } => format!(
+            "start the version that wrote it, or a newer one than {}; nothing was changed",
+            env!("CARGO_PKG_VERSION")
+        ),
         StartError::Journal { dir, .. } => format!(
             "one daemon a directory, owned by its user; choose another with `[storage] dir`, or see docs/operating.md about `{}`",
             dir.display()

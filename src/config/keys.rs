@@ -77,6 +77,7 @@ pub(super) const STORAGE: Shape = Shape {
         "checkpoint_every",
         "cache",
         "cache_memory",
+        "cache_wait",
     ],
     planned: &["encryption_key_file"],
 };

@@ -88,6 +88,7 @@ pub(super) fn toml(config: &Config) -> String {
     lines.duration("checkpoint_every", config.storage.checkpoint_every);
     lines.word("cache", CACHES, &config.storage.cache);
     lines.size("cache_memory", config.storage.cache_memory);
+    lines.duration("cache_wait", config.storage.cache_wait);
     site(&mut lines, &config.site);
     detection(&mut lines, &config.detection);
     config

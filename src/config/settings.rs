@@ -40,6 +40,8 @@ pub struct Storage {
     pub cache: CacheKind,
     /// Bytes of memory for it.
     pub cache_memory: u64,
+    /// How long one call into it may take before the state goes on in memory.
+    pub cache_wait: Duration,
 }
 
 impl Default for Storage {
@@ -54,6 +56,7 @@ impl Default for Storage {
             checkpoint_every: Duration::from_hours(6),
             cache: CacheKind::Sled,
             cache_memory: 16 << 20,
+            cache_wait: Duration::from_secs(30),
         }
     }
 }
@@ -95,6 +98,12 @@ pub(super) fn storage(raw: &Raw, problems: &mut Vec<Problem>) -> Storage {
         cache_memory: section
             .size("cache_memory", 1 << 20..=1 << 40)
             .unwrap_or(default.cache_memory),
+        cache_wait: section
+            .duration(
+                "cache_wait",
+                Duration::from_secs(1)..=Duration::from_secs(3_600),
+            )
+            .unwrap_or(default.cache_wait),
     }
 }
 

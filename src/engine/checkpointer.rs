@@ -5,7 +5,7 @@ use crate::core::fact::{Fact, JournalPosition};
 use crate::core::fold::state::{Batch, State, StateError};
 use crate::core::fold::views;
 use crate::core::policy::Policy;
-use crate::journal::{Appender, TakeError, Taking};
+use crate::journal::{Appender, Checkpoint, TakeError, Taking};
 use crate::telemetry::events;
 use std::time::{Duration, Instant};
 
@@ -134,6 +134,27 @@ impl Checkpointer {
     }
 }
 
+/// What a journal offers to begin with.
+pub(crate) struct Beginning {
+    /// The last position that is synced.
+    pub synced: JournalPosition,
+    /// The first position whose fact is kept.
+    pub oldest: JournalPosition,
+    /// The newest good checkpoint.
+    pub checkpoint: Option<Checkpoint>,
+}
+
+impl Beginning {
+    /// What an open journal offers now.
+    pub fn of(appender: &Appender) -> Self {
+        Self {
+            synced: appender.status().borrow().synced,
+            oldest: appender.oldest(),
+            checkpoint: appender.checkpoint(),
+        }
+    }
+}
+
 /// Brings a state to where the journal can be folded on from; the position it is at then.
 ///
 /// It goes on where it stands if the journal holds all that follows. Else the newest checkpoint is put
@@ -142,19 +163,18 @@ impl Checkpointer {
 ///
 /// # Errors
 /// Where it has to be replaced by an empty one first, or cannot be read or written.
-pub(super) fn begin(
+pub(crate) fn begin(
     state: &dyn State,
-    appender: &Appender,
+    journal: &Beginning,
     policy: &Policy,
 ) -> Result<JournalPosition, StateError> {
     let at = state.position()?;
-    let synced = appender.status().borrow().synced;
-    if at > synced {
+    if at > journal.synced {
         return Err(StateError::Store(
             "it is of another journal: it stands behind this one's end".to_owned(),
         ));
     }
-    let oldest = appender.oldest();
+    let oldest = journal.oldest;
     if at > JournalPosition::START {
         if at.next() >= oldest {
             return Ok(at);
@@ -167,7 +187,7 @@ pub(super) fn begin(
     if state.scan(&[], &[], 2)?.len() > 1 {
         return Err(StateError::Store("it was not filled to its end".to_owned()));
     }
-    let Some(checkpoint) = appender.checkpoint() else {
+    let Some(checkpoint) = &journal.checkpoint else {
         return Ok(at);
     };
     let hash = policy.hash();

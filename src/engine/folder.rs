@@ -1,6 +1,7 @@
 //! The fold's thread.
 
-use super::checkpointer::{self, Checkpointer, Checkpointing};
+use super::batch::read_batch;
+use super::checkpointer::{self, Beginning, Checkpointer, Checkpointing};
 use super::handle::StateHandle;
 use crate::clock;
 use crate::core::extract::{self, Extraction, Place, Refusal};
@@ -10,18 +11,16 @@ use crate::core::fold::{self, Effects, views};
 use crate::core::policy::Policy;
 use crate::core::time::Timestamp;
 use crate::core::{alert, fact};
-use crate::journal::{Appender, Draft, ReadError, Reader};
+use crate::journal::{Appender, Draft};
 use crate::telemetry::events;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 use tokio::runtime::Handle;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
-/// Facts folded in one batch at most, and their bytes.
-const BATCH_FACTS: usize = 1_024;
-const BATCH_BYTES: usize = 8 * 1024 * 1024;
 /// From one batch to the next at least: under load facts are gathered and folded together, which
 /// leaves the processor to those who wait for an answer (`benches/end_to_end.rs`).
 const GATHER: Duration = Duration::from_millis(10);
@@ -31,9 +30,10 @@ const PAUSE: Duration = Duration::from_secs(1);
 const NOTE_WITHIN: Duration = Duration::from_secs(2);
 
 /// Gives an empty state in place of one that cannot be used, for the reason told.
-pub type FreshState = Box<dyn Fn(&str) -> Arc<dyn State> + Send>;
+pub type FreshState = Arc<dyn Fn(&str) -> Arc<dyn State> + Send + Sync>;
 
 /// What the fold needs beside journal and state.
+#[derive(Clone)]
 pub struct Settings {
     /// Tables in force.
     pub policy: Arc<Policy>,
@@ -43,6 +43,8 @@ pub struct Settings {
     pub fresh_state: FreshState,
     /// When checkpoints are taken.
     pub checkpointing: Checkpointing,
+    /// Told of a place in the journal that cannot be read while it is folded.
+    pub on_damage: Arc<dyn Fn(&str) + Send + Sync>,
 }
 
 /// How far the fold is.
@@ -69,6 +71,10 @@ pub struct Folder {
     policy_noted: bool,
     /// The newest message that no `Decided` covers, and its receipt.
     unrecorded: Option<(JournalPosition, Timestamp)>,
+    /// What was folded up to here was counted, by this run or an earlier one.
+    counted: Arc<AtomicU64>,
+    /// Another one has taken over: this one must do nothing any more.
+    retired: Arc<AtomicBool>,
 }
 
 impl Folder {
@@ -86,6 +92,7 @@ impl Folder {
         };
         let (progress, seen) = watch::channel(start);
         let decided_at = JournalPosition::START;
+        let counted = Arc::new(AtomicU64::new(settings.counted_through.0));
         (
             Self {
                 appender,
@@ -98,9 +105,45 @@ impl Folder {
                 decided_at,
                 policy_noted: false,
                 unrecorded: None,
+                counted,
+                retired: Arc::default(),
             },
             seen,
         )
+    }
+
+    /// One that has not begun, to take over should this one be left behind in a call that never returns.
+    #[must_use]
+    pub fn successor(&self) -> Self {
+        Self {
+            appender: self.appender.clone(),
+            state: self.state.clone(),
+            checkpointer: Checkpointer::new(self.settings.checkpointing),
+            settings: self.settings.clone(),
+            progress: self.progress.clone(),
+            stop: self.stop.clone(),
+            runtime: self.runtime.clone(),
+            decided_at: JournalPosition::START,
+            policy_noted: false,
+            unrecorded: None,
+            counted: Arc::clone(&self.counted),
+            retired: Arc::default(),
+        }
+    }
+
+    /// Set this when another one takes over.
+    pub fn retired(&self) -> Arc<AtomicBool> {
+        Arc::clone(&self.retired)
+    }
+
+    /// Puts a state in force that is to be folded into from the beginning.
+    pub fn begin_again(&self, state: impl FnOnce() -> Arc<dyn State>) {
+        // First of all: nobody may take a state that is being built for one that is built.
+        self.progress.send_replace(Progress {
+            folded: JournalPosition::START,
+            current: false,
+        });
+        self.state.replace(state());
     }
 
     /// Runs until `stop`; an unusable state is replaced and built again, whatever happens.
@@ -114,11 +157,13 @@ impl Folder {
                 Ok(Err(error)) => error,
                 Err(_) => FoldError::Journal("an internal failure, see the line before".to_owned()),
             };
+            if self.retired.load(Ordering::Acquire) {
+                return;
+            }
             match error {
-                FoldError::State(error) => {
-                    let why = error.to_string();
+                FoldError::State(why) => {
                     events::cache_rebuild(&why);
-                    self.state.replace((self.settings.fresh_state)(&why));
+                    self.begin_again(|| (self.settings.fresh_state)(&why));
                 }
                 FoldError::Journal(why) => events::fold_failed(&why),
             }
@@ -131,7 +176,7 @@ impl Folder {
     fn fold_on(&mut self) -> Result<(), FoldError> {
         let state = self.state.get();
         let policy = Arc::clone(&self.settings.policy);
-        let mut at = checkpointer::begin(state.as_ref(), &self.appender, &policy)?;
+        let mut at = checkpointer::begin(state.as_ref(), &Beginning::of(&self.appender), &policy)?;
         let mut reader = self
             .appender
             .reader(at)
@@ -140,8 +185,15 @@ impl Folder {
         let mut folded = 0_u64;
         let mut status = self.appender.status();
         loop {
+            if let Some(why) = self.state.take_doubt() {
+                return Err(FoldError::State(why));
+            }
             let synced = status.borrow_and_update().synced;
-            let facts = read_batch(&mut reader, synced)?;
+            let facts = read_batch(&mut reader, synced, |error| {
+                events::journal_damaged(&error.to_string());
+                (self.settings.on_damage)(&error.to_string());
+            });
+            let facts = facts.map_err(|error| FoldError::Journal(error.to_string()))?;
             if let Some((last, _)) = facts.last() {
                 at = *last;
                 folded += facts.len() as u64;
@@ -187,6 +239,7 @@ impl Folder {
                 tokio::select! {
                     () = stop.cancelled() => {}
                     () = pass(until_deadline) => {}
+                    () = self.state.doubted() => {}
                     changed = status.changed() => match changed {
                         Ok(()) => tokio::select! {
                             () = stop.cancelled() => {}
@@ -216,7 +269,7 @@ impl Folder {
         self.checkpointer
             .before_commit(facts, &applied.batch, state)?;
         state.commit(applied.batch, applied.through)?;
-        if applied.through > self.settings.counted_through {
+        if applied.through.0 > self.counted.fetch_max(applied.through.0, Ordering::AcqRel) {
             tell(&applied.effects);
         }
         Ok(())
@@ -314,39 +367,14 @@ async fn pass(time: Option<Duration>) {
 
 #[derive(Debug)]
 enum FoldError {
-    State(StateError),
+    State(String),
     Journal(String),
 }
 
 impl From<StateError> for FoldError {
     fn from(error: StateError) -> Self {
-        Self::State(error)
+        Self::State(error.why())
     }
-}
-
-fn read_batch(
-    reader: &mut Reader,
-    synced: JournalPosition,
-) -> Result<Vec<(JournalPosition, Fact)>, FoldError> {
-    let mut facts = Vec::new();
-    let mut bytes = 0_usize;
-    while facts.len() < BATCH_FACTS && bytes < BATCH_BYTES {
-        match reader.next(synced) {
-            Ok(Some((position, fact))) => {
-                if let Fact::Received(received) = &fact {
-                    bytes = bytes.saturating_add(received.raw.len());
-                }
-                facts.push((position, fact));
-            }
-            Ok(None) => break,
-            // What is whole is read on; what is damaged was named when the journal was opened.
-            Err(error @ (ReadError::Damaged { .. } | ReadError::Dropped { .. })) => {
-                events::journal_damaged(&error.to_string())
-            }
-            Err(error) => return Err(FoldError::Journal(error.to_string())),
-        }
-    }
-    Ok(facts)
 }
 
 /// Reads a message; should our reader fail inside, the message goes to quarantine (WIRE A-40 j).

@@ -6,7 +6,7 @@ use super::encode::encode;
 use super::error::{AppendError, JournalError};
 use super::keeper::Keeper;
 use super::open::Retention;
-use super::queue::{Group, KnownBy, Queue, Queued, block_on, slots_of};
+use super::queue::{Group, KnownBy, Queue, Queued, SLOTS, block_on, slots_of};
 use super::reader::Reader;
 use super::table::Library;
 use super::writer::{Status, Stored};
@@ -62,6 +62,8 @@ pub(crate) struct Shared {
     pub library: Arc<Library>,
     pub counters: Counters,
     pub kept: Mutex<Kept>,
+    /// How many checkpoints were begun.
+    pub takings: AtomicU64,
     /// The data directory.
     pub data: PathBuf,
     pub window: Window,
@@ -127,6 +129,12 @@ impl Appender {
         self.push(facts, slots)
     }
 
+    /// Facts that are queued or being written and not yet answered for.
+    pub fn unanswered(&self) -> usize {
+        let free = self.shared().queue.slots.available_permits();
+        (SLOTS as usize).saturating_sub(free)
+    }
+
     /// For threads without a runtime: queues a group and waits until it is stored, however long.
     pub fn append_blocking(&self, group: Vec<Draft>) -> Result<Vec<Stored>, AppendError> {
         let answer = block_on(self.submit(group))?;
@@ -185,7 +193,9 @@ impl Appender {
         let library = Arc::clone(&shared.library);
         let disk = Arc::clone(&library.disk);
         let reader = Reader::new(library, after.unwrap_or(JournalPosition::START));
-        Taking::begin(disk, &shared.data, state, before, reader, shared.window)
+        let turn = shared.takings.fetch_add(1, Ordering::Relaxed);
+        let (data, window) = (&shared.data, shared.window);
+        Taking::begin(disk, data, state, before, reader, window, turn)
     }
 
     /// Puts a finished checkpoint in force: from now on segments behind the one before it may go.

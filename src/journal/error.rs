@@ -40,6 +40,16 @@ pub enum JournalError {
         /// The newest versions this program reads.
         supported: (u32, u8),
     },
+    /// It holds a fact that this version does not know; folding without it would be wrong.
+    #[error("position {position} in segment `{}` was written by a newer version", path.display())]
+    NewerRecord {
+        /// The segment's file.
+        path: PathBuf,
+        /// The fact's position.
+        position: JournalPosition,
+        /// The kind or version that is not known.
+        source: DecodeError,
+    },
     /// The operating system refused.
     #[error("cannot {what} `{}`", path.display())]
     Io {
@@ -65,7 +75,9 @@ impl JournalError {
     pub fn is_transient(&self) -> bool {
         match self {
             Self::Locked { .. } | Self::Io { .. } => true,
-            Self::NewerFormat { .. } | Self::NewerCheckpoint { .. } => false,
+            Self::NewerFormat { .. } | Self::NewerCheckpoint { .. } | Self::NewerRecord { .. } => {
+                false
+            }
         }
     }
 }

@@ -14,8 +14,8 @@
 //!
 //! `journal/0000000001.seg` and so on (`.segz` once closed and compressed): a header of 64 bytes, then
 //! records at multiples of 8 bytes, each a header of 40 bytes, a JSON meta part and the raw bytes.
-//! `checkpoints/` holds the folded state at two positions; segments behind both may be dropped. `docs/journal-format.md` has the
-//! fields. `lock` in the data directory keeps a second daemon out.
+//! `checkpoints/` holds the folded state at two positions; segments behind both may be dropped.
+//! `docs/journal-format.md` has the fields. `lock` in the data directory keeps a second daemon out.
 //!
 //! # Recovery
 //!
@@ -26,6 +26,7 @@
 
 mod active;
 mod appender;
+mod aside;
 mod backup;
 mod checkpoint;
 mod cursor;
@@ -50,8 +51,11 @@ mod writer;
 mod tests;
 
 pub use appender::{Appender, Draft, Stats};
+pub use aside::{Aside, set_aside};
 pub use backup::{BackupError, Copied, backup};
-pub use checkpoint::{CHECKPOINT_VERSION, Checkpoint, Kept, TakeError, Taking, Unfit, Window};
+pub use checkpoint::{
+    CHECKPOINT_VERSION, Checkpoint, Kept, TakeError, Taking, Unfit, Window, remove_checkpoints,
+};
 pub use disk::{Disk, DiskFile, DiskLock};
 pub use duplicates::Fingerprint;
 pub use error::{AppendError, DecodeError, JournalError, ReadError};

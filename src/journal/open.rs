@@ -14,7 +14,7 @@ use super::prepare::{PREPARED, Preparer, prepare};
 use super::queue::Queue;
 use super::reader::Reader;
 use super::recovery::{Base, Found, Recovery, recover};
-use super::table::{Library, Segment, open_segment};
+use super::table::{Library, Segment, open_segment, segments_dir};
 use super::writer::{Status, Storing, Writer};
 use crate::core::fact::JournalPosition;
 use crate::core::time::{Span, Timestamp};
@@ -22,7 +22,7 @@ use bytes::Bytes;
 use std::collections::VecDeque;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, AtomicU64};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -132,10 +132,6 @@ impl Inspection {
     }
 }
 
-pub(crate) fn segments_dir(data: &Path) -> PathBuf {
-    data.join("journal")
-}
-
 /// Reads and verifies a data directory's checkpoints and every segment kept, changing nothing:
 /// [`Recovery::oldest`] and [`Recovery::since`] say from where on facts are kept.
 pub fn inspect(disk: Arc<dyn Disk>, dir: &Path) -> Result<Inspection, JournalError> {
@@ -185,6 +181,9 @@ pub fn open(disk: Arc<dyn Disk>, options: Options) -> Result<(Journal, Recovery)
     }
     let mut found = recover(disk.as_ref(), &dir, Base::Skip(base), &mut index)?;
     found.recovery.checkpoints_unfit.clone_from(&kept.unfit);
+    if let Some(newer) = found.recovery.newer_record(&options.dir) {
+        return Err(newer);
+    }
     for leftover in [NEXT, PREPARED] {
         match disk.remove(&dir.join(leftover)) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => {
@@ -280,6 +279,7 @@ impl Journal {
             library: self.library,
             counters: Counters::default(),
             kept: Mutex::new(self.kept),
+            takings: AtomicU64::new(0),
             data: self.options.dir.clone(),
             window: Window {
                 days: self.options.duplicate_days,

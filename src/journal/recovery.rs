@@ -8,9 +8,11 @@ use super::cursor::Cursor;
 use super::disk::{Disk, read_full_at};
 use super::duplicates::{Fingerprint, Index};
 use super::encode;
-use super::error::JournalError;
+use super::error::{DecodeError, JournalError};
 use super::layout::{ALIGNMENT, FORMAT_VERSION, HeaderFault, SEGMENT_HEADER, SegmentHeader};
-use super::table::{Segment, open_segment, segment_number, segment_path};
+use super::table::{
+    Segment, open_segment, packed_name, segment_name, segment_number, segment_path, segments_dir,
+};
 use crate::core::fact::JournalPosition;
 use crate::core::time::Timestamp;
 use std::collections::VecDeque;
@@ -38,6 +40,20 @@ pub struct Recovery {
     pub oldest: JournalPosition,
     /// When the oldest segment kept was begun.
     pub since: Option<Timestamp>,
+    /// The first fact that only a newer version knows: its segment, its position, and what is new.
+    pub newer: Option<(u64, JournalPosition, DecodeError)>,
+}
+
+impl Recovery {
+    /// Why a data directory's journal cannot be folded, where only a newer version knows all of it.
+    pub fn newer_record(&mut self, data: &Path) -> Option<JournalError> {
+        let (number, position, source) = self.newer.take()?;
+        Some(JournalError::NewerRecord {
+            path: segment_path(&segments_dir(data), number),
+            position,
+            source,
+        })
+    }
 }
 
 /// Bytes at the end that nobody was answered for.
@@ -63,6 +79,8 @@ pub enum DamageKind {
     Short,
     /// A segment's file is gone.
     MissingSegment,
+    /// A whole file that belongs to another number: a copy, or one that was renamed. It is not read.
+    Misplaced,
 }
 
 /// One damaged place.
@@ -72,7 +90,9 @@ pub struct Damage {
     pub kind: DamageKind,
     /// In which segment.
     pub segment: u64,
-    /// Where in its file.
+    /// It is compressed: places are those of the segment that it was made from.
+    pub packed: bool,
+    /// Where in the segment.
     pub offset: u64,
     /// How many bytes are bad.
     pub bytes: u64,
@@ -80,15 +100,29 @@ pub struct Damage {
     pub lost: Option<(JournalPosition, JournalPosition)>,
 }
 
+impl Damage {
+    /// The name of the file that is damaged, or missing.
+    pub fn file_name(&self) -> String {
+        if self.packed {
+            packed_name(self.segment)
+        } else {
+            segment_name(self.segment)
+        }
+    }
+}
+
 impl fmt::Display for Damage {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let name = super::table::segment_name(self.segment);
+        let name = self.file_name();
         let Self { offset, bytes, .. } = self;
         match self.kind {
             DamageKind::Header => write!(f, "the header of segment `{name}` is damaged")?,
             DamageKind::Records => write!(f, "segment `{name}`: {bytes} bad bytes at {offset}")?,
             DamageKind::Short => write!(f, "segment `{name}` ends too early, at {offset}")?,
             DamageKind::MissingSegment => write!(f, "segment `{name}` is missing")?,
+            DamageKind::Misplaced => {
+                write!(f, "`{name}` belongs to another number, and is not read")?
+            }
         }
         match self.lost {
             Some((from, through)) if from == through => write!(f, "; position {from} is lost"),
@@ -216,10 +250,18 @@ fn open(disk: &dyn Disk, dir: &Path, number: u64) -> Result<Cursor, JournalError
 /// A segment's file.
 struct SegmentFile {
     number: u64,
+    packed: bool,
     /// None where neither a header nor a record is whole.
     segment: Option<Segment>,
     /// Records from this position on are void.
     limit: u64,
+}
+
+impl SegmentFile {
+    /// Its number, and whether it is compressed.
+    fn name(&self) -> (u64, bool) {
+        (self.number, self.packed)
+    }
 }
 
 /// All segments by number, with what their headers say.
@@ -232,12 +274,14 @@ fn survey(
     let names = names.map_err(|error| JournalError::io("list", dir, error))?;
     let mut numbers: Vec<u64> = names.iter().filter_map(|n| segment_number(n)).collect();
     numbers.sort_unstable();
+    // One may be there in both forms: `open_segment` takes the plain one.
     numbers.dedup();
-    let mut files = Vec::new();
+    let mut files: Vec<SegmentFile> = Vec::new();
     for number in numbers {
         let path = segment_path(dir, number);
         let io = |error| JournalError::io("read", &path, error);
         let file = open_segment(disk, dir, number).map_err(io)?;
+        let packed = !names.contains(&segment_name(number));
         let mut bytes = [0; SEGMENT_HEADER as usize];
         let n = read_full_at(file.as_ref(), &mut bytes, 0).map_err(io)?;
         let found = n as u64;
@@ -246,6 +290,18 @@ fn survey(
                 let segment = Segment::new(number, header.first, header.salt);
                 Some(segment.created(header.created))
             }
+            // A whole header of another number: its first position says nothing about this place.
+            Ok(_) => {
+                recovery.damage.push(Damage {
+                    kind: DamageKind::Misplaced,
+                    segment: number,
+                    packed,
+                    offset: 0,
+                    bytes: file.len().map_err(io)?,
+                    lost: None,
+                });
+                None
+            }
             Err(HeaderFault::Newer(found)) => {
                 return Err(JournalError::NewerFormat {
                     path,
@@ -253,10 +309,11 @@ fn survey(
                     supported: FORMAT_VERSION,
                 });
             }
-            Ok(_) | Err(HeaderFault::Garbage) => {
+            Err(HeaderFault::Garbage) => {
                 recovery.damage.push(Damage {
                     kind: DamageKind::Header,
                     segment: number,
+                    packed,
                     offset: 0,
                     bytes: found,
                     lost: None,
@@ -264,13 +321,19 @@ fn survey(
                 let mut cursor = Cursor::new(file).map_err(io)?;
                 let place = cursor.find(SEGMENT_HEADER, None).map_err(io)?;
                 match place {
-                    Some(place) => cursor.record(place, None).map_err(io)?.map(|record| {
+                    Some(place) => cursor.record(place, None).map_err(io)?.and_then(|record| {
                         let behind = if encode::is_fact(record.header.kind) {
                             record.header.position
                         } else {
                             record.header.position.next()
                         };
-                        Segment::new(number, behind, record.header.salt)
+                        let salt = record.header.salt;
+                        let of_this = |file: &SegmentFile| {
+                            file.segment.as_ref().is_some_and(|one| one.salt == salt)
+                        };
+                        // A damaged copy: its records are where they belong as well.
+                        let is_copy = files.iter().any(of_this);
+                        (!is_copy).then(|| Segment::new(number, behind, salt))
                     }),
                     None => None,
                 }
@@ -278,6 +341,7 @@ fn survey(
         };
         files.push(SegmentFile {
             number,
+            packed,
             segment,
             limit: u64::MAX,
         });
@@ -330,12 +394,13 @@ struct Walk<'a> {
 }
 
 impl Walk<'_> {
-    fn lose(&mut self, kind: DamageKind, segment: u64, place: (u64, u64), through: u64) {
+    fn lose(&mut self, kind: DamageKind, file: (u64, bool), place: (u64, u64), through: u64) {
         let lost = (self.expected <= through)
             .then_some((JournalPosition(self.expected), JournalPosition(through)));
         self.recovery.damage.push(Damage {
             kind,
-            segment,
+            segment: file.0,
+            packed: file.1,
             offset: place.0,
             bytes: place.1,
             lost,
@@ -345,11 +410,19 @@ impl Walk<'_> {
 
     /// Begins a segment: are there segments missing before it?
     fn enter(&mut self, file: &SegmentFile, previous: u64) {
-        let first = file.segment.as_ref().map_or(0, |segment| segment.first.0);
-        let through = first.saturating_sub(1);
-        let dropped = previous == 0 && self.recovery.base.0 > 0 && through < self.expected;
-        if file.number > previous + 1 && !dropped {
-            self.lose(DamageKind::MissingSegment, previous + 1, (0, 0), through);
+        if file.number > previous + 1 {
+            let first = file.segment.as_ref().map_or(0, |segment| segment.first.0);
+            let through = first.saturating_sub(1);
+            // A number without a file, but no position missing: a file that was none of ours is gone.
+            // Before the first segment of all: dropped behind a checkpoint, which counts as not missing.
+            if self.expected <= through {
+                self.lose(
+                    DamageKind::MissingSegment,
+                    (previous + 1, false),
+                    (0, 0),
+                    through,
+                );
+            }
         }
         // A segment gets its name only when all before its first position is synced. What lies
         // before the first segment of all counts in the same way.
@@ -389,6 +462,11 @@ impl Walk<'_> {
                 if position >= file.limit {
                     return Ok(offset);
                 }
+                if let Err(newer) = encode::known(header.kind, header.version)
+                    && self.recovery.newer.is_none()
+                {
+                    self.recovery.newer = Some((file.number, header.position, newer));
+                }
                 let last = self
                     .pending
                     .back()
@@ -414,7 +492,7 @@ impl Walk<'_> {
             if front.position > self.expected {
                 let place = front.gap.unwrap_or((front.offset, 0));
                 let through = front.position - 1;
-                self.lose(DamageKind::Records, file.number, place, through);
+                self.lose(DamageKind::Records, file.name(), place, through);
             }
             self.accept(file);
         }
@@ -437,7 +515,7 @@ impl Walk<'_> {
     /// Ends a segment that has the next one behind it: did it hold all it should have?
     fn leave(&mut self, file: &SegmentFile, end: &End) {
         if self.expected < file.limit {
-            self.lose(end.kind(), file.number, end.place(), file.limit - 1);
+            self.lose(end.kind(), file.name(), end.place(), file.limit - 1);
         }
     }
 
@@ -450,7 +528,7 @@ impl Walk<'_> {
                 Some(place) => (DamageKind::Records, place),
                 None => (end.kind(), tail.take().unwrap_or_default()),
             };
-            self.lose(kind, file.number, place, self.proven);
+            self.lose(kind, file.name(), place, self.proven);
         }
         let mut kept = Vec::new();
         while self

@@ -73,7 +73,28 @@ pub fn describe() {
         "pentamer_journal_oldest_seconds",
         "Unix time from which on facts are kept"
     );
+    describe_gauge!(
+        "pentamer_notices",
+        "Notices that stand, by kind: an operator must act"
+    );
     describe_gauge!("pentamer_connections", "Open connections by listener");
+}
+
+/// A notice was raised.
+pub fn notice_raised(kind: &'static str, text: &str) {
+    notice_standing(kind, true);
+    warn!(event = "notice_raised", kind, text, "notice");
+}
+
+/// A notice is over.
+pub fn notice_cleared(kind: &'static str) {
+    notice_standing(kind, false);
+    info!(event = "notice_cleared", kind, "notice is over");
+}
+
+/// Whether a notice of this kind stands.
+pub fn notice_standing(kind: &'static str, stands: bool) {
+    gauge!("pentamer_notices", "kind" => kind).set(if stands { 1.0 } else { 0.0 });
 }
 
 /// A port is bound; logged before `/readyz` turns 200.
@@ -183,6 +204,16 @@ pub fn journal_damaged(detail: &str) {
     error!(
         event = "journal_damaged",
         detail, "the journal is damaged; what is whole was read"
+    );
+}
+
+/// What is damaged was told of at an earlier start.
+pub fn journal_damage_known(places: usize, folder: &str) {
+    warn!(
+        event = "journal_damage_known",
+        places,
+        folder,
+        "the journal is damaged as it was before; `pentamer journal verify` names the places"
     );
 }
 

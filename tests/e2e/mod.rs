@@ -3,9 +3,18 @@
 pub mod harness;
 
 mod backup;
+mod cache;
 mod commands;
+mod damage;
+#[cfg(feature = "failpoints")]
+mod deliver;
 mod endpoint;
+mod fire;
+pub mod journal;
 mod life;
+mod load;
 mod memory;
 mod patient;
+mod soak;
 mod tables;
+mod trouble;

@@ -10,8 +10,8 @@ use std::path::{Path, PathBuf};
 
 /// How many are kept.
 const KEPT: usize = 2;
-/// The working name of one that is being written.
-pub(super) const WRITING: &str = "writing";
+/// The working name of one that is being written begins so.
+const WRITING: &str = "writing";
 const SUFFIX: &str = ".ckpt";
 const ASIDE: &str = ".damaged";
 
@@ -63,6 +63,10 @@ pub(super) fn checkpoint_path(dir: &Path, position: JournalPosition) -> PathBuf 
     dir.join(format!("{:020}{SUFFIX}", position.0))
 }
 
+pub(super) fn writing_path(dir: &Path, turn: u64) -> PathBuf {
+    dir.join(format!("{WRITING}{turn}"))
+}
+
 fn position_in(name: &str) -> Option<JournalPosition> {
     let position = JournalPosition(name.strip_suffix(SUFFIX)?.parse().ok()?);
     let named = checkpoint_path(Path::new(""), position);
@@ -105,12 +109,34 @@ pub(crate) fn choose(disk: &dyn Disk, data: &Path) -> Result<Kept, JournalError>
     for unfit in &kept.unfit {
         set_aside(disk, unfit);
     }
-    let names = disk.list(&dir).unwrap_or_default();
-    if names.iter().any(|name| name == WRITING) {
-        let _ = disk.remove(&dir.join(WRITING));
+    for name in disk.list(&dir).unwrap_or_default() {
+        if name.starts_with(WRITING) {
+            let _ = disk.remove(&dir.join(name));
+        }
     }
     remove_others(disk, &dir, &kept.good);
     Ok(kept)
+}
+
+/// Removes every checkpoint of a data directory that nobody works on: for whoever has built the state
+/// from a whole journal, of which they know less.
+///
+/// # Errors
+/// Where one cannot be removed.
+pub fn remove_checkpoints(disk: &dyn Disk, data: &Path) -> Result<(), JournalError> {
+    let dir = checkpoints_dir(data);
+    let names = match disk.list(&dir) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        listed => listed.map_err(|error| JournalError::io("list", &dir, error))?,
+    };
+    // The oldest first: what a crash leaves is as good as both.
+    for name in names.iter().filter(|name| position_in(name).is_some()) {
+        let path = dir.join(name);
+        let removed = disk.remove(&path);
+        removed.map_err(|error| JournalError::io("remove", path, error))?;
+    }
+    let synced = disk.sync_dir(&dir);
+    synced.map_err(|error| JournalError::io("sync", dir, error))
 }
 
 /// Gives a checkpoint a name that no start looks for; only the last such file is kept.

@@ -16,7 +16,7 @@ mod format;
 mod read;
 mod take;
 
-pub use choose::{Kept, Unfit};
+pub use choose::{Kept, Unfit, remove_checkpoints};
 pub(crate) use choose::{checkpoints_dir, choose, survey};
 pub(crate) use format::Known;
 pub use format::{CHECKPOINT_VERSION, TakeError};

@@ -5,7 +5,7 @@
 //! values are put by ([`Taking::preserve`]). So what is written is the state at one position, at no
 //! time more than some blocks of it are in memory, and the fold waits for one step at a time.
 
-use super::choose::{Kept, WRITING, checkpoint_path, checkpoints_dir, remove_others};
+use super::choose::{Kept, checkpoint_path, checkpoints_dir, remove_others, writing_path};
 use super::format::{
     About, BLOCK, Block, CHECKPOINT_VERSION, Header, Kind, Known, Sum, TakeError, push_entry,
 };
@@ -44,7 +44,9 @@ pub struct Window {
 pub struct Taking {
     disk: Arc<dyn Disk>,
     dir: PathBuf,
+    /// The file until it is whole, and its name.
     file: Arc<dyn DiskFile>,
+    working: PathBuf,
     header: Header,
     place: u64,
     synced: u64,
@@ -74,7 +76,8 @@ enum Stage {
 
 impl Taking {
     /// Begins one of the state as it is now. `reader` must stand behind the checkpoint before, or at
-    /// the start where there is none.
+    /// the start where there is none. `turn` is another for each: one that was left behind in a call
+    /// into the state must not get hold of the file of the next.
     ///
     /// # Errors
     /// Where the state cannot be read or the file not be made.
@@ -85,6 +88,7 @@ impl Taking {
         before: Option<Checkpoint>,
         reader: Reader,
         window: Window,
+        turn: u64,
     ) -> Result<Self, TakeError> {
         let dir = checkpoints_dir(data);
         let header = Header {
@@ -93,13 +97,15 @@ impl Taking {
             position: state.position()?,
         };
         let policy = views::policy(state)?.unwrap_or_default();
-        let file = disk.create(&dir.join(WRITING))?;
+        let working = writing_path(&dir, turn);
+        let file = disk.create(&working)?;
         let bytes = header.encode();
         write_all_at(file.as_ref(), &bytes, 0)?;
         let mut taking = Self {
             disk,
             dir,
             file,
+            working,
             header,
             place: bytes.len() as u64,
             synced: 0,
@@ -193,7 +199,11 @@ impl Taking {
                 }
                 Ok(None) => return Ok(true),
                 // Named when it was found; what is lost cannot come again as a duplicate of itself.
-                Err(ReadError::Damaged { .. } | ReadError::NotUnderstood { .. }) => {}
+                Err(
+                    ReadError::Damaged { .. }
+                    | ReadError::Dropped { .. }
+                    | ReadError::NotUnderstood { .. },
+                ) => {}
                 Err(error) => return Err(error.into()),
             }
         }
@@ -324,7 +334,7 @@ impl Taking {
     /// Where the disk refuses, or what was written does not read back.
     pub(crate) fn publish(self) -> Result<Kept, TakeError> {
         let path = checkpoint_path(&self.dir, self.header.position);
-        self.disk.rename(&self.dir.join(WRITING), &path)?;
+        self.disk.rename(&self.working, &path)?;
         self.disk.sync_dir(&self.dir)?;
         let disk = self.disk.as_ref();
         let opened = Checkpoint::open(disk, &path, self.header.position);
@@ -346,6 +356,6 @@ impl Taking {
 
     /// Gives it up; nothing of it is left.
     pub fn discard(self) {
-        let _ = self.disk.remove(&self.dir.join(WRITING));
+        let _ = self.disk.remove(&self.working);
     }
 }
