@@ -1,8 +1,8 @@
 //! The fold's thread.
 
-use super::batch::read_batch;
 use super::checkpointer::{self, Beginning, Checkpointer, Checkpointing};
 use super::handle::StateHandle;
+use super::source::{Facts, OnDamage, Source};
 use crate::clock;
 use crate::core::extract::{self, Extraction, Place, Refusal};
 use crate::core::fact::{Fact, JournalPosition, Reason, Received};
@@ -177,10 +177,16 @@ impl Folder {
         let state = self.state.get();
         let policy = Arc::clone(&self.settings.policy);
         let mut at = checkpointer::begin(state.as_ref(), &Beginning::of(&self.appender), &policy)?;
-        let mut reader = self
+        let reader = self
             .appender
             .reader(at)
             .map_err(|error| FoldError::Journal(error.to_string()))?;
+        let told = Arc::clone(&self.settings.on_damage);
+        let on_damage: OnDamage = Arc::new(move |error| {
+            events::journal_damaged(&error.to_string());
+            told(&error.to_string());
+        });
+        let mut source = Source::new(reader, Arc::clone(&policy), on_damage);
         let started = clock::monotonic();
         let mut folded = 0_u64;
         let mut status = self.appender.status();
@@ -189,15 +195,13 @@ impl Folder {
                 return Err(FoldError::State(why));
             }
             let synced = status.borrow_and_update().synced;
-            let facts = read_batch(&mut reader, synced, |error| {
-                events::journal_damaged(&error.to_string());
-                (self.settings.on_damage)(&error.to_string());
-            });
-            let facts = facts.map_err(|error| FoldError::Journal(error.to_string()))?;
+            let batch = source.next(at, synced);
+            let batch = batch.map_err(|error| FoldError::Journal(error.to_string()))?;
+            let facts = &batch.facts;
             if let Some((last, _)) = facts.last() {
                 at = *last;
                 folded += facts.len() as u64;
-                self.apply(&facts, state.as_ref())?;
+                self.apply(&batch, state.as_ref())?;
             }
             let stopping = self.stop.is_cancelled();
             let more = !stopping && self.checkpointer.step(&self.appender, state.as_ref());
@@ -252,11 +256,8 @@ impl Folder {
         }
     }
 
-    fn apply(
-        &mut self,
-        facts: &[(JournalPosition, Fact)],
-        state: &dyn State,
-    ) -> Result<(), FoldError> {
+    fn apply(&mut self, batch: &Facts, state: &dyn State) -> Result<(), FoldError> {
+        let facts = &batch.facts;
         for (position, fact) in facts {
             if let Fact::Received(received) = fact {
                 self.unrecorded = Some((*position, received.received_at));
@@ -265,7 +266,10 @@ impl Folder {
             }
         }
         let policy = self.settings.policy.as_ref();
-        let applied = fold::apply(facts, state, policy, &extract_caught)?;
+        let extract = |received: &Received, position: JournalPosition, policy: &Policy| {
+            batch.extract(received, position, policy)
+        };
+        let applied = fold::apply(facts, state, policy, &extract)?;
         self.checkpointer
             .before_commit(facts, &applied.batch, state)?;
         state.commit(applied.batch, applied.through)?;

@@ -10,10 +10,11 @@ mod batch;
 mod checkpointer;
 mod folder;
 mod handle;
+mod source;
 
-pub(crate) use batch::read_batch;
 pub use checkpointer::Checkpointing;
 pub(crate) use checkpointer::{Beginning, begin};
 pub(crate) use folder::extract_caught;
 pub use folder::{Folder, FreshState, Progress, Settings};
 pub use handle::StateHandle;
+pub(crate) use source::Source;

@@ -12,6 +12,7 @@ use super::table::Library;
 use super::writer::{Status, Stored};
 use crate::core::fact::{Fact, JournalPosition};
 use crate::core::fold::state::State;
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -68,6 +69,8 @@ pub(crate) struct Shared {
     pub data: PathBuf,
     pub window: Window,
     pub retention: Retention,
+    /// Segments found damaged at the opening: they stay as they are.
+    pub damaged: BTreeSet<u64>,
     pub status: watch::Sender<Status>,
 }
 

@@ -39,7 +39,7 @@ impl Keeper {
         Self { shared, retention }
     }
 
-    /// Compresses what is closed and not compressed yet, then drops what need not be kept. Ends early
+    /// Compresses what is closed, whole and not compressed yet, and drops what need not be kept. Ends early
     /// once `stop` is set.
     ///
     /// # Errors
@@ -55,6 +55,9 @@ impl Keeper {
         let segments = library.list();
         let closed = segments.split_last().map_or(&[][..], |(_, closed)| closed);
         for segment in closed {
+            if self.shared.damaged.contains(&segment.number) {
+                continue;
+            }
             let plain = disk.open_read(&segment_path(dir, segment.number));
             if plain.is_ok() && pack(disk, dir, segment.number, stop)? {
                 tidied.packed += 1;

@@ -19,7 +19,7 @@ use super::writer::{Status, Storing, Writer};
 use crate::core::fact::JournalPosition;
 use crate::core::time::{Span, Timestamp};
 use bytes::Bytes;
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64};
@@ -48,7 +48,7 @@ pub struct Options {
     pub reserve: u64,
     /// How long a message is known again (WIRE A-60). Default 30 days.
     pub duplicate_days: u32,
-    /// How many messages are known again at most; each takes about 150 bytes of memory. Default 1,000,000.
+    /// How many messages are known again at most; each takes about 60 bytes of memory. Default 1,000,000.
     pub duplicate_entries: usize,
     /// What may be dropped. Default nothing.
     pub retention: Retention,
@@ -88,6 +88,7 @@ pub struct Journal {
     library: Arc<Library>,
     kept: Kept,
     index: Index,
+    damaged: BTreeSet<u64>,
     active: Option<Active>,
     next_number: u64,
     last: JournalPosition,
@@ -202,6 +203,7 @@ pub fn open(disk: Arc<dyn Disk>, options: Options) -> Result<(Journal, Recovery)
         options,
         lock,
         index,
+        damaged: recovery.damage.iter().map(|one| one.segment).collect(),
         active,
         next_number: found.next_number,
         last: recovery.last,
@@ -286,6 +288,7 @@ impl Journal {
                 entries: self.options.duplicate_entries,
             },
             retention: self.options.retention,
+            damaged: self.damaged,
             status: watch::Sender::new(status),
         });
         let preparer = self.options.prepare_ahead.then(|| {

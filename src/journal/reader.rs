@@ -43,6 +43,16 @@ impl Reader {
         }
     }
 
+    /// The position behind which it reads on.
+    pub(crate) fn position(&self) -> JournalPosition {
+        JournalPosition(self.wanted.0.saturating_sub(1))
+    }
+
+    /// Another reader of the same journal, behind this position.
+    pub(crate) fn at(&self, after: JournalPosition) -> Self {
+        Self::new(Arc::clone(&self.library), after)
+    }
+
     /// The next fact, if its position is not beyond `through`, which must be synced.
     ///
     /// What cannot be read is reported once and passed over (except [`ReadError::Io`], after which

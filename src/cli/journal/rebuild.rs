@@ -3,14 +3,15 @@
 use super::super::{Exit, complain, print};
 use super::place::{Place, unreadable};
 use crate::cache::{self, Opening, Sled};
-use crate::core::fact::JournalPosition;
+use crate::core::fact::{JournalPosition, Received};
 use crate::core::fold;
 use crate::core::fold::state::{State as _, StateError};
 use crate::core::policy::Policy;
-use crate::engine::{Beginning, begin, extract_caught, read_batch};
+use crate::engine::{Beginning, Source, begin};
 use crate::journal::{self, Damage, Disk as _, Inspection, JournalError, OsDisk};
 use std::io;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// How long sled may take to open an empty directory.
@@ -99,7 +100,7 @@ fn rebuild(args: &Args) -> Result<(String, Vec<Damage>), Exit> {
     if cache.exists() {
         cache::set_aside(&cache, "built again by `pentamer journal rebuild`");
     }
-    let policy = config.policy();
+    let policy = Arc::new(config.policy());
     let state = cache::fresh(&Opening {
         dir: &cache,
         program: Path::new(""),
@@ -143,24 +144,28 @@ fn fold_all(
     place: &Place,
     journal: &Inspection,
     state: &Sled,
-    policy: &Policy,
+    policy: &Arc<Policy>,
     from: JournalPosition,
 ) -> Result<u64, StateError> {
     let last = journal.recovery.last;
     let bar = place.bar(last.0, "folding  {bar:40} {pos}/{len} records  {eta} left");
-    let mut reader = journal.reader(from);
+    // What is damaged was found by the inspection, and is told of at the end.
+    let mut source = Source::new(journal.reader(from), Arc::clone(policy), Arc::new(|_| ()));
     let mut folded = 0;
+    let mut at = from;
     loop {
-        // What is damaged was found by the inspection, and is told of at the end.
-        let facts = read_batch(&mut reader, last, |_| ());
-        let facts = facts.map_err(|error| StateError::Store(error.to_string()))?;
-        let Some((at, _)) = facts.last() else {
+        let batch = source.next(at, last);
+        let batch = batch.map_err(|error| StateError::Store(error.to_string()))?;
+        let Some((behind, _)) = batch.facts.last() else {
             break;
         };
-        let at = *at;
-        let applied = fold::apply(&facts, state, policy, &extract_caught)?;
+        at = *behind;
+        let extract = |received: &Received, position: JournalPosition, policy: &Policy| {
+            batch.extract(received, position, policy)
+        };
+        let applied = fold::apply(&batch.facts, state, policy, &extract)?;
         state.commit(applied.batch, applied.through)?;
-        folded += facts.len() as u64;
+        folded += batch.facts.len() as u64;
         bar.set_position(at.0);
     }
     bar.finish_and_clear();
