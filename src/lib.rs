@@ -18,4 +18,5 @@ pub mod failpoints;
 pub mod journal;
 pub mod listen;
 pub mod telemetry;
+pub mod tls;
 pub mod web;

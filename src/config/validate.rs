@@ -182,7 +182,12 @@ pub(super) fn warnings(config: &Config, raw: &Raw) -> Vec<Warning> {
     };
     for (index, listener) in config.listeners.iter().enumerate() {
         let name = &listener.name;
-        if !listener.bind.ip().to_canonical().is_loopback() && listener.allow.is_empty() {
+        let vouched = listener
+            .tls
+            .as_ref()
+            .is_some_and(|tls| tls.client_ca_file.is_some());
+        let open = listener.allow.is_empty() && !vouched;
+        if !listener.bind.ip().to_canonical().is_loopback() && open {
             warn(
                 in_row(raw, &LISTENER, index, "bind"),
                 format!(

@@ -309,6 +309,7 @@ impl<'a> Connection<'a> {
                         answer: intake::Answer::Nothing,
                     }
                 }
+                Event::Commit(_) => continue,
                 Event::JunkLimit | Event::DiscardLimit => return Err(Ended::Junk),
             };
             if taken.drafts.is_empty() {

@@ -1,0 +1,229 @@
+//! Listeners looked at as a whole: relays that lead nowhere or back to themselves, TLS files that
+//! cannot be used, certificates that end.
+
+use super::super::keys::LISTENER;
+use super::super::layer::Raw;
+use super::super::listener::{Listener, Mode};
+use super::super::origin::Origin;
+use super::super::problem::{Problem, Warning, Wrong};
+use super::super::relay::RelayTo;
+use super::super::validate::{Place, in_row, problem};
+use super::super::{Config, Framing};
+use super::warning;
+use crate::clock;
+use crate::tls::{TlsFault, Validity, WARN_DAYS};
+use ::config::ValueKind;
+use std::net::{IpAddr, SocketAddr, UdpSocket};
+use std::path::Path;
+
+/// Reports what cannot work.
+pub(super) fn conflicts(config: &Config, raw: &Raw, problems: &mut Vec<Problem>) {
+    for (index, listener) in config.listeners.iter().enumerate() {
+        direction(listener, index, raw, problems);
+        for (key, there) in [
+            ("mode", listener.mode == Mode::Relay),
+            ("tls", listener.tls.is_some()),
+            ("framing", listener.framing == Framing::Mllp2),
+        ] {
+            if there {
+                let wrong = Wrong::NotYet(format!("this `{key}`"));
+                problems.push(problem(
+                    in_row(raw, &LISTENER, index, key),
+                    wrong,
+                    "leave it out",
+                ));
+            }
+        }
+        if listener.mode == Mode::Relay
+            && let Some(round) = way_back(config, index)
+        {
+            let wrong = Wrong::Conflict(format!("the relay leads back to itself: {round}"));
+            problems.push(problem(
+                in_row(raw, &LISTENER, index, "relay_to"),
+                wrong,
+                "name the laboratory system behind it",
+            ));
+        }
+        if let Some(tls) = &listener.tls
+            && let Err(fault) = tls.check()
+        {
+            let files = [
+                ("cert_file", Some(tls.cert_file.as_path())),
+                ("key_file", Some(tls.key_file.as_path())),
+                ("client_ca_file", tls.client_ca_file.as_deref()),
+            ];
+            problems.push(faulty(&fault, raw, index, "tls", &files));
+        }
+        if let Some(tls) = &listener.relay_tls
+            && let Err(fault) = tls.check()
+        {
+            let own = tls.identity.as_ref();
+            let files = [
+                ("ca_file", Some(tls.ca_file.as_path())),
+                ("cert_file", own.map(|(cert, _)| cert.as_path())),
+                ("key_file", own.map(|(_, key)| key.as_path())),
+            ];
+            problems.push(faulty(&fault, raw, index, "relay_tls", &files));
+        }
+    }
+}
+
+/// Keys of a relay without a relay, and the reverse.
+fn direction(listener: &Listener, index: usize, raw: &Raw, problems: &mut Vec<Problem>) {
+    let place = |key| in_row(raw, &LISTENER, index, key);
+    match listener.mode {
+        Mode::Relay => {
+            let written = raw
+                .rows(LISTENER.name)
+                .get(index)
+                .is_some_and(|row| row.table.contains_key("relay_to"));
+            if !written {
+                problems.push(problem(
+                    place("relay_to"),
+                    Wrong::Missing("relay_to".to_owned()),
+                    "name the laboratory system, e.g. `relay_to = \"lis.example:2575\"`",
+                ));
+            }
+            if listener.framing == Framing::Mllp2 {
+                problems.push(problem(
+                    place("framing"),
+                    Wrong::Conflict("a relay passes every framing as it is".to_owned()),
+                    "leave `framing` out",
+                ));
+            }
+        }
+        Mode::Endpoint => {
+            for (key, there) in [
+                ("relay_to", listener.relay_to.is_some()),
+                ("relay_tls", listener.relay_tls.is_some()),
+            ] {
+                if there {
+                    problems.push(problem(
+                        place(key),
+                        Wrong::Conflict(format!("`{key}` is for `mode = \"relay\"`")),
+                        "write `mode = \"relay\"`, or leave the key out",
+                    ));
+                }
+            }
+        }
+    }
+}
+
+/// The problem at the key that names the file at fault.
+fn faulty(
+    fault: &TlsFault,
+    raw: &Raw,
+    index: usize,
+    table: &str,
+    files: &[(&str, Option<&Path>)],
+) -> Problem {
+    let named = files
+        .iter()
+        .find(|(_, path)| path.is_some() && *path == fault.path())
+        .map_or(fault.key(), |(key, _)| key);
+    problem(
+        inner_place(raw, index, table, named),
+        Wrong::Conflict(fault.to_string()),
+        fault.remedy(),
+    )
+}
+
+/// The place of a key in a table of a listener.
+fn inner_place(raw: &Raw, index: usize, table: &str, key: &str) -> Place {
+    let (mut origin, path) = in_row(raw, &LISTENER, index, table);
+    let inner = raw
+        .rows(LISTENER.name)
+        .get(index)
+        .and_then(|row| row.table.get(table));
+    if let Some(ValueKind::Table(keys)) = inner.map(|value| &value.kind) {
+        let first = keys.values().filter_map(|value| value.origin()).min();
+        let at = keys.get(key).and_then(|value| value.origin()).or(first);
+        origin = Origin::kept(at);
+    }
+    (origin, format!("{path}.{key}"))
+}
+
+/// Follows a relay through the listeners of this configuration; the way, where it comes back.
+fn way_back(config: &Config, start: usize) -> Option<String> {
+    let mut at = start;
+    let mut way = vec![config.listeners.get(start)?.name.clone()];
+    for _ in 0..config.listeners.len() {
+        let to = config.listeners.get(at)?.relay_to.as_ref()?;
+        at = config
+            .listeners
+            .iter()
+            .position(|listener| leads_to(to, listener.bind))?;
+        way.push(config.listeners.get(at)?.name.clone());
+        if at == start {
+            return Some(way.join(" → "));
+        }
+    }
+    None
+}
+
+/// Whether a host and port is that of a bound port of this machine.
+fn leads_to(to: &RelayTo, bind: SocketAddr) -> bool {
+    if to.port() != bind.port() {
+        return false;
+    }
+    let ip: Option<IpAddr> = match to.host() {
+        "localhost" => Some(IpAddr::from([127, 0, 0, 1])),
+        host => host.parse().ok(),
+    };
+    let Some(ip) = ip.map(|ip| ip.to_canonical()) else {
+        return false;
+    };
+    let bound = bind.ip().to_canonical();
+    ip == bound || (bound.is_unspecified() && is_of_this_machine(ip)) || ip.is_unspecified()
+}
+
+/// Only an address of this machine can be bound; nothing is sent.
+fn is_of_this_machine(ip: IpAddr) -> bool {
+    ip.is_loopback() || UdpSocket::bind((ip, 0)).is_ok()
+}
+
+/// Certificates that are over, not valid yet, or end soon.
+pub(super) fn ending_certificates(config: &Config, raw: &Raw) -> Vec<Warning> {
+    let mut warnings = Vec::new();
+    for (index, listener) in config.listeners.iter().enumerate() {
+        let own = listener.tls.as_ref().and_then(|tls| tls.check().ok());
+        let to_lis = listener
+            .relay_tls
+            .as_ref()
+            .and_then(|tls| tls.check().ok().flatten());
+        for (table, validity) in [("tls", own), ("relay_tls", to_lis)] {
+            if let Some(what) = validity.and_then(ending) {
+                warnings.push(warning(
+                    inner_place(raw, index, table, "cert_file"),
+                    format!("the certificate of listener `{}` {what}", listener.name),
+                    "have it renewed and put the new one in its place; SIGHUP takes it over",
+                ));
+            }
+        }
+    }
+    warnings
+}
+
+/// What deserves a word about a certificate's validity.
+fn ending(validity: Validity) -> Option<String> {
+    let now = clock::now();
+    let days = validity.seconds_left(now).div_euclid(86_400);
+    if now < validity.from {
+        Some(format!(
+            "is not valid before {}",
+            validity.from.to_rfc3339()
+        ))
+    } else if !validity.holds(now) {
+        Some(format!(
+            "ended at {}: peers refuse it",
+            validity.to.to_rfc3339()
+        ))
+    } else if days < WARN_DAYS {
+        Some(format!(
+            "ends in {days} days, at {}",
+            validity.to.to_rfc3339()
+        ))
+    } else {
+        None
+    }
+}
