@@ -60,7 +60,12 @@ pub(super) fn serve(loaded: Loaded, print_ports: Option<&Path>) -> Exit {
             daemon.stop().await;
             return Exit::CannotStart;
         }
-        let signal = signals.next().await;
+        let signal = loop {
+            match signals.next().await {
+                Signal::Reload => daemon.reload_certificates(),
+                Signal::End(signal) => break signal,
+            }
+        };
         events::stopping(signal);
         daemon.stop().await;
         Exit::Done
@@ -119,13 +124,23 @@ pub(super) fn explain_start(error: &StartError) -> String {
             "one daemon a directory, owned by its user; choose another with `[storage] dir`, or see docs/operating.md about `{}`",
             dir.display()
         ),
+        StartError::Tls { source, .. } => source.remedy().to_owned(),
         StartError::Thread(_) => "the machine is out of threads or memory".to_owned(),
     };
     text.push_str(&format!("\n  help: {help}"));
     text
 }
 
+/// What a signal asks for.
+pub(super) enum Signal {
+    /// SIGHUP: certificates are read again.
+    Reload,
+    /// SIGTERM or SIGINT, by name.
+    End(&'static str),
+}
+
 pub(super) struct Signals {
+    hangup: tokio::signal::unix::Signal,
     term: tokio::signal::unix::Signal,
     interrupt: tokio::signal::unix::Signal,
 }
@@ -134,15 +149,17 @@ impl Signals {
     pub(super) fn new() -> std::io::Result<Self> {
         use tokio::signal::unix::{SignalKind, signal};
         Ok(Self {
+            hangup: signal(SignalKind::hangup())?,
             term: signal(SignalKind::terminate())?,
             interrupt: signal(SignalKind::interrupt())?,
         })
     }
 
-    pub(super) async fn next(&mut self) -> &'static str {
+    pub(super) async fn next(&mut self) -> Signal {
         tokio::select! {
-            _ = self.term.recv() => "SIGTERM",
-            _ = self.interrupt.recv() => "SIGINT",
+            _ = self.hangup.recv() => Signal::Reload,
+            _ = self.term.recv() => Signal::End("SIGTERM"),
+            _ = self.interrupt.recv() => Signal::End("SIGINT"),
         }
     }
 }

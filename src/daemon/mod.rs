@@ -13,8 +13,9 @@ use crate::core::policy::Policy;
 use crate::deliver::{Choice, FileSink, LogSink, Queue, QueueSettings, Sink};
 use crate::engine::{Folder, Progress, Settings, StateHandle};
 use crate::journal::{self, Appender, Draft, JournalError, OsDisk, Storing, WriterHandle};
-use crate::listen::{self, FrameMemory, Listener};
+use crate::listen::{self, Bound, Certificates, FrameMemory, Listener};
 use crate::telemetry::events;
+use crate::tls::TlsFault;
 use crate::web;
 use metrics_exporter_prometheus::PrometheusHandle;
 use std::collections::BTreeMap;
@@ -60,6 +61,15 @@ pub enum StartError {
         #[source]
         source: io::Error,
     },
+    /// A listener's certificates.
+    #[error("cannot use the certificates of listener `{listener}`")]
+    Tls {
+        /// Its name.
+        listener: String,
+        /// What is wrong with them.
+        #[source]
+        source: TlsFault,
+    },
     /// A thread could not be started.
     #[error("cannot start a thread")]
     Thread(#[source] io::Error),
@@ -90,6 +100,7 @@ pub struct Daemon {
     connections: TaskTracker,
     others: TaskTracker,
     folder: std::thread::JoinHandle<()>,
+    certificates: Arc<[Certificates]>,
     /// The door to the journal.
     pub appender: Appender,
     writer: WriterHandle,
@@ -152,27 +163,37 @@ impl Daemon {
         let memory = Arc::new(FrameMemory::new(
             usize::try_from(config.limits.frame_memory).unwrap_or(usize::MAX),
         ));
+        let common = listen::Common {
+            appender: appender.clone(),
+            policy: Arc::clone(&policy),
+            memory,
+            limits: config.limits.clone(),
+            dir: config.storage.dir.clone(),
+            stop: stop_listening.clone(),
+        };
         let mut bound = Vec::new();
         let mut ports = BTreeMap::new();
         for listener in config.listeners.clone() {
             let (name, at) = (listener.name.clone(), listener.bind);
-            let one = listen::bind(Listener {
-                config: listener,
-                appender: appender.clone(),
-                policy: Arc::clone(&policy),
-                memory: Arc::clone(&memory),
-                stop: stop_listening.clone(),
-            })
-            .await
-            .map_err(|source| StartError::Bind {
-                what: format!("listener `{name}`"),
-                address: at,
-                source,
-            })?;
+            let listener =
+                Listener::new(listener, common.clone()).map_err(|source| StartError::Tls {
+                    listener: name.clone(),
+                    source,
+                })?;
+            let one = listen::bind(listener)
+                .await
+                .map_err(|source| StartError::Bind {
+                    what: format!("listener `{name}`"),
+                    address: at,
+                    source,
+                })?;
             events::listening("mllp", &name, one.address);
             ports.insert(name, one.address);
             bound.push(one);
         }
+        let certificates: Arc<[Certificates]> = bound.iter().map(Bound::certificates).collect();
+        others.spawn(watch_ends(Arc::clone(&certificates), stop_all.clone()));
+        others.spawn(take_up(metrics.clone(), stop_all.clone()));
         let ready = Arc::new(AtomicBool::new(false));
         let seen = web::Seen {
             status: appender.status(),
@@ -227,9 +248,16 @@ impl Daemon {
             connections,
             others,
             folder,
+            certificates,
             appender,
             writer,
         })
+    }
+
+    /// Reads all certificates again (SIGHUP). Open connections go on; files that cannot be used are told
+    /// of and change nothing.
+    pub fn reload_certificates(&self) {
+        self.certificates.iter().for_each(Certificates::reload);
     }
 
     /// Ends in order (WIRE A-71). Returns when the journal is closed.
@@ -263,6 +291,27 @@ async fn record_start(appender: &Appender) {
     // keep the listeners from binding.
     if let Ok(stored) = appender.submit(vec![started]).await {
         let _ = tokio::time::timeout(RECORD_WITHIN, stored).await;
+    }
+}
+
+/// Tells how long certificates are valid still: at the start, and then once an hour.
+async fn watch_ends(certificates: Arc<[Certificates]>, stop: CancellationToken) {
+    loop {
+        certificates.iter().for_each(Certificates::tell_ends);
+        tokio::select! {
+            () = stop.cancelled() => return,
+            () = tokio::time::sleep(Duration::from_secs(3_600)) => {}
+        }
+    }
+}
+
+/// Takes up what the histograms gathered: where nobody asks for the metrics it would pile up in memory.
+async fn take_up(metrics: PrometheusHandle, stop: CancellationToken) {
+    loop {
+        tokio::select! {
+            () = stop.cancelled() => return,
+            () = tokio::time::sleep(Duration::from_secs(5)) => metrics.run_upkeep(),
+        }
     }
 }
 

@@ -20,20 +20,6 @@ use std::path::Path;
 pub(super) fn conflicts(config: &Config, raw: &Raw, problems: &mut Vec<Problem>) {
     for (index, listener) in config.listeners.iter().enumerate() {
         direction(listener, index, raw, problems);
-        for (key, there) in [
-            ("mode", listener.mode == Mode::Relay),
-            ("tls", listener.tls.is_some()),
-            ("framing", listener.framing == Framing::Mllp2),
-        ] {
-            if there {
-                let wrong = Wrong::NotYet(format!("this `{key}`"));
-                problems.push(problem(
-                    in_row(raw, &LISTENER, index, key),
-                    wrong,
-                    "leave it out",
-                ));
-            }
-        }
         if listener.mode == Mode::Relay
             && let Some(round) = way_back(config, index)
         {

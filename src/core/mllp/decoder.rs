@@ -139,19 +139,7 @@ impl Decoder {
             held: Vec::new(),
             junk: 0,
             junk_head: Vec::new(),
-            counts: FrameCounts {
-                interframe_padding: 0,
-                junk_bytes: 0,
-                junk_closed: 0,
-                fs_without_cr: 0,
-                fs_lf: 0,
-                fs_in_body: 0,
-                resync: 0,
-                vt_in_body: 0,
-                empty_frames: 0,
-                unframed_msh: 0,
-                mllp2_block_on_mllp1: 0,
-            },
+            counts: FrameCounts::NONE,
             closed: false,
         }
     }
