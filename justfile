@@ -36,6 +36,10 @@ deny:
 bench *FILTER:
     cargo bench {{FILTER}}
 
+# Memory and answers beside 10,000 idle connections, drips and junk (CONNECTIONS=2000 for fewer)
+idle:
+    cargo bench --bench idle
+
 # A daemon with bundled messages, to look at
 demo *ARGS:
     cargo run --release -- demo {{ARGS}}

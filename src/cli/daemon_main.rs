@@ -20,6 +20,7 @@ pub(super) fn serve(loaded: Loaded, print_ports: Option<&Path>) -> Exit {
         return Exit::CannotStart;
     }
     telemetry::quiet_panics();
+    raise_open_files();
     for warning in &warnings {
         events::configuration_warning(&warning.to_string());
     }
@@ -70,6 +71,18 @@ pub(super) fn serve(loaded: Loaded, print_ports: Option<&Path>) -> Exit {
         daemon.stop().await;
         Exit::Done
     })
+}
+
+/// Raises the limit of open files as far as it may be: every connection is one, and a relayed one two.
+fn raise_open_files() {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+    let limit = getrlimit(Resource::Nofile);
+    let raised = Rlimit {
+        current: limit.maximum,
+        maximum: limit.maximum,
+    };
+    // Where it may not be raised, accepting says so when it comes to that.
+    let _ = setrlimit(Resource::Nofile, raised);
 }
 
 /// Two workers: the rest of the work is in the journal's and the fold's own threads.

@@ -25,7 +25,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
-use tokio::runtime::Handle;
+use tokio::runtime::{Handle, Runtime};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -33,6 +33,8 @@ use tokio_util::task::TaskTracker;
 /// The fold yields to the acknowledgements: a laboratory's interface waits for each of those, and a
 /// page may come some milliseconds later. Under full load it still gets a quarter of a core.
 const FOLD_NICENESS: i32 = 5;
+/// Threads that copy for all relays.
+const RELAY_THREADS: usize = 2;
 /// How long the start is waited for to be recorded.
 const RECORD_WITHIN: Duration = Duration::from_secs(2);
 /// How long sinks and HTTP may take to end.
@@ -84,6 +86,31 @@ pub struct Ports {
     pub http: SocketAddr,
 }
 
+/// The threads of the relays. Apart from those of all else: a sink, a page or a log that holds up a
+/// thread holds up no feed.
+struct Background {
+    handle: Handle,
+    runtime: Option<Runtime>,
+}
+
+impl Background {
+    fn new(runtime: Runtime) -> Self {
+        Self {
+            handle: runtime.handle().clone(),
+            runtime: Some(runtime),
+        }
+    }
+}
+
+impl Drop for Background {
+    /// Where nothing may block.
+    fn drop(&mut self) {
+        if let Some(runtime) = self.runtime.take() {
+            runtime.shutdown_background();
+        }
+    }
+}
+
 /// A running daemon.
 pub struct Daemon {
     /// Where it listens.
@@ -101,6 +128,7 @@ pub struct Daemon {
     others: TaskTracker,
     folder: std::thread::JoinHandle<()>,
     certificates: Arc<[Certificates]>,
+    relays: Background,
     /// The door to the journal.
     pub appender: Appender,
     writer: WriterHandle,
@@ -163,7 +191,15 @@ impl Daemon {
         let memory = Arc::new(FrameMemory::new(
             usize::try_from(config.limits.frame_memory).unwrap_or(usize::MAX),
         ));
+        let relays = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(RELAY_THREADS)
+            .thread_name("relay")
+            .enable_all()
+            .build()
+            .map(Background::new)
+            .map_err(StartError::Thread)?;
         let common = listen::Common {
+            relays: relays.handle.clone(),
             appender: appender.clone(),
             policy: Arc::clone(&policy),
             memory,
@@ -234,7 +270,7 @@ impl Daemon {
             let _ = http.serve(stop_web).await;
         });
         for one in bound {
-            connections.spawn(one.accept(connections.clone()));
+            one.start(&connections);
         }
         ready.store(true, Ordering::Release);
         Ok(Self {
@@ -249,6 +285,7 @@ impl Daemon {
             others,
             folder,
             certificates,
+            relays,
             appender,
             writer,
         })
@@ -265,6 +302,7 @@ impl Daemon {
         self.stop_listening.cancel();
         self.connections.close();
         self.connections.wait().await;
+        drop(self.relays);
         self.stop_all.cancel();
         self.others.close();
         let _ = tokio::time::timeout(END_WITHIN, self.others.wait()).await;

@@ -16,6 +16,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream};
+use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -32,6 +33,8 @@ pub struct Common {
     pub limits: Limits,
     /// The data directory, for what relays cannot hold in memory.
     pub dir: PathBuf,
+    /// Where relays run: apart from all else, so that nothing of it holds them up.
+    pub relays: Handle,
     /// Set when the daemon ends.
     pub stop: CancellationToken,
 }
@@ -45,6 +48,7 @@ pub struct Listener {
     pub(super) memory: Arc<FrameMemory>,
     pub(super) limits: Limits,
     pub(super) dir: PathBuf,
+    relays: Handle,
     pub(super) stop: CancellationToken,
     /// TLS to the senders.
     pub(super) tls: Option<Arc<Server>>,
@@ -64,6 +68,7 @@ impl Listener {
             memory: common.memory,
             limits: common.limits,
             dir: common.dir,
+            relays: common.relays,
             stop: common.stop,
             tls: tls.map(Arc::new),
             relay_tls: relay_tls.map(Arc::new),
@@ -82,7 +87,12 @@ pub struct Bound {
 
 /// Binds a listener's port.
 pub async fn bind(listener: Listener) -> io::Result<Bound> {
-    let socket = TcpListener::bind(listener.config.bind).await?;
+    let mut socket = TcpListener::bind(listener.config.bind).await?;
+    if listener.config.mode == Mode::Relay {
+        let moved = socket.into_std()?;
+        let _there = listener.relays.enter();
+        socket = TcpListener::from_std(moved)?;
+    }
     let address = socket.local_addr()?;
     Ok(Bound {
         socket,
@@ -102,13 +112,20 @@ impl Bound {
         }
     }
 
-    /// Accepts until the daemon ends; the connections run in `tasks`.
-    pub async fn accept(self, tasks: TaskTracker) {
-        let relay = (self.listener.config.mode == Mode::Relay).then(|| {
-            let relay = Relay::start(&self.listener, &tasks);
+    /// Accepts until the daemon ends, in `tasks`; so do the connections. A relay runs where relays do,
+    /// and reads what passed in the runtime that this is called in.
+    pub fn start(self, tasks: &TaskTracker) {
+        if self.listener.config.mode == Mode::Relay {
+            let relay = Relay::start(&self.listener, tasks);
             let producer = relay.producer();
-            (relay, producer)
-        });
+            let there = self.listener.relays.clone();
+            tasks.spawn_on(self.accept(tasks.clone(), Some((relay, producer))), &there);
+        } else {
+            tasks.spawn(self.accept(tasks.clone(), None));
+        }
+    }
+
+    async fn accept(self, tasks: TaskTracker, relay: Option<(Arc<Relay>, Producer)>) {
         let hall = Hall {
             listener: self.listener,
             door: self.door,

@@ -243,6 +243,7 @@ fn w88_sigterm_while_an_answer_is_under_way() {
     let message = bytes_of("W88");
     sender.send(&message);
     wait_for("the message", || (daemon.stored() == 1.0).then_some(()));
+    daemon.settle();
     daemon.signal(rustix::process::Signal::TERM);
     wait_for("the port to close", || {
         TcpStream::connect(daemon.mllp).is_err().then_some(())

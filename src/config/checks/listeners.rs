@@ -213,3 +213,94 @@ fn ending(validity: Validity) -> Option<String> {
         None
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::config::{Loaded, load};
+    use rcgen::{CertificateParams, KeyPair};
+    use std::path::{Path, PathBuf};
+
+    /// A certificate that holds from year to year, and its key.
+    fn identity(dir: &Path, name: &str, from: i32, to: i32) -> (PathBuf, PathBuf) {
+        let mut params = CertificateParams::new(vec![name.to_owned()]).expect("parameters");
+        params.not_before = rcgen::date_time_ymd(from, 1, 1);
+        params.not_after = rcgen::date_time_ymd(to, 1, 1);
+        let key = KeyPair::generate().expect("a key");
+        let cert = params.self_signed(&key).expect("a certificate");
+        let paths = (
+            dir.join(format!("{name}.pem")),
+            dir.join(format!("{name}.key")),
+        );
+        std::fs::write(&paths.0, cert.pem()).expect("written");
+        std::fs::write(&paths.1, key.serialize_pem()).expect("written");
+        paths
+    }
+
+    fn file(dir: &Path, more: &str) -> PathBuf {
+        let path = dir.join("pentamer.toml");
+        let text = format!("[[listener]]\nname = \"lab\"\nbind = \"127.0.0.1:0\"\n{more}\n");
+        std::fs::write(&path, text).expect("written");
+        path
+    }
+
+    fn warnings(loaded: &Loaded) -> Vec<(String, String)> {
+        loaded
+            .warnings
+            .iter()
+            .filter(|warning| warning.key.contains("tls"))
+            .map(|warning| (warning.key.clone(), warning.what.clone()))
+            .collect()
+    }
+
+    #[test]
+    fn a_key_that_does_not_fit_is_told_at_the_key() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let (cert, _) = identity(dir.path(), "one", 2020, 2099);
+        let (_, key) = identity(dir.path(), "two", 2020, 2099);
+        let tls = format!(
+            "tls = {{ cert_file = \"{}\", key_file = \"{}\" }}",
+            cert.display(),
+            key.display()
+        );
+        let problems = load(Some(&file(dir.path(), &tls)), []).expect_err("a problem");
+        let text = problems.to_string();
+        assert!(text.contains("two.key` does not fit the certificate"), "{text}");
+        assert!(text.contains(":4, key `listener[0].tls.key_file`"), "{text}");
+    }
+
+    #[test]
+    fn certificates_that_end_are_warnings_and_the_file_holds() {
+        let dir = tempfile::tempdir().expect("a folder");
+        for (from, to, says) in [
+            (2000, 2001, Some("ended at 2001-01-01T00:00:00Z")),
+            (2090, 2099, Some("is not valid before 2090-01-01T00:00:00Z")),
+            (2000, 2099, None),
+        ] {
+            let (cert, key) = identity(dir.path(), "lab", from, to);
+            let (cert, key) = (cert.display(), key.display());
+            let text = format!(
+                "mode = \"relay\"\nrelay_to = \"lis.example:1\"\n\
+                 tls = {{ cert_file = \"{cert}\", key_file = \"{key}\" }}\n\
+                 relay_tls = {{ ca_file = \"{cert}\", cert_file = \"{cert}\", key_file = \"{key}\" }}"
+            );
+            let loaded = load(Some(&file(dir.path(), &text)), []).expect("good");
+            let found = warnings(&loaded);
+            let keys: Vec<&str> = found.iter().map(|(key, _)| key.as_str()).collect();
+            match says {
+                None => assert_eq!(keys, Vec::<&str>::new()),
+                Some(says) => {
+                    assert_eq!(
+                        keys,
+                        ["listener[0].tls.cert_file", "listener[0].relay_tls.cert_file"]
+                    );
+                    assert!(found.iter().all(|(_, what)| what.contains(says)), "{found:?}");
+                }
+            }
+            // What is listed is read back as the same.
+            let listing = dir.path().join("listing.toml");
+            std::fs::write(&listing, loaded.config.to_toml()).expect("written");
+            let again = load(Some(&listing), []).expect("good").config;
+            assert_eq!(again.listeners, loaded.config.listeners);
+        }
+    }
+}

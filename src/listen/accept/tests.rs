@@ -67,6 +67,7 @@ async fn a_flooding_peer_puts_only_so_many_messages_before_anothers() {
         memory: Arc::new(FrameMemory::new(1 << 30)),
         limits: config.limits.clone(),
         dir: dir.path().to_owned(),
+        relays: Handle::current(),
         stop: CancellationToken::new(),
     };
     let listener = ListenerConfig {
@@ -81,7 +82,7 @@ async fn a_flooding_peer_puts_only_so_many_messages_before_anothers() {
         .expect("bound");
     let (address, door) = (bound.address, bound.door.clone());
     let tasks = TaskTracker::new();
-    let accepting = tokio::spawn(bound.accept(tasks.clone()));
+    bound.start(&tasks);
 
     let (good_peer, flooding) = (IpAddr::from([127, 0, 0, 1]), IpAddr::from([127, 0, 0, 2]));
     let mut good = connect(good_peer, address).await;
@@ -127,7 +128,6 @@ async fn a_flooding_peer_puts_only_so_many_messages_before_anothers() {
     }
     assert_eq!(door.shares_left(flooding), SHARES as usize);
     stop.cancel();
-    accepting.await.expect("ended");
     tasks.close();
     tasks.wait().await;
 

@@ -13,15 +13,16 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::time::Sleep;
 
 /// Bytes in hand in each direction (P-4).
 const BUFFER: usize = 64 << 10;
-/// How long a tap may stand still with its ring full before the copy goes on without it
-/// (`on_trouble = "open"`), and how often it must have had its turn by then. The tap waits for nothing
-/// but the processor, so one that moves is only scheduled late, as the copy is; one that stands still
-/// delays the feed by this much, once, until it has caught up.
-const PATIENCE: Duration = Duration::from_millis(50);
-const TURNS: u32 = 64;
+/// A tap that stands still so many times so long with its ring full is left behind (`on_trouble =
+/// "open"`). The tap waits for nothing but the processor, so one that moves is only scheduled late; one
+/// that stands still delays the feed by this much, once, until it has caught up. In several naps, so
+/// that a process that was stopped as a whole does not take it for the tap's fault.
+const NAP: Duration = Duration::from_millis(10);
+const NAPS: u32 = 5;
 
 /// An end of the relay.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -62,8 +63,9 @@ struct Direction {
     tapped: usize,
     filled: usize,
     read_at: Instant,
-    /// Since when the tap stands still, and how often it had its turn since.
-    patience: Option<(Instant, u32)>,
+    /// Naps since the tap last moved, and the present one.
+    naps: u32,
+    nap: Option<Pin<Box<Sleep>>>,
     ended: bool,
     unflushed: bool,
     done: bool,
@@ -80,7 +82,8 @@ impl Direction {
             tapped: 0,
             filled: 0,
             read_at: clock::monotonic(),
-            patience: None,
+            naps: 0,
+            nap: None,
             ended: false,
             unflushed: false,
             done: false,
@@ -140,7 +143,7 @@ impl Direction {
         let taken = self.tap.offer(untapped.unwrap_or_default());
         if taken > 0 {
             self.tapped += taken;
-            self.patience = None;
+            self.naps = 0;
         }
     }
 
@@ -185,12 +188,11 @@ impl Direction {
         to: &mut W,
     ) -> Poll<io::Result<()>> {
         if self.tapped == self.filled {
-            self.patience = None;
             return Poll::Ready(Ok(()));
         }
         ready!(self.poll_flush(context, to))?;
         self.waits = Waits::Tap;
-        if self.on_trouble == OnTrouble::Closed {
+        while !self.tap.is_cut_off() && self.naps < NAPS {
             self.tap.wait_for_room(context);
             // Once more: room may have come between the last look and the registration.
             self.offer();
@@ -198,20 +200,21 @@ impl Direction {
             if self.tapped == self.filled {
                 return Poll::Ready(Ok(()));
             }
-            return Poll::Pending;
-        }
-        let now = clock::monotonic();
-        let (since, turns) = self.patience.get_or_insert((now, 0));
-        *turns += 1;
-        let patient = *turns < TURNS || now.saturating_duration_since(*since) < PATIENCE;
-        if !self.tap.is_cut_off() && patient {
-            self.tap.wake();
-            context.waker().wake_by_ref();
-            return Poll::Pending;
+            if self.on_trouble == OnTrouble::Closed {
+                return Poll::Pending;
+            }
+            let nap = self
+                .nap
+                .get_or_insert_with(|| Box::pin(tokio::time::sleep(NAP)));
+            if nap.is_elapsed() {
+                nap.as_mut().reset(tokio::time::Instant::now() + NAP);
+            }
+            ready!(nap.as_mut().poll(context));
+            self.naps += 1;
         }
         self.tap.lose(self.filled - self.tapped);
         self.tapped = self.filled;
-        self.patience = None;
+        self.naps = 0;
         Poll::Ready(Ok(()))
     }
 

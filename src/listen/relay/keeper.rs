@@ -16,6 +16,10 @@ use tokio::sync::oneshot;
 
 /// Messages whose positions are remembered for their answers.
 const REMEMBERED: usize = 65_536;
+/// How long after `drain` connections may still hand over what they saw.
+const LATEST: Duration = Duration::from_secs(5);
+/// While the end is waited for.
+const LOOK_EVERY: Duration = Duration::from_millis(10);
 
 /// Where messages are, by their numbers.
 #[derive(Default)]
@@ -59,16 +63,22 @@ pub(super) async fn keep(relay: Arc<Relay>) {
     }
 }
 
-/// Returns when the daemon ends and storing has failed for `store_wait`.
+/// Returns when the daemon ends and storing has failed for `store_wait`. Not before the connections have
+/// handed over what they saw, unless they wait for room in vain (`closed`).
 async fn give_up(relay: &Relay) {
     relay.listener.stop.cancelled().await;
-    let store_wait = relay.listener.config.store_wait;
+    let config = &relay.listener.config;
+    let latest = tokio::time::Instant::now() + config.drain + LATEST;
     loop {
-        match since_failing(&relay.listener) {
-            Some(since) if since >= store_wait => return,
-            Some(since) => tokio::time::sleep(store_wait - since).await,
-            None => tokio::time::sleep(Duration::from_millis(100)).await,
+        let left = match since_failing(&relay.listener) {
+            Some(since) => config.store_wait.saturating_sub(since),
+            None => Duration::MAX,
+        };
+        let all_here = relay.queue.has_ended() || tokio::time::Instant::now() >= latest;
+        if left.is_zero() && all_here {
+            return;
         }
+        tokio::time::sleep(left.clamp(LOOK_EVERY, 10 * LOOK_EVERY)).await;
     }
 }
 

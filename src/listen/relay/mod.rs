@@ -7,8 +7,8 @@
 //!            ▼
 //!           tap ──▶ queue (memory, then disk) ──▶ keeper ──▶ journal
 //! ```
-//! The copy knows nothing of HL7. The tap may fail, fall behind or find no room: with
-//! `on_trouble = "open"` the feed goes on and what was lost is recorded as a gap; with `"closed"` the
+//! The copy runs on threads of its own, knows nothing of HL7, and writes no log. The tap may fail, fall
+//! behind or find no room: with `on_trouble = "open"` the feed goes on and what was lost is recorded as a gap; with `"closed"` the
 //! copy waits.
 
 mod copy;
@@ -44,6 +44,7 @@ use std::time::Duration;
 use tap::Tap;
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::TcpStream;
+use tokio::runtime::Handle;
 use tokio_rustls::{client, server};
 use tokio_util::task::TaskTracker;
 
@@ -82,6 +83,8 @@ pub(super) struct Relay {
     to: Option<RelayTo>,
     queue: Arc<Queue>,
     tasks: TaskTracker,
+    /// Where what passed is read: not where it passes.
+    here: Handle,
     /// The next message's number: larger than those of earlier runs.
     numbers: AtomicU64,
     /// The laboratory system could not be reached last time.
@@ -109,6 +112,7 @@ impl Relay {
             to: listener.config.relay_to.clone(),
             queue: Arc::new(queue),
             tasks: tasks.clone(),
+            here: Handle::current(),
             numbers: AtomicU64::new(u64::try_from(now).unwrap_or(0)),
             down: AtomicBool::new(false),
         });
@@ -223,7 +227,7 @@ async fn between<S: Wire, L: Wire>(
         (up_out, peer.to_string()),
         (down_out, lis_address),
     );
-    relay.tasks.spawn(tap.run());
+    relay.tasks.spawn_on(tap.run(), &relay.here);
     let over = Over(Arc::clone(&shared));
     let copy = Copy::new(up, down, relay.listener.config.on_trouble);
     let ended = run(relay, seat, copy, &shared, &mut sender, &mut lis).await;

@@ -14,6 +14,7 @@ use crate::telemetry::events;
 use std::collections::VecDeque;
 use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 use tokio::sync::Notify;
 
 /// Journaled together at most.
@@ -21,6 +22,8 @@ const BATCH_BYTES: usize = 2 << 20;
 const BATCH_ITEMS: usize = 512;
 /// Written to the disk, and read from it, at once.
 const SPILL_BYTES: usize = 4 << 20;
+/// How long the tap waits for the disk before something is given up.
+const DISK_WITHIN: Duration = Duration::from_millis(25);
 
 #[derive(Default)]
 struct State {
@@ -35,7 +38,11 @@ struct State {
     /// There is something on the disk to be read.
     on_disk: bool,
     disk_bytes: u64,
+    /// The disk did not take anything in time, last time.
+    disk_is_slow: bool,
     gap: Option<Gap>,
+    /// Nobody journals any more.
+    closed: bool,
     /// Connections, and the one who accepts them.
     producers: usize,
     ended: bool,
@@ -138,9 +145,37 @@ impl Queue {
         }
     }
 
-    /// Puts an item in line; where there is no room, the oldest are given up for it (`open`).
-    pub(super) fn push_or_lose(&self, item: Item) {
+    /// Puts an item in line; where there is no room, the oldest are given up for it (`open`). A disk that
+    /// is being written to gets a moment first, unless it had one in vain.
+    pub(super) async fn push_or_lose(&self, item: Item) {
+        let mut item = item;
+        loop {
+            let room = self.room.notified();
+            tokio::pin!(room);
+            room.as_mut().enable();
+            match self.try_push(item) {
+                Pushed::Taken => return,
+                Pushed::Full(back) => item = *back,
+            }
+            let hopeful = {
+                let state = self.lock();
+                state.spilling && state.disk_bytes < self.disk_limit && !state.disk_is_slow
+            };
+            if !hopeful {
+                break;
+            }
+            if tokio::time::timeout(DISK_WITHIN, room).await.is_err() {
+                self.lock().disk_is_slow = true;
+            }
+        }
+        self.push_for_the_oldest(item);
+    }
+
+    fn push_for_the_oldest(&self, item: Item) {
         let mut state = self.lock();
+        if state.closed {
+            return self.lose(&mut state, &item);
+        }
         let size = item.size();
         while !self.has_room(&mut state, size) {
             let oldest = state.front.pop_front().or_else(|| state.tail.pop_front());
@@ -167,14 +202,23 @@ impl Queue {
                 Pushed::Taken => return,
                 Pushed::Full(back) => item = *back,
             }
+            {
+                let mut state = self.lock();
+                if state.closed {
+                    return self.lose(&mut state, &item);
+                }
+            }
             room.await;
         }
     }
 
     fn has_room(&self, state: &mut State, size: usize) -> bool {
         // One item of any size may be alone.
+        if state.closed {
+            return false;
+        }
         let empty = state.front.is_empty() && state.tail.is_empty();
-        let front_limit = self.limit - self.limit / 8;
+        let front_limit = self.limit / 2;
         if !state.spilling
             && self.disk_limit > 0
             && !empty
@@ -227,6 +271,11 @@ impl Queue {
         };
         events::tap_lost(&self.listener, gap.cause.word(), 1, state.gap.is_none());
         merge(&mut state.gap, gap);
+    }
+
+    /// Nobody will push any more.
+    pub(super) fn has_ended(&self) -> bool {
+        self.lock().ended
     }
 
     /// Bytes passed that the tap did not see at all.
@@ -349,6 +398,7 @@ impl Queue {
                 match written {
                     Ok((Ok(()), _, more, on_disk)) => {
                         state.bytes = state.bytes.saturating_sub(bytes);
+                        state.disk_is_slow = false;
                         state.on_disk = more;
                         state.disk_bytes = on_disk;
                         None
@@ -373,7 +423,7 @@ impl Queue {
                     if !std::mem::replace(&mut told, true) {
                         events::spill_failed(&self.listener, "write", &kind.to_string());
                     }
-                    tokio::time::sleep(std::time::Duration::from_secs(1)).await;
+                    tokio::time::sleep(Duration::from_secs(1)).await;
                 }
             }
         }
@@ -384,11 +434,13 @@ impl Queue {
     pub(super) async fn keep_for_next_run(&self, batch: Batch) -> u64 {
         let (mut first, last) = {
             let mut state = self.lock();
+            state.closed = true;
             let mut first = batch.items;
             first.extend(state.gap.take().map(Item::Gap));
             first.extend(std::mem::take(&mut state.front));
             (first, Vec::from(std::mem::take(&mut state.tail)))
         };
+        self.room.notify_waiters();
         let spill = Arc::clone(&self.spill);
         let kept = tokio::task::spawn_blocking(move || {
             let mut spill = spill.lock().unwrap_or_else(PoisonError::into_inner);

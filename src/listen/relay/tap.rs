@@ -301,7 +301,7 @@ impl Tap {
 
     async fn push(&mut self, item: Item) {
         match self.relay.listener.config.on_trouble {
-            OnTrouble::Open => self.producer.queue().push_or_lose(item),
+            OnTrouble::Open => self.producer.queue().push_or_lose(item).await,
             OnTrouble::Closed => self.producer.queue().push_and_wait(item).await,
         }
     }

@@ -1,6 +1,7 @@
 //! Trouble of ours, switched on in the real binary: the feed goes on (`open`) or stops (`closed`).
 
 use super::*;
+use crate::e2e::harness::panel;
 use pentamer::core::fact::{Gap, GapCause};
 
 /// Sends so many messages and takes their answers, which must be the system's own.
@@ -8,7 +9,15 @@ fn exchange(daemon: &Pentamer, ids: std::ops::Range<usize>) {
     let mut sender = daemon.connect();
     let mut writer = sender.stream.try_clone().expect("cloned");
     let messages: Vec<Vec<u8>> = ids
-        .map(|id| framed(&low_igm(&id.to_string(), &id.to_string())))
+        .map(|id| {
+            framed(&panel(
+                &id.to_string(),
+                &id.to_string(),
+                "1.1",
+                "11.0",
+                "2.0",
+            ))
+        })
         .collect();
     let sent = messages.clone();
     let writing = std::thread::spawn(move || {

@@ -77,7 +77,7 @@ async fn the_oldest_are_lost_and_noted_where_nothing_holds_more() {
     let queue = queue(dir.path(), 64, 0);
     let producer = Producer::new(&queue);
     for number in 0..100 {
-        queue.push_or_lose(frame(number, 4));
+        queue.push_or_lose(frame(number, 4)).await;
     }
     assert!(matches!(queue.try_push(frame(100, 4)), Pushed::Full(_)));
     queue.lost(&origin(), Timestamp::from_micros(7), 77, 1);
@@ -102,7 +102,7 @@ async fn a_message_larger_than_the_queue_may_be_alone() {
     let dir = tempfile::tempdir().expect("a folder");
     let queue = queue(dir.path(), 64, 0);
     let producer = Producer::new(&queue);
-    queue.push_or_lose(frame(0, 100));
+    queue.push_or_lose(frame(0, 100)).await;
     assert!(matches!(queue.try_push(frame(1, 1)), Pushed::Full(_)));
     drop(producer);
     assert_eq!(journal(&queue).await, (vec![0], None));
@@ -164,14 +164,16 @@ async fn a_queue_waits_for_those_who_may_still_push() {
     let producer = Producer::new(&queue);
     let waited = tokio::time::timeout(Duration::from_millis(20), queue.next()).await;
     assert!(waited.is_err());
-    queue.push_or_lose(Item::Refused {
-        number: 1,
-        origin: origin(),
-        received_at: Timestamp::from_micros(1),
-        reason: Reason::Truncated,
-        total_len: 3,
-        raw: "MSH".into(),
-    });
+    queue
+        .push_or_lose(Item::Refused {
+            number: 1,
+            origin: origin(),
+            received_at: Timestamp::from_micros(1),
+            reason: Reason::Truncated,
+            total_len: 3,
+            raw: "MSH".into(),
+        })
+        .await;
     let batch = queue.next().await.expect("an item");
     assert_eq!(batch.items.len(), 1);
     drop(producer);
