@@ -77,6 +77,11 @@ pub struct Listener {
 }
 
 impl Listener {
+    /// A relay whose feed goes on whatever happens to us.
+    pub fn passes_on(&self) -> bool {
+        self.mode == Mode::Relay && self.on_trouble == OnTrouble::Open
+    }
+
     /// How it acknowledges.
     pub fn ack_settings(&self) -> AckSettings {
         AckSettings {

@@ -238,6 +238,10 @@ impl Daemon {
             sinks: config.sinks.iter().map(|sink| sink.name.clone()).collect(),
             policy: Arc::clone(&policy),
             appender: appender.clone(),
+            open_relay: config
+                .listeners
+                .iter()
+                .any(crate::config::Listener::passes_on),
             bound: Arc::clone(&ready),
             metrics,
         };

@@ -5,7 +5,7 @@ use super::door::{Door, Entry, Seat};
 use super::memory::FrameMemory;
 use super::relay::{self, Producer, Relay};
 use super::{socket, tls};
-use crate::config::{Limits, Listener as ListenerConfig, Mode, OnTrouble};
+use crate::config::{Limits, Listener as ListenerConfig, Mode};
 use crate::core::policy::Policy;
 use crate::journal::{Appender, Storing};
 use crate::telemetry::events;
@@ -212,8 +212,7 @@ impl Hall {
         if !allowed {
             return self.turn_away(peer, "denied");
         }
-        let relaying_on = config.mode == Mode::Relay && config.on_trouble == OnTrouble::Open;
-        if !relaying_on && since_failing(listener).is_some_and(|since| since > config.store_wait) {
+        if !config.passes_on() && since_failing(listener).is_some_and(|since| since > config.store_wait) {
             // Nothing can be stored: the sender finds the port open, and nobody who answers (WIRE A-70, P-7).
             tasks.spawn(async move {
                 tokio::time::sleep(Duration::from_secs(1)).await;

@@ -48,6 +48,8 @@ pub struct Seen {
     pub policy: Arc<Policy>,
     /// The door to the journal, for what people do.
     pub appender: Appender,
+    /// Some relay lets its feed pass whatever happens here (WIRE P-7).
+    pub open_relay: bool,
     /// All listeners are bound.
     pub bound: Arc<AtomicBool>,
     /// The recorder.
@@ -98,11 +100,15 @@ async fn healthz() -> &'static str {
 }
 
 async fn readyz(State(seen): State<Seen>) -> Response {
-    let (code, text) = readiness(
+    let failing = matches!(seen.status.borrow().storing, Storing::Failing { .. });
+    let (code, mut text) = readiness(
         seen.bound.load(Ordering::Acquire),
         &seen.status.borrow(),
         &seen.progress.borrow(),
     );
+    if failing && seen.open_relay {
+        text.insert_str(0, "degraded, relays go on: ");
+    }
     (code, text).into_response()
 }
 

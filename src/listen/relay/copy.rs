@@ -66,6 +66,7 @@ struct Direction {
     /// Naps since the tap last moved, and the present one.
     naps: u32,
     nap: Option<Pin<Box<Sleep>>>,
+    napping: bool,
     ended: bool,
     unflushed: bool,
     done: bool,
@@ -84,6 +85,7 @@ impl Direction {
             read_at: clock::monotonic(),
             naps: 0,
             nap: None,
+            napping: false,
             ended: false,
             unflushed: false,
             done: false,
@@ -144,6 +146,7 @@ impl Direction {
         if taken > 0 {
             self.tapped += taken;
             self.naps = 0;
+            self.napping = false;
         }
     }
 
@@ -206,10 +209,11 @@ impl Direction {
             let nap = self
                 .nap
                 .get_or_insert_with(|| Box::pin(tokio::time::sleep(NAP)));
-            if nap.is_elapsed() {
+            if !std::mem::replace(&mut self.napping, true) {
                 nap.as_mut().reset(tokio::time::Instant::now() + NAP);
             }
             ready!(nap.as_mut().poll(context));
+            self.napping = false;
             self.naps += 1;
         }
         self.tap.lose(self.filled - self.tapped);

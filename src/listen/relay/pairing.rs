@@ -6,8 +6,9 @@ use std::time::Instant;
 
 /// Messages without an answer that are remembered for each direction; beyond that the oldest has none.
 const OPEN: usize = 4_096;
-/// Answers that came before their message was complete to us (a frame without `<CR>`).
-const EARLY: usize = 16;
+/// Answers seen before their message: of a frame without `<CR>`, or where the copy has passed on what its
+/// ring had no room for yet.
+const EARLY: usize = 2_048;
 
 /// A message that may be answered.
 struct Open {
