@@ -74,8 +74,8 @@ fn raise_limit() -> u64 {
 
 /// Each from one of many addresses of this machine, as many peers.
 fn connect_from(number: u64, to: SocketAddr) -> TcpStream {
-    let socket = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None)
-        .expect("a socket");
+    let socket =
+        socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).expect("a socket");
     let peer = [127, 1, (number / 250 % 250) as u8, (number % 250) as u8 + 1];
     socket
         .bind(&SocketAddr::from((peer, 0)).into())
@@ -121,9 +121,8 @@ impl Daemon {
             assert!(Instant::now() < end, "it does not start");
             std::thread::sleep(Duration::from_millis(10));
         };
-        let address = |value: &serde_json::Value| {
-            value.as_str().expect("text").parse().expect("an address")
-        };
+        let address =
+            |value: &serde_json::Value| value.as_str().expect("text").parse().expect("an address");
         Self {
             child,
             mllp: address(&ports["listeners"]["lab"]),
@@ -136,7 +135,14 @@ impl Daemon {
         status
             .expect("read")
             .lines()
-            .find_map(|line| line.strip_prefix("VmRSS:")?.trim().split(' ').next()?.parse().ok())
+            .find_map(|line| {
+                line.strip_prefix("VmRSS:")?
+                    .trim()
+                    .split(' ')
+                    .next()?
+                    .parse()
+                    .ok()
+            })
             .expect("VmRSS")
     }
 

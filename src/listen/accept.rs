@@ -212,7 +212,9 @@ impl Hall {
         if !allowed {
             return self.turn_away(peer, "denied");
         }
-        if !config.passes_on() && since_failing(listener).is_some_and(|since| since > config.store_wait) {
+        if !config.passes_on()
+            && since_failing(listener).is_some_and(|since| since > config.store_wait)
+        {
             // Nothing can be stored: the sender finds the port open, and nobody who answers (WIRE A-70, P-7).
             tasks.spawn(async move {
                 tokio::time::sleep(Duration::from_secs(1)).await;

@@ -287,10 +287,10 @@ impl Writer {
             // Blocks that nobody waited for commit nothing.
             while self.commits.try_recv().is_ok() {}
             put(write, answer).await?;
-            match tokio::time::timeout(COMMIT_WITHIN, self.commits.recv()).await {
-                // Committed; or the peer has closed its side, and can commit nothing any more.
-                Ok(Some(true) | None) => return Ok(()),
-                Ok(Some(false)) | Err(_) => {}
+            let commit = tokio::time::timeout(COMMIT_WITHIN, self.commits.recv()).await;
+            // Committed; or the peer has closed its side, and can commit nothing any more.
+            if matches!(commit, Ok(Some(true) | None)) {
+                return Ok(());
             }
         }
         events::wire(&self.config.name, "commit_missing", 1);

@@ -264,8 +264,14 @@ mod tests {
         );
         let problems = load(Some(&file(dir.path(), &tls)), []).expect_err("a problem");
         let text = problems.to_string();
-        assert!(text.contains("two.key` does not fit the certificate"), "{text}");
-        assert!(text.contains(":4, key `listener[0].tls.key_file`"), "{text}");
+        assert!(
+            text.contains("two.key` does not fit the certificate"),
+            "{text}"
+        );
+        assert!(
+            text.contains(":4, key `listener[0].tls.key_file`"),
+            "{text}"
+        );
     }
 
     #[test]
@@ -291,9 +297,15 @@ mod tests {
                 Some(says) => {
                     assert_eq!(
                         keys,
-                        ["listener[0].tls.cert_file", "listener[0].relay_tls.cert_file"]
+                        [
+                            "listener[0].tls.cert_file",
+                            "listener[0].relay_tls.cert_file"
+                        ]
                     );
-                    assert!(found.iter().all(|(_, what)| what.contains(says)), "{found:?}");
+                    assert!(
+                        found.iter().all(|(_, what)| what.contains(says)),
+                        "{found:?}"
+                    );
                 }
             }
             // What is listed is read back as the same.

@@ -28,7 +28,7 @@ use super::door::Seat;
 use super::socket;
 use crate::clock;
 use crate::config::{OnTrouble, RelayTo};
-use crate::journal::Storing;
+use crate::journal::{Status, Storing};
 use crate::telemetry::events;
 use copy::{Copy, End, Finished};
 use queue::Queue;
@@ -45,6 +45,7 @@ use tap::Tap;
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::runtime::Handle;
+use tokio::sync::watch;
 use tokio_rustls::{client, server};
 use tokio_util::task::TaskTracker;
 
@@ -264,6 +265,7 @@ async fn run<S: Wire, L: Wire>(
     let config = &listener.config;
     // An open relay does not even ask how the journal is.
     let mut status = (config.on_trouble == OnTrouble::Closed).then(|| listener.appender.status());
+    let watched = status.clone();
     let mut drained_by = None;
     loop {
         if let Some(status) = &mut status
@@ -281,17 +283,24 @@ async fn run<S: Wire, L: Wire>(
         tokio::select! {
             biased;
             ended = poll_fn(|context| {
+                // Before anything more is read: what nothing can keep does not pass a closed relay.
+                if watched.as_ref().is_some_and(is_failing) {
+                    return Poll::Ready(None);
+                }
                 if let Poll::Ready(finished) = copy.poll(context, sender, lis) {
-                    return Poll::Ready(Ended::Copy(finished));
+                    return Poll::Ready(Some(Ended::Copy(finished)));
                 }
                 if draining {
                     shared.copy_waits(context.waker());
                     if is_quiet(&copy, shared) {
-                        return Poll::Ready(Ended::Drained);
+                        return Poll::Ready(Some(Ended::Drained));
                     }
                 }
                 Poll::Pending
-            }) => return ended,
+            }) => match ended {
+                Some(ended) => return ended,
+                None => continue,
+            },
             () = listener.stop.cancelled(), if !draining => {
                 drained_by = Some(tokio::time::Instant::now() + config.drain);
             }
@@ -310,6 +319,10 @@ async fn run<S: Wire, L: Wire>(
             () = seat.leave().cancelled() => return Ended::MadeRoom,
         }
     }
+}
+
+fn is_failing(status: &watch::Receiver<Status>) -> bool {
+    matches!(status.borrow().storing, Storing::Failing { .. })
 }
 
 /// Everything that passed is seen by the tap, and every message of it is answered.

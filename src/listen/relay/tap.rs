@@ -182,7 +182,7 @@ impl Tap {
                 }
             }
             self.report();
-            for event in completed.drain(..).collect::<Vec<_>>() {
+            for event in std::mem::take(&mut completed) {
                 self.hand_over(up, event).await;
             }
         }

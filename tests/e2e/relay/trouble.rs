@@ -59,7 +59,10 @@ fn while_nothing_can_be_stored_the_feed_goes_on_and_nothing_is_lost() {
     daemon.home.switch_fault("journal-write", true);
     exchange(&daemon, 0..3_000);
     let (code, why) = daemon.get("/readyz");
-    assert_eq!((code, &*why), (503, "degraded, relays go on: cannot store: write\n"));
+    assert_eq!(
+        (code, &*why),
+        (503, "degraded, relays go on: cannot store: write\n")
+    );
     assert_eq!(daemon.stored(), 0.0);
     let spilled = daemon.home.data().join("tap");
     wait_for("files on the disk", || {
