@@ -23,6 +23,14 @@ test *FILTER:
 laws CASES="5000":
     PENTAMER_CASES={{CASES}} cargo test --test it -- laws:: model::
 
+# So many rounds of SIGKILL and SIGSTOP under load: counts what is lost and what comes twice
+kill ROUNDS="200":
+    PENTAMER_ROUNDS={{ROUNDS}} cargo test --features failpoints --test it -- e2e::fire --nocapture --test-threads 2
+
+# Load with restarts for so many minutes: memory and descriptors must stay flat
+soak MINUTES="5":
+    PENTAMER_MINUTES={{MINUTES}} cargo test --features failpoints --test it -- e2e::soak --ignored --nocapture
+
 # Write the expected texts of wrong configurations anew, for review in the diff
 expected:
     UPDATE_EXPECTED=1 cargo test --lib config::tests
@@ -39,6 +47,16 @@ bench *FILTER:
 # Memory and answers beside 10,000 idle connections, drips and junk (CONNECTIONS=2000 for fewer)
 idle:
     cargo bench --bench idle
+
+# A year of a hospital from a seed: no trap pages, nobody is missed, power cuts lose nothing
+simulate RESULTS="100000" SEED=`date +%s`:
+    PENTAMER_SIMULATION={{RESULTS}} PENTAMER_SEED={{SEED}} cargo test --release --test it \
+        simulation::a_year_of_a_hospital -- --ignored --nocapture
+
+# How large the state is for each patient, in memory and on disk
+state-size PATIENTS="1000000":
+    PENTAMER_PATIENTS={{PATIENTS}} cargo test --release --test it \
+        simulation::size -- --ignored --nocapture
 
 # A daemon with bundled messages, to look at
 demo *ARGS:

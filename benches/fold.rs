@@ -8,7 +8,7 @@
 
 use bytes::Bytes;
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
-use pentamer::cache::{Memory, Sled};
+use pentamer::cache::{Guarded, Memory, Sled};
 use pentamer::core::clinical::observation::{
     Analyte, Flag, Observation, OrderNumber, PatientKey, ReportedRange, ReportedValue, ResultId,
     ResultStatus, Shown, Specimen, StatusClass,
@@ -148,6 +148,17 @@ fn folding(criterion: &mut Criterion) {
                 let dir = tempfile::tempdir().expect("a directory");
                 let state = Sled::open(dir.path(), CACHE_MEMORY).expect("opened");
                 (state, dir)
+            },
+            |(state, _)| fold(state, &facts, &policy),
+            BatchSize::PerIteration,
+        );
+    });
+    group.bench_function("Sled, guarded as in the daemon", |bencher| {
+        bencher.iter_batched_ref(
+            || {
+                let dir = tempfile::tempdir().expect("a directory");
+                let state = Sled::open(dir.path(), CACHE_MEMORY).expect("opened");
+                (Guarded::new(state), dir)
             },
             |(state, _)| fold(state, &facts, &policy),
             BatchSize::PerIteration,

@@ -17,6 +17,7 @@ pub mod engine;
 pub mod failpoints;
 pub mod journal;
 pub mod listen;
+pub mod notice;
 pub mod telemetry;
 pub mod tls;
 pub mod web;

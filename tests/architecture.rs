@@ -10,13 +10,14 @@ use std::fmt::Write as _;
 /// Each room of `src/` and the rooms that it may import. A room that is not here may not exist.
 const ROOMS: &[(&str, &[&str])] = &[
     ("core", &[]),
-    ("clock", &["core"]),
+    ("clock", &["core", "failpoints"]),
     ("failpoints", &[]),
     ("config", &["core", "clock", "tls"]),
     ("tls", &["core"]),
     ("telemetry", &["config"]),
+    ("notice", &["core", "clock", "telemetry"]),
     ("journal", &["core", "clock", "failpoints"]),
-    ("cache", &["core", "clock"]),
+    ("cache", &["core", "clock", "failpoints"]),
     (
         "engine",
         &["core", "clock", "failpoints", "telemetry", "journal"],
@@ -35,9 +36,19 @@ const ROOMS: &[(&str, &[&str])] = &[
     ),
     (
         "deliver",
-        &["core", "clock", "telemetry", "journal", "engine"],
+        &[
+            "core",
+            "clock",
+            "failpoints",
+            "telemetry",
+            "journal",
+            "engine",
+        ],
     ),
-    ("web", &["core", "clock", "telemetry", "journal", "engine"]),
+    (
+        "web",
+        &["core", "clock", "telemetry", "notice", "journal", "engine"],
+    ),
     (
         "daemon",
         &[
@@ -45,6 +56,7 @@ const ROOMS: &[(&str, &[&str])] = &[
             "clock",
             "config",
             "telemetry",
+            "notice",
             "journal",
             "cache",
             "engine",
@@ -61,6 +73,7 @@ const ROOMS: &[(&str, &[&str])] = &[
             "clock",
             "config",
             "telemetry",
+            "journal",
             "cache",
             "engine",
             "daemon",
@@ -114,6 +127,7 @@ const ONLY_IN: &[(&str, &[&str])] = &[
             "src/config/",
             "src/cli/",
             "src/cache/guard",
+            "src/failpoints",
             "src/deliver/file",
             "src/tls/files",
             "src/listen/relay/spill",

@@ -4,6 +4,14 @@
     clippy::disallowed_methods,
     reason = "deadlines of tests, and what the caller of the tests asks for"
 )]
+#![cfg_attr(
+    not(feature = "failpoints"),
+    allow(
+        dead_code,
+        unused_imports,
+        reason = "some of what drives the daemon serves faults alone"
+    )
+)]
 
 mod architecture;
 mod conformance;
@@ -15,5 +23,6 @@ mod journal_crash;
 mod laws;
 mod model;
 mod offline;
+mod simulation;
 mod tables;
 mod told;

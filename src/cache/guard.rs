@@ -5,11 +5,13 @@ use crate::clock;
 use crate::core::fact::JournalPosition;
 use crate::core::fold::state::{State, StateError};
 use crate::core::fold::views;
+use crate::failpoints;
 use std::fs;
 use std::io;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::sync::mpsc;
 use std::time::Duration;
 
 /// Bytes that the child may be expected to look at in a second, on a slow disk.
@@ -26,84 +28,158 @@ pub enum Opened {
         state: Sled,
         /// `None` where there was none before.
         why: Option<String>,
+        /// The old one was good, but of other tables: nothing is wrong.
+        expected: bool,
     },
 }
 
-/// Opens the cache in `dir`.
-///
-/// `program` is called as `program verify-cache DIR` and has `limit` (and more for large caches) to
-/// look at every value; `policy` is the hash that the state must have been folded with.
+/// What opening a cache has to know.
+#[derive(Debug, Clone, Copy)]
+pub struct Opening<'a> {
+    /// The cache's directory.
+    pub dir: &'a Path,
+    /// Called as `PROGRAM verify-cache DIR`: looks at every value.
+    pub program: &'a Path,
+    /// How long that may take; more for a large cache.
+    pub limit: Duration,
+    /// How long opening it here may take after that.
+    pub within: Duration,
+    /// Bytes of memory for it.
+    pub memory: u64,
+    /// Hash of the policy that it must have been folded with.
+    pub policy: &'a str,
+    /// Where the journal ends: it cannot know of more.
+    pub journal_end: JournalPosition,
+}
+
+/// Why a cache is not used.
+struct Doubt {
+    why: String,
+    /// Opening it does not return: its files may still be written to.
+    hangs: bool,
+    /// It is good, but of other tables than those in force.
+    expected: bool,
+}
+
+impl From<String> for Doubt {
+    fn from(why: String) -> Self {
+        Self {
+            why,
+            hangs: false,
+            expected: false,
+        }
+    }
+}
+
+/// Opens a cache, or makes an empty one where there is none or the old one cannot be trusted.
 ///
 /// # Errors
 /// Where not even an empty cache can be made: the caller works in memory.
-pub fn open_guarded(
-    dir: &Path,
-    program: &Path,
-    limit: Duration,
-    memory: u64,
-    policy: &str,
-) -> Result<Opened, StateError> {
+pub fn open_guarded(opening: &Opening<'_>) -> Result<Opened, StateError> {
+    let dir = opening.dir;
     if !dir.exists() {
         return Ok(Opened::Rebuild {
-            state: fresh(dir, memory, policy)?,
+            state: fresh(opening)?,
             why: None,
+            expected: true,
         });
     }
-    match open_known(dir, program, limit, memory, policy) {
+    match open_known(opening) {
         Ok(state) => Ok(Opened::Good(state)),
-        Err(why) => {
+        Err(doubt) if doubt.hangs => Err(StateError::Store(doubt.why)),
+        Err(Doubt { why, expected, .. }) => {
             set_aside(dir, &why);
             Ok(Opened::Rebuild {
-                state: fresh(dir, memory, policy)?,
+                state: fresh(opening)?,
                 why: Some(why),
+                expected,
             })
         }
     }
 }
 
+/// Opens sled in a thread of its own: it may never return.
+fn open_within(dir: &Path, memory: u64, within: Duration) -> Result<Sled, Doubt> {
+    let (done, opened) = mpsc::channel();
+    let at = dir.to_owned();
+    let thread = std::thread::Builder::new().name("cache-open".to_owned());
+    let begun = thread.spawn(move || {
+        failpoints::stall("cache-open-hang");
+        let _ = done.send(Sled::open(&at, memory));
+    });
+    if let Err(error) = begun {
+        return Err(format!("no thread to open it in: {error}").into());
+    }
+    match opened.recv_timeout(within) {
+        Ok(opened) => opened.map_err(|error| error.why().into()),
+        Err(_) => Err(Doubt {
+            why: "opening it does not return".to_owned(),
+            hangs: true,
+            expected: false,
+        }),
+    }
+}
+
 /// Makes an empty cache. Where one could not be moved away, what is found is still the old one: that
 /// is an error, not a state to go on with.
-pub(super) fn fresh(dir: &Path, memory: u64, policy: &str) -> Result<Sled, StateError> {
+///
+/// # Errors
+/// The directory cannot be made, or sled does not open in it.
+pub fn fresh(opening: &Opening<'_>) -> Result<Sled, StateError> {
+    let dir = opening.dir;
     let made = fs::DirBuilder::new()
         .recursive(true)
         .mode(0o700)
         .create(dir);
     made.map_err(|error| StateError::Store(error.to_string()))?;
     let marker = Marker::set(dir);
-    let state = Sled::open(dir, memory)?;
+    let opened = open_within(dir, opening.memory, opening.within);
+    let state = opened.map_err(|doubt| StateError::Store(doubt.why))?;
     let is_empty = state.scan(&[], &[], 1)?.is_empty();
     if !is_empty || state.position()? != JournalPosition::START {
         return Err(StateError::Store(
             "the old one cannot be moved away".to_owned(),
         ));
     }
-    views::note_policy(&state, policy)?;
+    views::note_policy(&state, opening.policy)?;
     marker.clear();
     Ok(state)
 }
 
-fn open_known(
-    dir: &Path,
-    program: &Path,
-    limit: Duration,
-    memory: u64,
-    policy: &str,
-) -> Result<Sled, String> {
+fn open_known(opening: &Opening<'_>) -> Result<Sled, Doubt> {
+    let dir = opening.dir;
     if Marker::path(dir).exists() {
-        return Err("the daemon ended while opening it".to_owned());
+        return Err("the daemon ended while opening it".to_owned().into());
     }
     let marker = Marker::set(dir);
-    let checked = verify_in_child(dir, program, limit);
-    let opened = checked.and_then(|()| {
-        let state = Sled::open(dir, memory).map_err(|error| error.to_string())?;
-        match views::policy(&state).map_err(|error| error.to_string())? {
-            Some(found) if found == policy => Ok(state),
-            Some(_) => Err("tables or thresholds have changed since".to_owned()),
-            None => Err("it does not say what it was folded with".to_owned()),
-        }
-    });
-    marker.clear();
+    let opened = verify_in_child(opening)
+        .map_err(Doubt::from)
+        .and_then(|()| open_within(dir, opening.memory, opening.within + time_for(dir)))
+        .and_then(|state| is_ours(&state, opening).map(|()| state));
+    if !opened.as_ref().is_err_and(|doubt| doubt.hangs) {
+        marker.clear();
+    }
     opened
+}
+
+/// Whether it was folded with these tables, from this journal.
+fn is_ours(state: &Sled, opening: &Opening<'_>) -> Result<(), Doubt> {
+    let said = |error: StateError| Doubt::from(error.why());
+    let (found, end) = (state.position().map_err(said)?, opening.journal_end);
+    if found > end {
+        let why =
+            format!("it knows of facts up to position {found}, but the journal ends at {end}");
+        return Err(why.into());
+    }
+    match views::policy(state).map_err(said)? {
+        Some(found) if found == opening.policy => Ok(()),
+        Some(_) => Err(Doubt {
+            why: "tables or thresholds have changed since".to_owned(),
+            hangs: false,
+            expected: true,
+        }),
+        None => Err("it does not say what it was folded with".to_owned().into()),
+    }
 }
 
 /// A file beside the cache that is there only while it is being opened.
@@ -133,20 +209,25 @@ impl Marker {
 pub fn verify(dir: &Path) -> Result<JournalPosition, StateError> {
     const MEMORY: u64 = 16 << 20;
     let state = Sled::open(dir, MEMORY)?;
-    views::verify(&state)?;
-    state.position()
+    let values = views::verify(&state)?;
+    let position = state.position()?;
+    // The first value says what it is folded with; all others come with a position.
+    if position == JournalPosition::START && values > 1 {
+        return Err(StateError::Store("its position is lost".to_owned()));
+    }
+    Ok(position)
 }
 
-fn verify_in_child(dir: &Path, program: &Path, limit: Duration) -> Result<(), String> {
-    let mut child = Command::new(program)
+fn verify_in_child(opening: &Opening<'_>) -> Result<(), String> {
+    let mut child = Command::new(opening.program)
         .arg("verify-cache")
-        .arg(dir)
+        .arg(opening.dir)
         .stdin(Stdio::null())
         .stdout(Stdio::null())
         .stderr(Stdio::null())
         .spawn()
         .map_err(|error| format!("it cannot be checked: {error}"))?;
-    let limit = limit + Duration::from_secs(size(dir) / VERIFIED_PER_SECOND);
+    let limit = opening.limit + time_for(opening.dir);
     let begun = clock::monotonic();
     loop {
         match child.try_wait() {
@@ -163,6 +244,11 @@ fn verify_in_child(dir: &Path, program: &Path, limit: Duration) -> Result<(), St
             Err(error) => return Err(format!("its check cannot be waited for: {error}")),
         }
     }
+}
+
+/// What a cache of this size may take more.
+fn time_for(dir: &Path) -> Duration {
+    Duration::from_secs(size(dir) / VERIFIED_PER_SECOND)
 }
 
 fn size(dir: &Path) -> u64 {

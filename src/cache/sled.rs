@@ -2,7 +2,9 @@
 
 use crate::clock;
 use crate::core::fact::JournalPosition;
+use crate::core::fold::codec;
 use crate::core::fold::state::{Batch, Entry, State, StateError};
+use crate::failpoints;
 use std::fmt::Display;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
@@ -10,6 +12,8 @@ use std::time::Duration;
 
 /// Where the position is kept; sorts before every table.
 const POSITION: &[u8] = b"!position";
+/// Its name in an error.
+const POSITION_TABLE: &str = "position";
 /// Between flushes. A lost tail is folded again from the journal, in less time than it took to
 /// come; each flush competes for the disk with the journal's own.
 const FLUSH_EVERY_MS: u64 = 5_000;
@@ -65,7 +69,16 @@ impl std::fmt::Debug for Sled {
 
 /// sled may panic on damaged files: that is an error like any other.
 fn guarded<T, E: Display>(work: impl FnOnce() -> Result<T, E>) -> Result<T, StateError> {
-    match catch_unwind(AssertUnwindSafe(work)) {
+    let caught = catch_unwind(AssertUnwindSafe(|| {
+        if failpoints::once("cache-panic") {
+            std::panic::panic_any("a fault switched on by a test");
+        }
+        work()
+    }));
+    if failpoints::once("cache-error") {
+        return Err(StateError::Store("a fault of a test".to_owned()));
+    }
+    match caught {
         Ok(Ok(done)) => Ok(done),
         Ok(Err(error)) => Err(StateError::Store(error.to_string())),
         Err(_) => Err(StateError::Store("sled panicked".to_owned())),
@@ -75,7 +88,13 @@ fn guarded<T, E: Display>(work: impl FnOnce() -> Result<T, E>) -> Result<T, Stat
 impl State for Sled {
     fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, StateError> {
         let found = guarded(|| self.db.get(key))?;
-        Ok(found.map(|value| value.to_vec()))
+        let mut found = found.map(|value| value.to_vec());
+        if let Some(last) = found.as_mut().and_then(|value| value.last_mut())
+            && failpoints::once("cache-bad-value")
+        {
+            *last ^= 1;
+        }
+        Ok(found)
     }
 
     fn scan(&self, prefix: &[u8], from: &[u8], limit: usize) -> Result<Vec<Entry>, StateError> {
@@ -102,7 +121,8 @@ impl State for Sled {
                 None => changes.remove(key),
             }
         }
-        changes.insert(POSITION, &through.0.to_be_bytes());
+        let position = codec::encode(POSITION_TABLE, &through)?;
+        changes.insert(POSITION, position);
         guarded(|| self.db.apply_batch(changes))
     }
 
@@ -110,10 +130,6 @@ impl State for Sled {
         let Some(bytes) = guarded(|| self.db.get(POSITION))? else {
             return Ok(JournalPosition::START);
         };
-        let bytes: [u8; 8] = bytes.as_ref().try_into().map_err(|_| StateError::Value {
-            table: "position",
-            why: "it is not 8 bytes long".to_owned(),
-        })?;
-        Ok(JournalPosition(u64::from_be_bytes(bytes)))
+        codec::decode(POSITION_TABLE, &bytes)
     }
 }

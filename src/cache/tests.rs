@@ -57,13 +57,32 @@ fn program(dir: &Path, script: &str) -> std::path::PathBuf {
     path
 }
 
+fn opening(dir: &Path) -> Opening<'_> {
+    Opening {
+        dir,
+        program: Path::new("/bin/true"),
+        limit: Duration::from_millis(300),
+        within: Duration::from_secs(30),
+        memory: MEMORY,
+        policy: "one",
+        journal_end: JournalPosition(7),
+    }
+}
+
 fn reopened(script: &str, policy: &str, spoil: impl FnOnce(&Path)) -> (Opened, tempfile::TempDir) {
     let dir = tempfile::tempdir().expect("a directory");
     let cache = dir.path().join("cache");
     let program = program(dir.path(), script);
-    let limit = Duration::from_millis(300);
-    let first = open_guarded(&cache, &program, limit, MEMORY, "one").expect("made");
-    let Opened::Rebuild { state, why: None } = first else {
+    let opening = Opening {
+        program: &program,
+        policy: "one",
+        ..opening(&cache)
+    };
+    let first = open_guarded(&opening).expect("made");
+    let Opened::Rebuild {
+        state, why: None, ..
+    } = first
+    else {
         panic!("a new cache: {first:?}")
     };
     state
@@ -72,10 +91,8 @@ fn reopened(script: &str, policy: &str, spoil: impl FnOnce(&Path)) -> (Opened, t
     state.flush().expect("flushed");
     drop(state);
     spoil(&cache);
-    (
-        open_guarded(&cache, &program, limit, MEMORY, policy).expect("opened"),
-        dir,
-    )
+    let again = open_guarded(&Opening { policy, ..opening });
+    (again.expect("opened"), dir)
 }
 
 #[test]
@@ -102,11 +119,17 @@ fn every_doubt_leads_to_a_rebuild_and_the_old_one_is_kept_aside() {
         let Opened::Rebuild {
             state,
             why: Some(why),
+            expected: found,
         } = opened
         else {
             panic!("{opened:?}")
         };
         assert!(why.contains(expected), "{why}");
+        assert_eq!(
+            found,
+            expected == "changed",
+            "only other tables are no fault: {why}"
+        );
         assert_eq!(state.position().expect("read"), JournalPosition::START);
         let kept = std::fs::read_to_string(dir.path().join("cache.aside/why.txt")).expect("kept");
         assert!(kept.contains(expected));
@@ -141,13 +164,13 @@ fn the_child_looks_at_every_value() {
 fn an_old_cache_never_passes_for_a_fresh_one() {
     let dir = tempfile::tempdir().expect("a directory");
     let cache = dir.path().join("cache");
-    let state = guard::fresh(&cache, MEMORY, "one").expect("made");
+    let state = fresh(&opening(&cache)).expect("made");
     state
         .commit(Batch::default(), JournalPosition(7))
         .expect("committed");
     state.flush().expect("flushed");
     drop(state);
-    assert!(guard::fresh(&cache, MEMORY, "one").is_err());
+    assert!(fresh(&opening(&cache)).is_err());
 }
 
 #[test]
@@ -189,4 +212,55 @@ fn values_of_another_version_or_place_do_not_pass() {
         drop(state);
         assert_eq!(verify(dir.path()).is_ok(), good);
     }
+}
+
+/// One of another journal, or a journal that was put back: it would never be folded on.
+#[test]
+fn a_cache_that_knows_more_than_the_journal_is_not_used() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let cache = dir.path().join("cache");
+    let state = fresh(&opening(&cache)).expect("made");
+    let ahead = JournalPosition(8);
+    state.commit(Batch::default(), ahead).expect("committed");
+    drop(state);
+    let Opened::Rebuild { why: Some(why), .. } = open_guarded(&opening(&cache)).expect("opened")
+    else {
+        panic!("it was trusted");
+    };
+    assert!(
+        why.contains("position 8") && why.contains("ends at 7"),
+        "{why}"
+    );
+}
+
+#[test]
+fn a_cache_without_its_position_is_damaged() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let state = fresh(&opening(&dir.path().join("cache"))).expect("made");
+    let sink = crate::core::fold::keys::named(crate::core::fold::keys::SINKS, "log");
+    let value = crate::core::fold::codec::encode("test", &7_u64).expect("encoded");
+    let batch = Batch {
+        changes: [(sink, Some(value))].into(),
+    };
+    state
+        .commit(batch, JournalPosition::START)
+        .expect("committed");
+    drop(state);
+    assert!(verify(&dir.path().join("cache")).is_err());
+}
+
+/// What was given up fails at once, whatever it would say, and lets go of its files.
+#[test]
+fn a_state_that_is_given_up_says_so_and_closes() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let cache = dir.path().join("cache");
+    let state = Guarded::new(fresh(&opening(&cache)).expect("made"));
+    assert!(state.get(b"key").expect("read").is_none());
+    assert!(state.waiting_longer_than(Duration::ZERO).is_empty());
+    state.give_up("it hangs");
+    let said = state.position().expect_err("given up").to_string();
+    assert!(said.contains("it hangs"), "{said}");
+    assert!(state.close(Duration::from_secs(30)));
+    assert!(state.close(Duration::ZERO), "it is closed already");
+    Sled::open(&cache, MEMORY).expect("nobody holds it");
 }

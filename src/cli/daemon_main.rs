@@ -3,8 +3,13 @@
 use super::{Exit, complain};
 use crate::config::Loaded;
 use crate::daemon::{Daemon, Ports, StartError};
+use crate::journal::JournalError;
 use crate::telemetry::{self, events};
 use std::path::Path;
+use std::time::Duration;
+
+/// How long threads that still do something are waited for at the end.
+const LEFT_BEHIND: Duration = Duration::from_secs(2);
 
 /// Runs the daemon until SIGTERM or SIGINT.
 pub(super) fn serve(loaded: Loaded, print_ports: Option<&Path>) -> Exit {
@@ -38,7 +43,7 @@ pub(super) fn serve(loaded: Loaded, print_ports: Option<&Path>) -> Exit {
             return Exit::CannotStart;
         }
     };
-    runtime.block_on(async {
+    let exit = runtime.block_on(async {
         let mut signals = match Signals::new() {
             Ok(signals) => signals,
             Err(error) => {
@@ -70,7 +75,10 @@ pub(super) fn serve(loaded: Loaded, print_ports: Option<&Path>) -> Exit {
         events::stopping(signal);
         daemon.stop().await;
         Exit::Done
-    })
+    });
+    // A thread that is in a call which does not return is not waited for: all is stored and closed.
+    runtime.shutdown_timeout(LEFT_BEHIND);
+    exit
 }
 
 /// Raises the limit of open files as far as it may be: every connection is one, and a relayed one two.
@@ -133,6 +141,13 @@ pub(super) fn explain_start(error: &StartError) -> String {
             }
             _ => "choose another `bind`".to_owned(),
         },
+        StartError::Journal {
+            source: JournalError::NewerFormat { .. } | JournalError::NewerRecord { .. },
+            ..
+        } => format!(
+            "start the version that wrote it, or a newer one than {}; nothing was changed",
+            env!("CARGO_PKG_VERSION")
+        ),
         StartError::Journal { dir, .. } => format!(
             "one daemon a directory, owned by its user; choose another with `[storage] dir`, or see docs/operating.md about `{}`",
             dir.display()

@@ -7,6 +7,7 @@ pub mod completions;
 mod daemon_main;
 pub mod demo;
 pub mod explain;
+pub mod journal;
 pub mod patient;
 pub mod run;
 pub mod send;
@@ -71,6 +72,8 @@ enum Command {
     Explain(explain::Args),
     /// Show a patient as the running daemon has it, or take back a merge
     Patient(patient::Args),
+    /// Check the journal, write messages out of it, or build the cache from it again
+    Journal(journal::Args),
     /// Name every configuration error and what deserves a second look
     Check(check::Args),
     /// Send HL7 messages over MLLP and count the answers
@@ -94,16 +97,31 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> Exit {
             };
         }
     };
+    protect();
     match command {
         Command::Run(args) => run::run(&args),
         Command::Demo(args) => demo::run(&args),
         Command::Explain(args) => explain::run(&args),
         Command::Patient(args) => patient::run(&args),
+        Command::Journal(args) => journal::run(&args),
         Command::Check(args) => check::run(&args),
         Command::Send(args) => send::run(&args),
         Command::Completions(args) => completions::run(&args),
         Command::VerifyCache(args) => verify_cache::run(&args),
     }
+}
+
+/// What this process writes is for its user only, and its memory is for nobody: no core dump, no
+/// debugger of another process. Where the system refuses, the modes given at each file still hold.
+fn protect() {
+    use rustix::process::{DumpableBehavior, Resource, Rlimit};
+    rustix::process::umask(rustix::fs::Mode::RWXG | rustix::fs::Mode::RWXO);
+    let none = Rlimit {
+        current: Some(0),
+        maximum: Some(0),
+    };
+    let _ = rustix::process::setrlimit(Resource::Core, none);
+    let _ = rustix::process::set_dumpable_behavior(DumpableBehavior::NotDumpable);
 }
 
 /// The command line as clap knows it, for completions and tests.

@@ -82,7 +82,14 @@ pub(super) const RELAY_TLS: Shape = Shape {
 pub(super) const STORAGE: Shape = Shape {
     name: "storage",
     repeated: false,
-    keys: &["dir", "reserve", "segment_size", "cache", "cache_memory"],
+    keys: &[
+        "dir",
+        "reserve",
+        "segment_size",
+        "cache",
+        "cache_memory",
+        "cache_wait",
+    ],
     planned: &["retention", "encryption_key_file"],
 };
 

@@ -89,6 +89,7 @@ pub(super) fn toml(config: &Config) -> String {
     lines.size("segment_size", config.storage.segment_size);
     lines.word("cache", CACHES, &config.storage.cache);
     lines.size("cache_memory", config.storage.cache_memory);
+    lines.duration("cache_wait", config.storage.cache_wait);
     site(&mut lines, &config.site);
     detection(&mut lines, &config.detection);
     config

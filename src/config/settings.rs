@@ -6,6 +6,7 @@ use super::problem::{Problem, Wrong};
 use super::section::Section;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
+use std::time::Duration;
 
 /// What holds the folded state.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -29,6 +30,8 @@ pub struct Storage {
     pub cache: CacheKind,
     /// Bytes of memory for it.
     pub cache_memory: u64,
+    /// How long one call into it may take before the state goes on in memory.
+    pub cache_wait: Duration,
 }
 
 impl Default for Storage {
@@ -39,6 +42,7 @@ impl Default for Storage {
             segment_size: 64 << 20,
             cache: CacheKind::Sled,
             cache_memory: 16 << 20,
+            cache_wait: Duration::from_secs(30),
         }
     }
 }
@@ -68,6 +72,12 @@ pub(super) fn storage(raw: &Raw, problems: &mut Vec<Problem>) -> Storage {
         cache_memory: section
             .size("cache_memory", 1 << 20..=1 << 40)
             .unwrap_or(default.cache_memory),
+        cache_wait: section
+            .duration(
+                "cache_wait",
+                Duration::from_secs(1)..=Duration::from_secs(3_600),
+            )
+            .unwrap_or(default.cache_wait),
     }
 }
 

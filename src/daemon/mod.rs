@@ -4,20 +4,25 @@
 //! End: no new connections, frames under way finished and answered, fold and sinks to a stop, journal
 //! flushed and closed.
 
+mod fold;
 mod state;
+mod watch;
 
 use crate::clock;
 use crate::config::{Config, SinkKind};
 use crate::core::fact::Fact;
+use crate::core::fold::views;
 use crate::core::policy::Policy;
 use crate::deliver::{Choice, FileSink, LogSink, Queue, QueueSettings, Sink};
 use crate::engine::{Folder, Progress, Settings, StateHandle};
-use crate::journal::{self, Appender, Draft, JournalError, OsDisk, Storing, WriterHandle};
+use crate::journal::{self, Appender, Draft, JournalError, OsDisk, Recovery, WriterHandle};
 use crate::listen::{self, Bound, Certificates, FrameMemory, Listener};
+use crate::notice::{NoticeKind, Notices};
 use crate::telemetry::events;
 use crate::tls::TlsFault;
 use crate::web;
 use metrics_exporter_prometheus::PrometheusHandle;
+use state::Keeper;
 use std::collections::BTreeMap;
 use std::io;
 use std::net::SocketAddr;
@@ -26,13 +31,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use tokio::runtime::{Handle, Runtime};
-use tokio::sync::watch;
+use tokio::sync::watch as channel;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
+use watch::Watch;
 
-/// The fold yields to the acknowledgements: a laboratory's interface waits for each of those, and a
-/// page may come some milliseconds later. Under full load it still gets a quarter of a core.
-const FOLD_NICENESS: i32 = 5;
 /// Threads that copy for all relays.
 const RELAY_THREADS: usize = 2;
 /// How long the start is waited for to be recorded.
@@ -118,7 +121,7 @@ pub struct Daemon {
     /// Its state, for reading.
     pub state: StateHandle,
     /// How far the fold is.
-    pub progress: watch::Receiver<Progress>,
+    pub progress: channel::Receiver<Progress>,
     /// The policy in force.
     pub policy: Arc<Policy>,
     stop_listening: CancellationToken,
@@ -153,7 +156,8 @@ impl Daemon {
             tokio::task::spawn_blocking(move || journal::open(Arc::new(OsDisk), options)).await;
         let opened = opened.map_err(|error| StartError::Thread(io::Error::other(error)))?;
         let (journal, recovery) = opened.map_err(in_dir)?;
-        state::report(&recovery);
+        let notices = Notices::new();
+        report(&recovery, &notices, &config);
         let (appender, writer) = journal.start();
 
         let stop_listening = CancellationToken::new();
@@ -161,15 +165,20 @@ impl Daemon {
         let stop_fold = CancellationToken::new();
         let connections = TaskTracker::new();
         let others = TaskTracker::new();
-        others.spawn(watch_storing(appender.clone(), stop_all.clone()));
 
-        let cache = state::open(&config, &policy);
-        let state = StateHandle::new(Arc::clone(&cache.state));
-        let counted_through = cache.counted_through(recovery.last);
+        let keeper = Keeper::new(&config, &policy, recovery.last, notices.clone());
+        let begun = keeper.open(recovery.last);
+        let started_before = views::start_mark(begun.state.as_ref());
+        let state = StateHandle::new(begun.state);
+        let told = notices.clone();
         let settings = Settings {
             policy: Arc::clone(&policy),
-            counted_through,
-            fresh_state: cache.fresh,
+            counted_through: begun.counted_through,
+            fresh_state: keeper.fresh_state(),
+            on_damage: Arc::new(move |what| {
+                let text = format!("{what}; what is whole is read; see `pentamer journal verify`");
+                told.raise(NoticeKind::JournalDamaged, text);
+            }),
         };
         let (folder, progress) = Folder::new(
             appender.clone(),
@@ -178,14 +187,17 @@ impl Daemon {
             stop_fold.clone(),
             Handle::current(),
         );
+        let watch = Watch {
+            appender: appender.clone(),
+            progress: progress.clone(),
+            notices: notices.clone(),
+            dir: config.storage.dir.clone(),
+            reserve: config.storage.reserve,
+            started_before: started_before.ok().flatten().map(|mark| mark.at),
+        };
+        others.spawn(watch.run(stop_all.clone()));
         record_start(&appender).await;
-        let folder = std::thread::Builder::new()
-            .name("fold".to_owned())
-            .spawn(move || {
-                // Of this thread alone. Where it is not allowed, nothing is lost but the order.
-                let _ = rustix::process::nice(FOLD_NICENESS);
-                folder.run();
-            })
+        let folder = fold::start(folder, keeper, state.clone(), stop_fold.clone())
             .map_err(StartError::Thread)?;
 
         let memory = Arc::new(FrameMemory::new(
@@ -242,6 +254,7 @@ impl Daemon {
                 .listeners
                 .iter()
                 .any(crate::config::Listener::passes_on),
+            notices,
             bound: Arc::clone(&ready),
             metrics,
         };
@@ -357,25 +370,32 @@ async fn take_up(metrics: PrometheusHandle, stop: CancellationToken) {
     }
 }
 
-async fn watch_storing(appender: Appender, stop: CancellationToken) {
-    let mut status = appender.status();
-    let mut failing = false;
-    loop {
-        let now = match status.borrow_and_update().storing {
-            Storing::Good => None,
-            Storing::Failing { why, .. } => Some(why),
-        };
-        match now {
-            Some(why) if !failing => events::storing_failed(why),
-            None if failing => events::storing_again(),
-            _ => {}
-        }
-        failing = now.is_some();
-        tokio::select! {
-            () = stop.cancelled() => return,
-            changed = status.changed() => if changed.is_err() { return },
-        }
+/// Tells what opening the journal found.
+fn report(recovery: &Recovery, notices: &Notices, config: &Config) {
+    events::journal_opened(recovery.records, recovery.segments, recovery.last.0);
+    if let Some(torn) = &recovery.torn {
+        events::journal_torn(torn.segment, torn.offset, torn.bytes);
     }
+    for damage in &recovery.damage {
+        events::journal_damaged(&damage.to_string());
+    }
+    let Some(first) = recovery.damage.first() else {
+        return;
+    };
+    let more = match recovery.damage.len() - 1 {
+        0 => String::new(),
+        more => format!(", and {more} more places"),
+    };
+    let storage = &config.storage;
+    let aside = journal::set_aside(&storage.dir, &recovery.damage, storage.reserve);
+    let aside = match aside {
+        Ok(dir) => format!("copies are in `{}`", dir.display()),
+        Err(error) => format!("no copy could be made: {error}"),
+    };
+    notices.raise(
+        NoticeKind::JournalDamaged,
+        format!("{first}{more}; what is whole was read, {aside}; see `pentamer journal verify`"),
+    );
 }
 
 /// The configured sinks; `alerts.jsonl` is always the last of them.

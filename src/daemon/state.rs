@@ -1,92 +1,244 @@
-//! Choosing the state to fold into: the cache on disk behind its guard, or memory.
+//! The state to fold into: the cache on disk behind its guard, or memory; and another one when it fails.
 
-use crate::cache::{self, Memory, Opened};
+use crate::cache::{self, Guarded, Memory, Opened, Opening, Sled};
+use crate::clock;
 use crate::config::{CacheKind, Config};
 use crate::core::fact::JournalPosition;
 use crate::core::fold::state::State;
 use crate::core::policy::Policy;
 use crate::engine::FreshState;
-use crate::journal::Recovery;
+use crate::notice::{NoticeKind, Notices};
 use crate::telemetry::events;
+use std::collections::VecDeque;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
-use std::time::Duration;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread::ThreadId;
+use std::time::{Duration, Instant};
 
 /// How long checking the cache may take before it is rebuilt instead.
 const VERIFY_WITHIN: Duration = Duration::from_secs(60);
+/// So many rebuilds within this time are one after another; then the disk is left alone.
+const REBUILDS: usize = 3;
+const REBUILDS_WITHIN: Duration = Duration::from_secs(3_600);
+/// How long a call may take when the daemon ends: what is not folded is folded at the next start.
+const AT_THE_END: Duration = Duration::from_secs(5);
 
-/// A state to fold into.
-pub(super) struct Cache {
+/// Looks after the state of one daemon.
+pub(super) struct Keeper {
+    /// `None` where the state is in memory by configuration.
+    disk: Option<Disk>,
+    notices: Notices,
+    inside: Mutex<Inside>,
+}
+
+struct Disk {
+    dir: PathBuf,
+    memory: u64,
+    /// How long a call may take before the state is given up.
+    patience: Duration,
+    policy: String,
+    journal_end: JournalPosition,
+}
+
+#[derive(Default)]
+struct Inside {
+    /// The one on disk that is in force.
+    current: Option<Arc<Guarded>>,
+    /// When it had to be built again.
+    rebuilds: VecDeque<Instant>,
+    /// Memory it is until the daemon ends.
+    in_memory: bool,
+}
+
+/// A state to begin with.
+pub(super) struct Begun {
     pub(super) state: Arc<dyn State>,
-    /// Gives an empty one when this one fails.
-    pub(super) fresh: FreshState,
-    /// True where the state continues what an earlier run folded.
-    continues: bool,
+    /// Facts up to here were counted by earlier runs (WIRE 12.12).
+    pub(super) counted_through: JournalPosition,
 }
 
-impl Cache {
-    /// Up to where facts were counted by earlier runs (WIRE 12.12): never on a rebuild.
-    pub(super) fn counted_through(&self, journal_end: JournalPosition) -> JournalPosition {
-        if self.continues {
-            self.state.position().unwrap_or(journal_end)
-        } else {
-            journal_end
-        }
+impl Keeper {
+    pub(super) fn new(
+        config: &Config,
+        policy: &Policy,
+        journal_end: JournalPosition,
+        notices: Notices,
+    ) -> Arc<Self> {
+        let storage = &config.storage;
+        let on_disk = storage.cache == CacheKind::Sled;
+        Arc::new(Self {
+            disk: on_disk.then(|| Disk {
+                dir: storage.dir.join("cache"),
+                memory: storage.cache_memory,
+                patience: storage.cache_wait,
+                policy: policy.hash(),
+                journal_end,
+            }),
+            notices,
+            inside: Mutex::default(),
+        })
     }
-}
 
-/// Opens the cache as configured. Never fails: in the end there is memory.
-pub(super) fn open(config: &Config, policy: &Policy) -> Cache {
-    if config.storage.cache == CacheKind::Memory {
-        let fresh = Box::new(|_: &str| Arc::new(Memory::new()) as Arc<dyn State>);
-        return Cache {
-            state: Arc::new(Memory::new()),
-            fresh,
-            continues: false,
+    fn lock(&self) -> MutexGuard<'_, Inside> {
+        self.inside.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Opens the cache as configured. Never fails: in the end there is memory.
+    pub(super) fn open(&self, journal_end: JournalPosition) -> Begun {
+        let rebuilt = |state| Begun {
+            state,
+            // All that is in the journal by now was counted when it came.
+            counted_through: journal_end,
         };
+        let Some(disk) = &self.disk else {
+            return rebuilt(Arc::new(Memory::new()));
+        };
+        match cache::open_guarded(&disk.opening(&this_program())) {
+            Ok(Opened::Good(sled)) => {
+                let counted_through = sled.position().unwrap_or(journal_end);
+                Begun {
+                    state: self.in_force(sled),
+                    counted_through,
+                }
+            }
+            Ok(Opened::Rebuild {
+                state,
+                why,
+                expected,
+            }) => {
+                if let Some(why) = why {
+                    events::cache_rebuild(&why);
+                    if !expected {
+                        self.note_rebuild(&why);
+                    }
+                }
+                rebuilt(self.in_force(state))
+            }
+            Err(error) => rebuilt(self.memory(&error.why())),
+        }
     }
-    let dir = config.storage.dir.join("cache");
-    let hash = policy.hash();
-    let memory = config.storage.cache_memory;
-    let (state, continues) = open_on_disk(&dir, memory, &hash);
-    let fresh = Box::new(move |why: &str| {
-        cache::set_aside(&dir, why);
-        open_on_disk(&dir, memory, &hash).0
-    });
-    Cache {
-        state,
-        fresh,
-        continues,
+
+    /// For the fold: another state in place of one that cannot be used.
+    pub(super) fn fresh_state(self: &Arc<Self>) -> FreshState {
+        let keeper = Arc::clone(self);
+        Arc::new(move |why: &str| keeper.replaced(why))
+    }
+
+    fn replaced(&self, why: &str) -> Arc<dyn State> {
+        let Some(disk) = &self.disk else {
+            return Arc::new(Memory::new());
+        };
+        let current = self.lock().current.take();
+        if let Some(current) = current {
+            current.give_up(why);
+            // While it may still write, its place on the disk is not free.
+            if !current.close(disk.patience) {
+                return self.memory(&format!("{why}; and sled does not let go of its files"));
+            }
+        }
+        if self.lock().in_memory {
+            return Arc::new(Memory::new());
+        }
+        if !self.note_rebuild(why) {
+            return self.memory(&format!(
+                "{why}; and it had to be built again {REBUILDS} times within an hour"
+            ));
+        }
+        cache::set_aside(&disk.dir, why);
+        match cache::fresh(&disk.opening(&this_program())) {
+            Ok(sled) => self.in_force(sled),
+            Err(error) => self.memory(&error.why()),
+        }
+    }
+
+    /// The threads that wait for sled longer than they may; at the end of the daemon that is not long.
+    pub(super) fn waiting(&self, ending: bool) -> Vec<ThreadId> {
+        let current = self.lock().current.clone();
+        let (Some(disk), Some(current)) = (&self.disk, current) else {
+            return Vec::new();
+        };
+        let patience = if ending {
+            disk.patience.min(AT_THE_END)
+        } else {
+            disk.patience
+        };
+        current.waiting_longer_than(patience)
+    }
+
+    /// Gives up a cache that does not answer; memory in its place.
+    pub(super) fn leave_behind(&self) -> Arc<dyn State> {
+        let why = "a call into sled does not return";
+        if let Some(current) = self.lock().current.take() {
+            current.give_up(why);
+        }
+        self.memory(why)
+    }
+
+    /// Clears what is over: no rebuild for an hour.
+    pub(super) fn look(&self) {
+        let mut inside = self.lock();
+        forget_old(&mut inside.rebuilds);
+        if inside.rebuilds.is_empty() {
+            self.notices.clear(NoticeKind::CacheRebuilt);
+        }
+    }
+
+    fn in_force(&self, sled: Sled) -> Arc<dyn State> {
+        let state = Arc::new(Guarded::new(sled));
+        self.lock().current = Some(Arc::clone(&state));
+        state
+    }
+
+    /// Takes note of a rebuild; false where it is one too many.
+    fn note_rebuild(&self, why: &str) -> bool {
+        let mut inside = self.lock();
+        forget_old(&mut inside.rebuilds);
+        if inside.rebuilds.len() >= REBUILDS {
+            return false;
+        }
+        inside.rebuilds.push_back(clock::monotonic());
+        drop(inside);
+        self.notices.raise(
+            NoticeKind::CacheRebuilt,
+            format!(
+                "the cache was built again from the journal: {why}; the old one is in `cache.aside`"
+            ),
+        );
+        true
+    }
+
+    fn memory(&self, why: &str) -> Arc<dyn State> {
+        self.lock().in_memory = true;
+        events::cache_in_memory(why);
+        self.notices.raise(
+            NoticeKind::CacheInMemory,
+            format!(
+                "the state is in memory until the next start: {why}; look at the disk, then restart"
+            ),
+        );
+        Arc::new(Memory::new())
     }
 }
 
-fn open_on_disk(dir: &Path, memory: u64, hash: &str) -> (Arc<dyn State>, bool) {
-    match cache::open_guarded(dir, &this_program(), VERIFY_WITHIN, memory, hash) {
-        Ok(Opened::Good(sled)) => (Arc::new(sled), true),
-        Ok(Opened::Rebuild { state, why }) => {
-            if let Some(why) = why {
-                events::cache_rebuild(&why);
-            }
-            (Arc::new(state), false)
-        }
-        Err(error) => {
-            events::cache_in_memory(&error.to_string());
-            (Arc::new(Memory::new()), false)
+impl Disk {
+    fn opening<'a>(&'a self, program: &'a Path) -> Opening<'a> {
+        Opening {
+            dir: &self.dir,
+            program,
+            limit: VERIFY_WITHIN,
+            within: self.patience,
+            memory: self.memory,
+            policy: &self.policy,
+            journal_end: self.journal_end,
         }
     }
+}
+
+fn forget_old(rebuilds: &mut VecDeque<Instant>) {
+    let now = clock::monotonic();
+    rebuilds.retain(|at| now.saturating_duration_since(*at) < REBUILDS_WITHIN);
 }
 
 fn this_program() -> PathBuf {
     std::env::current_exe().unwrap_or_else(|_| PathBuf::from("pentamer"))
-}
-
-/// Tells what opening the journal found.
-pub(super) fn report(recovery: &Recovery) {
-    events::journal_opened(recovery.records, recovery.segments, recovery.last.0);
-    if let Some(torn) = &recovery.torn {
-        events::journal_torn(torn.segment, torn.offset, torn.bytes);
-    }
-    for damage in &recovery.damage {
-        events::journal_damaged(&damage.to_string());
-    }
 }

@@ -5,6 +5,7 @@ use crate::clock;
 use crate::core::fact::{Fact, JournalPosition};
 use crate::core::fold::views;
 use crate::engine::{Progress, StateHandle};
+use crate::failpoints;
 use crate::journal::{Appender, Draft};
 use crate::telemetry::events;
 use std::time::Duration;
@@ -91,10 +92,13 @@ impl Queue {
         if !self.progress.borrow_and_update().current {
             return Ok(false);
         }
-        let state = self.state.get();
         let later = |error: String| (String::new(), SinkError::Later(error));
-        let next =
-            views::next_alert(state.as_ref(), &name).map_err(|error| later(error.to_string()))?;
+        let sink = name.clone();
+        let next = self
+            .state
+            .read_apart(move |state| views::next_alert(state, &sink))
+            .await
+            .map_err(|error| later(error.to_string()))?;
         let Some(next) = next else {
             return Ok(false);
         };
@@ -115,7 +119,13 @@ impl Queue {
                 .map_err(failed)?;
             }
             // The file sink waits for its disk: the connections of this worker must not.
-            tokio::task::block_in_place(|| self.sink.deliver(&event)).map_err(failed)?;
+            let sent = tokio::task::block_in_place(|| {
+                failpoints::stall("deliver-before-send");
+                let sent = self.sink.deliver(&event);
+                failpoints::stall("deliver-after-send");
+                sent
+            });
+            sent.map_err(failed)?;
             events::delivered(&name, &alert_id);
         }
         let fact = Fact::Delivered {

@@ -1,5 +1,6 @@
 //! The fold's thread.
 
+use super::batch::read_batch;
 use super::handle::StateHandle;
 use crate::clock;
 use crate::core::extract::{self, Extraction, Place, Refusal};
@@ -9,18 +10,16 @@ use crate::core::fold::{self, Effects, views};
 use crate::core::policy::Policy;
 use crate::core::time::Timestamp;
 use crate::core::{alert, fact};
-use crate::journal::{Appender, Draft, ReadError, Reader};
+use crate::journal::{Appender, Draft};
 use crate::telemetry::events;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 use tokio::runtime::Handle;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
-/// Facts folded in one batch at most, and their bytes.
-const BATCH_FACTS: usize = 1_024;
-const BATCH_BYTES: usize = 8 * 1024 * 1024;
 /// From one batch to the next at least: under load facts are gathered and folded together, which
 /// leaves the processor to those who wait for an answer (`benches/end_to_end.rs`).
 const GATHER: Duration = Duration::from_millis(10);
@@ -30,9 +29,10 @@ const PAUSE: Duration = Duration::from_secs(1);
 const NOTE_WITHIN: Duration = Duration::from_secs(2);
 
 /// Gives an empty state in place of one that cannot be used, for the reason told.
-pub type FreshState = Box<dyn Fn(&str) -> Arc<dyn State> + Send>;
+pub type FreshState = Arc<dyn Fn(&str) -> Arc<dyn State> + Send + Sync>;
 
 /// What the fold needs beside journal and state.
+#[derive(Clone)]
 pub struct Settings {
     /// Tables in force.
     pub policy: Arc<Policy>,
@@ -40,6 +40,8 @@ pub struct Settings {
     pub counted_through: JournalPosition,
     /// Gives an empty state in place of one that cannot be used.
     pub fresh_state: FreshState,
+    /// Told of a place in the journal that cannot be read while it is folded.
+    pub on_damage: Arc<dyn Fn(&str) + Send + Sync>,
 }
 
 /// How far the fold is.
@@ -52,6 +54,7 @@ pub struct Progress {
 }
 
 /// The fold over one journal.
+#[derive(Clone)]
 pub struct Folder {
     appender: Appender,
     state: StateHandle,
@@ -65,6 +68,10 @@ pub struct Folder {
     policy_noted: bool,
     /// The newest message that no `Decided` covers, and its receipt.
     unrecorded: Option<(JournalPosition, Timestamp)>,
+    /// What was folded up to here was counted, by this run or an earlier one.
+    counted: Arc<AtomicU64>,
+    /// Another one has taken over: this one must do nothing any more.
+    retired: Arc<AtomicBool>,
 }
 
 impl Folder {
@@ -82,6 +89,7 @@ impl Folder {
         };
         let (progress, seen) = watch::channel(start);
         let decided_at = JournalPosition::START;
+        let counted = Arc::new(AtomicU64::new(settings.counted_through.0));
         (
             Self {
                 appender,
@@ -93,9 +101,38 @@ impl Folder {
                 decided_at,
                 policy_noted: false,
                 unrecorded: None,
+                counted,
+                retired: Arc::default(),
             },
             seen,
         )
+    }
+
+    /// One that has not begun, to take over should this one be left behind in a call that never returns.
+    #[must_use]
+    pub fn successor(&self) -> Self {
+        Self {
+            decided_at: JournalPosition::START,
+            policy_noted: false,
+            unrecorded: None,
+            retired: Arc::default(),
+            ..self.clone()
+        }
+    }
+
+    /// Set this when another one takes over.
+    pub fn retired(&self) -> Arc<AtomicBool> {
+        Arc::clone(&self.retired)
+    }
+
+    /// Puts a state in force that is to be folded into from the beginning.
+    pub fn begin_again(&self, state: impl FnOnce() -> Arc<dyn State>) {
+        // First of all: nobody may take a state that is being built for one that is built.
+        self.progress.send_replace(Progress {
+            folded: JournalPosition::START,
+            current: false,
+        });
+        self.state.replace(state());
     }
 
     /// Runs until `stop`; an unusable state is replaced and built again, whatever happens.
@@ -108,11 +145,13 @@ impl Folder {
                 Ok(Err(error)) => error,
                 Err(_) => FoldError::Journal("an internal failure, see the line before".to_owned()),
             };
+            if self.retired.load(Ordering::Acquire) {
+                return;
+            }
             match error {
-                FoldError::State(error) => {
-                    let why = error.to_string();
+                FoldError::State(why) => {
                     events::cache_rebuild(&why);
-                    self.state.replace((self.settings.fresh_state)(&why));
+                    self.begin_again(|| (self.settings.fresh_state)(&why));
                 }
                 FoldError::Journal(why) => events::fold_failed(&why),
             }
@@ -133,8 +172,15 @@ impl Folder {
         let mut folded = 0_u64;
         let mut status = self.appender.status();
         loop {
+            if let Some(why) = self.state.take_doubt() {
+                return Err(FoldError::State(why));
+            }
             let synced = status.borrow_and_update().synced;
-            let facts = read_batch(&mut reader, synced)?;
+            let facts = read_batch(&mut reader, synced, |error| {
+                events::journal_damaged(&error.to_string());
+                (self.settings.on_damage)(&error.to_string());
+            });
+            let facts = facts.map_err(|error| FoldError::Journal(error.to_string()))?;
             if let Some((last, _)) = facts.last() {
                 at = *last;
                 folded += facts.len() as u64;
@@ -178,6 +224,7 @@ impl Folder {
                 tokio::select! {
                     () = stop.cancelled() => {}
                     () = pass(until_deadline) => {}
+                    () = self.state.doubted() => {}
                     changed = status.changed() => match changed {
                         Ok(()) => tokio::select! {
                             () = stop.cancelled() => {}
@@ -205,7 +252,7 @@ impl Folder {
         let policy = self.settings.policy.as_ref();
         let applied = fold::apply(facts, state, policy, &extract_caught)?;
         state.commit(applied.batch, applied.through)?;
-        if applied.through > self.settings.counted_through {
+        if applied.through.0 > self.counted.fetch_max(applied.through.0, Ordering::AcqRel) {
             tell(&applied.effects);
         }
         Ok(())
@@ -303,37 +350,14 @@ async fn pass(time: Option<Duration>) {
 
 #[derive(Debug)]
 enum FoldError {
-    State(StateError),
+    State(String),
     Journal(String),
 }
 
 impl From<StateError> for FoldError {
     fn from(error: StateError) -> Self {
-        Self::State(error)
+        Self::State(error.why())
     }
-}
-
-fn read_batch(
-    reader: &mut Reader,
-    synced: JournalPosition,
-) -> Result<Vec<(JournalPosition, Fact)>, FoldError> {
-    let mut facts = Vec::new();
-    let mut bytes = 0_usize;
-    while facts.len() < BATCH_FACTS && bytes < BATCH_BYTES {
-        match reader.next(synced) {
-            Ok(Some((position, fact))) => {
-                if let Fact::Received(received) = &fact {
-                    bytes = bytes.saturating_add(received.raw.len());
-                }
-                facts.push((position, fact));
-            }
-            Ok(None) => break,
-            // What is whole is read on; what is damaged was named when the journal was opened.
-            Err(error @ ReadError::Damaged { .. }) => events::journal_damaged(&error.to_string()),
-            Err(error) => return Err(FoldError::Journal(error.to_string())),
-        }
-    }
-    Ok(facts)
 }
 
 /// Reads a message; should our reader fail inside, the message goes to quarantine (WIRE A-40 j).

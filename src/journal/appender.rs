@@ -3,7 +3,7 @@
 use super::duplicates::Fingerprint;
 use super::encode::encode;
 use super::error::{AppendError, JournalError};
-use super::queue::{Group, KnownBy, Queue, Queued, block_on, slots_of};
+use super::queue::{Group, KnownBy, Queue, Queued, SLOTS, block_on, slots_of};
 use super::reader::Reader;
 use super::table::Library;
 use super::writer::{Status, Stored};
@@ -107,6 +107,12 @@ impl Appender {
             TryAcquireError::NoPermits => AppendError::Full,
         })?;
         self.push(facts, slots)
+    }
+
+    /// Facts that are queued or being written and not yet answered for.
+    pub fn unanswered(&self) -> usize {
+        let free = self.shared().queue.slots.available_permits();
+        (SLOTS as usize).saturating_sub(free)
     }
 
     /// For threads without a runtime: queues a group and waits until it is stored, however long.

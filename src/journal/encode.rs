@@ -286,7 +286,8 @@ fn delivery(sink: &str, alert_id: &str, at: Timestamp, reason: &str) -> Delivery
     }
 }
 
-fn known(number: u8, version: u8) -> Result<Kind, DecodeError> {
+/// The kind of a record, if this program knows it in this version.
+pub(crate) fn known(number: u8, version: u8) -> Result<Kind, DecodeError> {
     let Some(kind) = Kind::from_number(number) else {
         return Err(DecodeError::UnknownKind { kind: number });
     };

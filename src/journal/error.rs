@@ -27,6 +27,16 @@ pub enum JournalError {
         /// The newest version this program reads.
         supported: u32,
     },
+    /// It holds a fact that this version does not know; folding without it would be wrong.
+    #[error("position {position} in segment `{}` was written by a newer version", path.display())]
+    NewerRecord {
+        /// The segment's file.
+        path: PathBuf,
+        /// The fact's position.
+        position: JournalPosition,
+        /// The kind or version that is not known.
+        source: DecodeError,
+    },
     /// The operating system refused.
     #[error("cannot {what} `{}`", path.display())]
     Io {
@@ -52,7 +62,7 @@ impl JournalError {
     pub fn is_transient(&self) -> bool {
         match self {
             Self::Locked { .. } | Self::Io { .. } => true,
-            Self::NewerFormat { .. } => false,
+            Self::NewerFormat { .. } | Self::NewerRecord { .. } => false,
         }
     }
 }

@@ -25,6 +25,7 @@
 
 mod active;
 mod appender;
+mod aside;
 mod cursor;
 mod disk;
 mod duplicates;
@@ -45,6 +46,7 @@ mod writer;
 mod tests;
 
 pub use appender::{Appender, Draft, Stats};
+pub use aside::set_aside;
 pub use disk::{Disk, DiskFile, DiskLock};
 pub use duplicates::Fingerprint;
 pub use error::{AppendError, DecodeError, JournalError, ReadError};

@@ -12,7 +12,7 @@ use super::prepare::{PREPARED, Preparer, prepare};
 use super::queue::Queue;
 use super::reader::Reader;
 use super::recovery::{Found, Recovery, recover};
-use super::table::{Library, Segment};
+use super::table::{Library, Segment, segments_dir};
 use super::writer::{Status, Storing, Writer};
 use crate::core::fact::JournalPosition;
 use crate::core::time::Timestamp;
@@ -112,10 +112,6 @@ impl Inspection {
     }
 }
 
-fn segments_dir(data: &Path) -> PathBuf {
-    data.join("journal")
-}
-
 /// Reads and verifies a data directory's journal, changing nothing.
 pub fn inspect(disk: Arc<dyn Disk>, dir: &Path) -> Result<Inspection, JournalError> {
     let dir = segments_dir(dir);
@@ -145,6 +141,9 @@ pub fn open(disk: Arc<dyn Disk>, options: Options) -> Result<(Journal, Recovery)
     synced.map_err(|error| JournalError::io("sync", &options.dir, error))?;
     let mut index = Index::new(options.duplicate_days, options.duplicate_entries);
     let mut found = recover(disk.as_ref(), &dir, &mut index)?;
+    if let Some(newer) = found.recovery.newer_record(&options.dir) {
+        return Err(newer);
+    }
     for leftover in [NEXT, PREPARED] {
         match disk.remove(&dir.join(leftover)) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => {

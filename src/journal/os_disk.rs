@@ -10,8 +10,9 @@ use std::sync::Arc;
 
 /// The operating system's file system.
 ///
-/// With the crate feature `failpoints`, the faults `journal-write` and `journal-sync` make writes and
-/// syncs fail with EIO.
+/// With the crate feature `failpoints`, the faults `journal-read`, `journal-write` and `journal-sync` make
+/// reads, writes and syncs fail with EIO; `journal-full` makes writes fail with ENOSPC; `journal-sync-stall` keeps syncs
+/// from returning.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct OsDisk;
 
@@ -114,15 +115,20 @@ impl Disk for OsDisk {
 
 impl DiskFile for OsFile {
     fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
+        fault("journal-read")?;
         self.0.read_at(buffer, offset)
     }
 
     fn write_at(&self, data: &[u8], offset: u64) -> io::Result<usize> {
         fault("journal-write")?;
+        if failpoints::on("journal-full") {
+            return Err(io::ErrorKind::StorageFull.into());
+        }
         self.0.write_at(data, offset)
     }
 
     fn sync_data(&self) -> io::Result<()> {
+        failpoints::stall("journal-sync-stall");
         fault("journal-sync")?;
         self.0.sync_data()
     }

@@ -18,7 +18,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 const QUEUE_BYTES: u64 = 64 << 20;
 /// One slot stands for so many bytes.
 const SLOT: u64 = 1 << 10;
-const SLOTS: u32 = (QUEUE_BYTES / SLOT) as u32;
+pub(crate) const SLOTS: u32 = (QUEUE_BYTES / SLOT) as u32;
 /// What is written and synced together at most.
 const BATCH_BYTES: u64 = 8 << 20;
 const BATCH_FACTS: usize = 4096;

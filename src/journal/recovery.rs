@@ -7,9 +7,9 @@ use super::cursor::Cursor;
 use super::disk::Disk;
 use super::duplicates::{Fingerprint, Index};
 use super::encode;
-use super::error::JournalError;
+use super::error::{DecodeError, JournalError};
 use super::layout::{ALIGNMENT, FORMAT_VERSION, HeaderFault, SEGMENT_HEADER, SegmentHeader};
-use super::table::{Segment, segment_number, segment_path};
+use super::table::{Segment, segment_number, segment_path, segments_dir};
 use crate::core::fact::JournalPosition;
 use crate::core::time::Timestamp;
 use std::collections::VecDeque;
@@ -29,6 +29,20 @@ pub struct Recovery {
     pub segments: usize,
     /// Facts found whole.
     pub records: u64,
+    /// The first fact that only a newer version knows: its segment, its position, and what is new.
+    pub newer: Option<(u64, JournalPosition, DecodeError)>,
+}
+
+impl Recovery {
+    /// Why a data directory's journal cannot be folded, where only a newer version knows all of it.
+    pub fn newer_record(&mut self, data: &Path) -> Option<JournalError> {
+        let (number, position, source) = self.newer.take()?;
+        Some(JournalError::NewerRecord {
+            path: segment_path(&segments_dir(data), number),
+            position,
+            source,
+        })
+    }
 }
 
 /// Bytes at the end that nobody was answered for.
@@ -54,6 +68,8 @@ pub enum DamageKind {
     Short,
     /// A segment's file is gone.
     MissingSegment,
+    /// A whole file that belongs to another number: a copy, or one that was renamed. It is not read.
+    Misplaced,
 }
 
 /// One damaged place.
@@ -80,6 +96,9 @@ impl fmt::Display for Damage {
             DamageKind::Records => write!(f, "segment `{name}`: {bytes} bad bytes at {offset}")?,
             DamageKind::Short => write!(f, "segment `{name}` ends too early, at {offset}")?,
             DamageKind::MissingSegment => write!(f, "segment `{name}` is missing")?,
+            DamageKind::Misplaced => {
+                write!(f, "`{name}` belongs to another number, and is not read")?
+            }
         }
         match self.lost {
             Some((from, through)) if from == through => write!(f, "; position {from} is lost"),
@@ -194,7 +213,7 @@ fn survey(
     let names = names.map_err(|error| JournalError::io("list", dir, error))?;
     let mut numbers: Vec<u64> = names.iter().filter_map(|n| segment_number(n)).collect();
     numbers.sort_unstable();
-    let mut files = Vec::new();
+    let mut files: Vec<SegmentFile> = Vec::new();
     for number in numbers {
         let path = segment_path(dir, number);
         let mut cursor = open(disk, dir, number)?;
@@ -205,6 +224,17 @@ fn survey(
             Ok(header) if header.number == number => {
                 Some(Segment::new(number, header.first, header.salt))
             }
+            // A whole header of another number: its first position says nothing about this place.
+            Ok(_) => {
+                recovery.damage.push(Damage {
+                    kind: DamageKind::Misplaced,
+                    segment: number,
+                    offset: 0,
+                    bytes: cursor.len(),
+                    lost: None,
+                });
+                None
+            }
             Err(HeaderFault::Newer(found)) => {
                 return Err(JournalError::NewerFormat {
                     path,
@@ -212,7 +242,7 @@ fn survey(
                     supported: FORMAT_VERSION,
                 });
             }
-            Ok(_) | Err(HeaderFault::Garbage) => {
+            Err(HeaderFault::Garbage) => {
                 recovery.damage.push(Damage {
                     kind: DamageKind::Header,
                     segment: number,
@@ -222,13 +252,19 @@ fn survey(
                 });
                 let place = cursor.find(SEGMENT_HEADER, None).map_err(io)?;
                 match place {
-                    Some(place) => cursor.record(place, None).map_err(io)?.map(|record| {
+                    Some(place) => cursor.record(place, None).map_err(io)?.and_then(|record| {
                         let behind = if encode::is_fact(record.header.kind) {
                             record.header.position
                         } else {
                             record.header.position.next()
                         };
-                        Segment::new(number, behind, record.header.salt)
+                        let salt = record.header.salt;
+                        let of_this = |file: &SegmentFile| {
+                            file.segment.as_ref().is_some_and(|one| one.salt == salt)
+                        };
+                        // A damaged copy: its records are where they belong as well.
+                        let is_copy = files.iter().any(of_this);
+                        (!is_copy).then(|| Segment::new(number, behind, salt))
                     }),
                     None => None,
                 }
@@ -306,7 +342,10 @@ impl Walk<'_> {
         if file.number > previous + 1 {
             let first = file.segment.as_ref().map_or(0, |segment| segment.first.0);
             let through = first.saturating_sub(1);
-            self.lose(DamageKind::MissingSegment, previous + 1, (0, 0), through);
+            // A number without a file, but no position missing: a file that was none of ours is gone.
+            if self.expected <= through {
+                self.lose(DamageKind::MissingSegment, previous + 1, (0, 0), through);
+            }
         }
         // A segment gets its name only when all before its first position is synced. What lies
         // before the first segment of all counts in the same way.
@@ -345,6 +384,11 @@ impl Walk<'_> {
             if encode::is_fact(header.kind) {
                 if position >= file.limit {
                     return Ok(offset);
+                }
+                if let Err(newer) = encode::known(header.kind, header.version)
+                    && self.recovery.newer.is_none()
+                {
+                    self.recovery.newer = Some((file.number, header.position, newer));
                 }
                 let last = self
                     .pending

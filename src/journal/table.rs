@@ -110,6 +110,11 @@ impl Library {
     }
 }
 
+/// The folder of the segments in a data directory.
+pub fn segments_dir(data: &Path) -> PathBuf {
+    data.join("journal")
+}
+
 pub(crate) fn segment_path(dir: &Path, number: u64) -> PathBuf {
     dir.join(segment_name(number))
 }

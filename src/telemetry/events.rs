@@ -63,12 +63,33 @@ pub fn describe() {
         "pentamer_feed_clock_skew_seconds",
         "Sender's clock minus ours at its last message"
     );
+    describe_gauge!(
+        "pentamer_notices",
+        "Notices that stand, by kind: an operator must act"
+    );
     describe_gauge!("pentamer_connections", "Open connections by listener");
     describe_gauge!(
         "pentamer_tls_expires_seconds",
         "Seconds until a certificate of ours ends, by listener and side (tls, relay_tls)"
     );
     relay::describe();
+}
+
+/// A notice was raised.
+pub fn notice_raised(kind: &'static str, text: &str) {
+    notice_standing(kind, true);
+    warn!(event = "notice_raised", kind, text, "notice");
+}
+
+/// A notice is over.
+pub fn notice_cleared(kind: &'static str) {
+    notice_standing(kind, false);
+    info!(event = "notice_cleared", kind, "notice is over");
+}
+
+/// Whether a notice of this kind stands.
+pub fn notice_standing(kind: &'static str, stands: bool) {
+    gauge!("pentamer_notices", "kind" => kind).set(if stands { 1.0 } else { 0.0 });
 }
 
 /// A port is bound; logged before `/readyz` turns 200.

@@ -1,17 +1,20 @@
-//! HTTP: `/healthz`, `/readyz`, `/metrics`, and patients under `/api/v1/`.
+//! HTTP: `/healthz`, `/readyz`, `/metrics`, and patients and notices under `/api/v1/`.
 //!
 //! Patients' data is in answers only. No request is logged: paths hold identifiers.
 
 mod guard;
+mod notices;
 mod patients;
 mod problem;
 
 use crate::clock;
 use crate::core::fact::JournalPosition;
+use crate::core::fold::state::State as Folded;
 use crate::core::fold::views;
 use crate::core::policy::Policy;
 use crate::engine::{Progress, StateHandle};
 use crate::journal::{Appender, Status, Storing};
+use crate::notice::{Notice, NoticeKind, Notices};
 use crate::telemetry::events;
 use axum::extract::{DefaultBodyLimit, State};
 use axum::http::{StatusCode, header};
@@ -28,7 +31,7 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 /// Facts not yet folded above which the fold is behind: some seconds of its work.
-const BEHIND: u64 = 100_000;
+pub const BEHIND: u64 = 100_000;
 
 /// Bytes of a request's body at most.
 const LARGEST_BODY: usize = 64 * 1024;
@@ -48,6 +51,8 @@ pub struct Seen {
     pub policy: Arc<Policy>,
     /// The door to the journal, for what people do.
     pub appender: Appender,
+    /// What an operator must act on.
+    pub notices: Notices,
     /// Some relay lets its feed pass whatever happens here (WIRE P-7).
     pub open_relay: bool,
     /// All listeners are bound.
@@ -79,6 +84,7 @@ impl Bound {
     /// Serves until the daemon ends.
     pub async fn serve(self, stop: CancellationToken) -> io::Result<()> {
         let api = Router::new()
+            .route("/api/v1/notices", get(notices::list))
             .route("/api/v1/patients/{key}", get(patients::show))
             .route("/api/v1/patients/{key}/unmerge", post(patients::unmerge))
             .layer(DefaultBodyLimit::max(LARGEST_BODY))
@@ -95,34 +101,59 @@ impl Bound {
     }
 }
 
+/// An answer of JSON.
+fn json(status: StatusCode, body: Vec<u8>) -> Response {
+    let kind = [(header::CONTENT_TYPE, "application/json")];
+    (status, kind, body).into_response()
+}
+
 async fn healthz() -> &'static str {
     "alive\n"
 }
 
 async fn readyz(State(seen): State<Seen>) -> Response {
     let failing = matches!(seen.status.borrow().storing, Storing::Failing { .. });
+    let notices = seen.notices.list();
     let (code, mut text) = readiness(
         seen.bound.load(Ordering::Acquire),
         &seen.status.borrow(),
         &seen.progress.borrow(),
+        &notices,
     );
     if failing && seen.open_relay {
         text.insert_str(0, "degraded, relays go on: ");
+    }
+    for notice in &notices {
+        text.push_str(&format!(
+            "notice {} since {}: {}\n",
+            notice.kind.word(),
+            notice.since.to_rfc3339(),
+            notice.text
+        ));
     }
     (code, text).into_response()
 }
 
 /// Ready = listeners bound, journal writable, fold not behind (WIRE 12.14).
-fn readiness(bound: bool, status: &Status, progress: &Progress) -> (StatusCode, String) {
+fn readiness(
+    bound: bool,
+    status: &Status,
+    progress: &Progress,
+    notices: &[Notice],
+) -> (StatusCode, String) {
     let not = |why: String| (StatusCode::SERVICE_UNAVAILABLE, why);
+    let stands = |kind| notices.iter().any(|notice| notice.kind == kind);
     if !bound {
         return not("starting: listeners are not bound yet\n".to_owned());
     }
     if let Storing::Failing { why, .. } = status.storing {
         return not(format!("cannot store: {why}\n"));
     }
+    if stands(NoticeKind::DiskFailing) {
+        return not("cannot store: the disk does not answer\n".to_owned());
+    }
     let lag = status.synced.0.saturating_sub(progress.folded.0);
-    if !progress.current || lag > BEHIND {
+    if !progress.current || lag > BEHIND || stands(NoticeKind::FoldBehind) {
         return not(format!(
             "folding, {} %\n",
             percent(progress.folded, status.synced)
@@ -144,16 +175,18 @@ async fn metrics_page(State(seen): State<Seen>) -> Response {
     // The fold first: a message that is acknowledged but not folded must show as lag.
     let folded = seen.progress.borrow().folded;
     events::fold_lag(seen.status.borrow().synced.0.saturating_sub(folded.0));
-    let state = seen.state.get();
-    if let Ok(undecided) = views::dirty_count(state.as_ref()) {
-        events::undecided(undecided);
-    }
-    for sink in &seen.sinks {
-        if let Ok((depth, oldest)) = views::queue_depth(state.as_ref(), sink) {
+    // What the state cannot say now is left out; the doubt about it is the fold's.
+    let sinks = seen.sinks.clone();
+    let counted = move |state: &dyn Folded| {
+        events::undecided(views::dirty_count(state)?);
+        for sink in &sinks {
+            let (depth, oldest) = views::queue_depth(state, sink)?;
             let waiting = oldest.map_or(0, |at| clock::now().since(at).as_micros().max(0));
             events::queue(sink, depth, waiting as f64 / 1e6);
         }
-    }
+        Ok(())
+    };
+    let _ = seen.state.read_apart(counted).await;
     seen.metrics.run_upkeep();
     (
         [(
@@ -180,7 +213,7 @@ mod tests {
             current,
         };
         let said = |bound, status: Status, progress| {
-            let (code, text) = readiness(bound, &status, &progress);
+            let (code, text) = readiness(bound, &status, &progress, &[]);
             (code.as_u16(), text.trim_end().to_owned())
         };
         assert_eq!(said(true, status(9), progress(7, true)).0, 200);
@@ -198,5 +231,27 @@ mod tests {
         };
         let failing = said(true, failing, progress(9, true));
         assert_eq!(failing, (503, "cannot store: disk_full".to_owned()));
+    }
+    #[test]
+    fn a_disk_or_a_fold_that_stands_still_is_not_ready() {
+        let status = Status {
+            synced: JournalPosition(9),
+            storing: Storing::Good,
+        };
+        let progress = Progress {
+            folded: JournalPosition(8),
+            current: true,
+        };
+        for (kind, expected) in [
+            (NoticeKind::DiskFailing, 503),
+            (NoticeKind::FoldBehind, 503),
+            (NoticeKind::DiskLow, 200),
+            (NoticeKind::JournalDamaged, 200),
+        ] {
+            let notices = Notices::new();
+            notices.raise(kind, "why");
+            let (code, _) = readiness(true, &status, &progress, &notices.list());
+            assert_eq!(code.as_u16(), expected, "{}", kind.word());
+        }
     }
 }

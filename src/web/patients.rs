@@ -1,8 +1,8 @@
 //! `/api/v1/patients/{key}` and the undo of a merge.
 
-use super::Seen;
 use super::guard::is_json;
 use super::problem::Problem;
+use super::{Seen, json};
 use crate::clock;
 use crate::core::clinical::observation::PatientKey;
 use crate::core::fact::{Fact, JournalPosition, MergeUndone};
@@ -15,11 +15,10 @@ use crate::telemetry::events;
 use axum::body::Bytes;
 use axum::extract::rejection::{BytesRejection, PathRejection};
 use axum::extract::{Path, State};
-use axum::http::{HeaderMap, StatusCode, header};
-use axum::response::{IntoResponse, Response};
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::Response;
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
-use tokio::task::spawn_blocking;
 use tokio::time::timeout;
 
 /// How long a request waits for its fact to be durable.
@@ -63,17 +62,20 @@ pub(super) async fn show(
     key: Result<Path<String>, PathRejection>,
 ) -> Result<Response, Problem> {
     let key = key_text(key)?;
-    let body = spawn_blocking(move || shown(&seen, &key)).await;
-    let body = body.map_err(|_| NO_STATE)??;
+    let state = seen.state.clone();
+    let body = state.apart(move || shown(&seen, &key)).await;
+    let body = body.ok_or(NO_STATE)??;
     Ok(json(StatusCode::OK, body))
 }
 
 fn shown(seen: &Seen, text: &str) -> Result<Vec<u8>, Problem> {
     let current = seen.progress.borrow().current;
-    let state = seen.state.get();
-    let key = dossier::known_key(state.as_ref(), text)?;
-    let found = key.map(|key| dossier::dossier(state.as_ref(), &key));
-    let Some(dossier) = found.transpose()?.flatten() else {
+    let found = seen.state.read(|state| {
+        let key = dossier::known_key(state, text)?;
+        let found = key.map(|key| dossier::dossier(state, &key));
+        Ok(found.transpose()?.flatten())
+    })?;
+    let Some(dossier) = found else {
         return Err(if current { NO_PATIENT } else { NO_STATE });
     };
     let now = clock::now();
@@ -139,9 +141,10 @@ pub(super) async fn unmerge(
     let Order { from, comment, by } = order(&body)?;
     let found = {
         let seen = seen.clone();
-        spawn_blocking(move || found_joins(&seen, &key, &from)).await
+        let state = seen.state.clone();
+        state.apart(move || found_joins(&seen, &key, &from)).await
     };
-    let joins = found.map_err(|_| NO_STATE)??;
+    let joins = found.ok_or(NO_STATE)??;
     let at = clock::now();
     let facts: Vec<MergeUndone> = joins
         .into_iter()
@@ -228,18 +231,20 @@ fn found_joins(seen: &Seen, key: &str, from: &str) -> Result<Vec<Join>, Problem>
     if !seen.progress.borrow().current {
         return Err(NO_STATE);
     }
-    let state = seen.state.get();
-    let Some(key) = dossier::known_key(state.as_ref(), key)? else {
-        return Err(NO_PATIENT);
-    };
-    let Some(from) = dossier::known_key(state.as_ref(), from)? else {
-        return Err(NO_MERGE);
-    };
-    let joins = dossier::joins(state.as_ref(), &key, &from)?;
-    if joins.is_empty() {
-        return Err(NO_MERGE);
-    }
-    Ok(joins)
+    seen.state.read(|state| {
+        let Some(key) = dossier::known_key(state, key)? else {
+            return Ok(Err(NO_PATIENT));
+        };
+        let Some(from) = dossier::known_key(state, from)? else {
+            return Ok(Err(NO_MERGE));
+        };
+        let joins = dossier::joins(state, &key, &from)?;
+        Ok(if joins.is_empty() {
+            Err(NO_MERGE)
+        } else {
+            Ok(joins)
+        })
+    })?
 }
 
 /// Makes the facts durable; their positions.
@@ -267,9 +272,4 @@ fn key_text(key: Result<Path<String>, PathRejection>) -> Result<String, Problem>
         return Err(NO_KEY);
     }
     Ok(text)
-}
-
-fn json(status: StatusCode, body: Vec<u8>) -> Response {
-    let kind = [(header::CONTENT_TYPE, "application/json")];
-    (status, kind, body).into_response()
 }

@@ -207,6 +207,7 @@ fn every_command_has_help_with_an_example() {
         "send",
         "explain",
         "patient",
+        "journal",
         "completions",
     ] {
         let output = run(&[name, "--help"]);

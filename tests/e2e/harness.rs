@@ -37,6 +37,7 @@ pub struct Pentamer {
 pub struct Home {
     dir: tempfile::TempDir,
     listener: String,
+    storage: String,
     extra: String,
 }
 
@@ -48,8 +49,15 @@ impl Home {
         Self {
             dir,
             listener: listener.to_owned(),
+            storage: String::new(),
             extra: extra.to_owned(),
         }
+    }
+
+    /// The same directory with more in `[storage]`.
+    pub fn with_storage(mut self, storage: &str) -> Self {
+        storage.clone_into(&mut self.storage);
+        self
     }
 
     /// The same directory with another end of the file.
@@ -81,14 +89,26 @@ impl Home {
         let path = self.path().join("pentamer.toml");
         let text = format!(
             "[[listener]]\nname = \"lab\"\nbind = \"127.0.0.1:0\"\n{}\n\
-             [storage]\ndir = \"{}\"\nreserve = \"0\"\nsegment_size = \"4 MiB\"\n\
+             [storage]\ndir = \"{}\"\n{}\n\
              [http]\nbind = \"127.0.0.1:0\"\n[log]\nformat = \"json\"\nlevel = \"debug\"\n{}\n",
             self.listener,
             self.data().display(),
+            self.storage_keys(),
             self.extra
         );
         fs::write(&path, text).expect("written");
         path
+    }
+
+    /// What a test does not set is small.
+    fn storage_keys(&self) -> String {
+        let mut keys = self.storage.clone();
+        for (key, value) in [("reserve", "0"), ("segment_size", "4 MiB")] {
+            if !self.storage.contains(key) {
+                keys.push_str(&format!("\n{key} = \"{value}\""));
+            }
+        }
+        keys
     }
 
     pub fn switch_fault(&self, name: &str, on: bool) {
@@ -119,7 +139,17 @@ pub fn command() -> Command {
 }
 
 impl Pentamer {
+    /// Starts, and waits until it is ready.
     pub fn start(home: Home) -> Self {
+        let started = Self::begin(home);
+        wait_for("/readyz", || {
+            (started.get("/readyz").0 == 200).then_some(())
+        });
+        started
+    }
+
+    /// Starts, and waits for its ports only.
+    pub fn begin(home: Home) -> Self {
         let (child, mut home) = spawn(home);
         let ports = home.path().join("ports.json");
         let mut running = Running {
@@ -134,16 +164,12 @@ impl Pentamer {
         drop(running);
         let address = |value: &Value| value.as_str().expect("text").parse().expect("an address");
         let (mllp, http) = (address(&ports["listeners"]["lab"]), address(&ports["http"]));
-        let started = Self {
+        Self {
             child,
             home,
             mllp,
             http,
-        };
-        wait_for("/readyz", || {
-            (started.get("/readyz").0 == 200).then_some(())
-        });
-        started
+        }
     }
 
     pub fn start_default() -> Self {
@@ -160,6 +186,14 @@ impl Pentamer {
 
     pub fn connect(&self) -> Sender {
         Sender::new(self.mllp)
+    }
+
+    /// Asks for a page whose answer is not waited for.
+    pub fn begin_get(&self, path: &str) -> TcpStream {
+        let mut stream = TcpStream::connect(self.http).expect("connected");
+        let request = format!("GET {path} HTTP/1.1\r\nHost: {}\r\n\r\n", self.http);
+        stream.write_all(request.as_bytes()).expect("sent");
+        stream
     }
 
     /// Status and body of a GET.
@@ -241,6 +275,11 @@ impl Pentamer {
                 .unwrap_or(0.0);
             (ready && lag == 0.0 && undecided == 0.0 && waiting == 0.0).then_some(())
         });
+    }
+
+    /// The process.
+    pub fn id(&self) -> u32 {
+        self.child.id()
     }
 
     pub fn signal(&self, signal: rustix::process::Signal) {

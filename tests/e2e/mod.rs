@@ -3,12 +3,21 @@
 pub mod harness;
 pub mod lis;
 
+mod cache;
 mod commands;
+mod damage;
+#[cfg(feature = "failpoints")]
+mod deliver;
 mod endpoint;
+mod fire;
+pub mod journal;
 mod life;
 mod limits;
+mod load;
 mod memory;
 mod patient;
 pub mod relay;
+mod soak;
 mod tables;
 pub mod tls;
+mod trouble;

@@ -174,6 +174,25 @@ impl Line {
 }
 
 impl Panel {
+    /// IgM of so many g/L with normal IgG and IgA.
+    pub fn of_igm(patient: usize, order: usize, igm: &str) -> Self {
+        let line = |analyte, value| Line {
+            analyte,
+            comparator: "",
+            value: Some(number(value)),
+            milligrams: false,
+            range: false,
+            status: "F",
+        };
+        Self {
+            patient,
+            order,
+            later: 0,
+            minute: 0,
+            lines: vec![line(0, igm), line(1, "11"), line(2, "2")],
+        }
+    }
+
     fn segments(&self, lines: &[Line]) -> Vec<Segment> {
         let Self {
             patient,

@@ -1,7 +1,7 @@
 //! Laws (a) and (b) of DESIGN.md, and those of merges: what matters is what was said, not when it came.
 
 use super::fold::{Desk, desk, key};
-use super::generate::{Form, Happening, PATIENTS, happening, panel, shuffled, story, write};
+use super::generate::{Form, Happening, PATIENTS, Panel, happening, panel, shuffled, story, write};
 use super::{POLICY, RECEIVED, cases};
 use crate::told::consistent;
 use pentamer::core::clinical::observation::ResultId;
@@ -90,6 +90,7 @@ fn along(path: &[Happening]) -> Result<(Desk, Vec<Transition>), TestCaseError> {
         }
         agreed(&desk)?;
     }
+    consistent(&made)?;
     Ok((desk, made))
 }
 
@@ -123,10 +124,8 @@ proptest! {
         story in story(14),
         order in vec(any::<Index>(), 14),
     ) {
-        let (one, made) = along(&story)?;
-        consistent(&made)?;
-        let (other, made) = along(&shuffled(&story, &order))?;
-        consistent(&made)?;
+        let (one, _) = along(&story)?;
+        let (other, _) = along(&shuffled(&story, &order))?;
         let mut at_once = desk(&story);
         at_once.decide();
         agreed(&at_once)?;
@@ -254,4 +253,41 @@ fn the_generated_stories_bring_about_every_kind_of_transition() {
         );
     }
     assert!(merged > 0, "no episode was taken over: {seen:?}");
+}
+
+/// An episode has one owner: when the result that opened it is moved to another patient, it is taken back
+/// here, though a later Low of it stays, and told there; that Low opens one of its own.
+#[test]
+fn an_episode_whose_opening_is_moved_away_is_taken_back_though_a_later_low_stays() {
+    let panel = |order, igm| Happening::Panel(Panel::of_igm(0, order, igm));
+    let moved = Happening::Move {
+        prior: 0,
+        survivor: 1,
+        account: 0,
+        day: 0,
+    };
+    let path = [
+        panel(0, "0.21"),
+        panel(1, "0.9"),
+        panel(3, "0.21"),
+        moved,
+        panel(4, "0.21"),
+        panel(5, "0.9"),
+    ];
+    let (desk, made) = along(&path).expect("the laws hold on the way");
+    agreed(&desk).expect("agreed");
+    let kinds: Vec<_> = made.iter().map(|one| one.kind).collect();
+    assert_eq!(
+        kinds,
+        [
+            TransitionKind::Detected,
+            TransitionKind::Resolved,
+            TransitionKind::Reopened,
+            TransitionKind::Retracted,
+            TransitionKind::Detected,
+            TransitionKind::Detected,
+            TransitionKind::Confirmed,
+            TransitionKind::Resolved,
+        ]
+    );
 }

@@ -11,6 +11,7 @@ use pentamer::core::clinical::observation::Analyte;
 use pentamer::core::episode::decide::decide;
 use pentamer::core::episode::recorded::{Standing, episodes};
 use pentamer::core::episode::{Delivery, Severity, Transition, TransitionKind};
+use pentamer::core::record::PooledPatient;
 use pentamer::core::time::Span;
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -76,6 +77,12 @@ fn delivery(kind: TransitionKind, point: &Point<'_>, who: &Person) -> Option<Del
     })
 }
 
+/// Subclasses are evidence too, but no part of the model.
+fn has_subclass(patient: &PooledPatient) -> bool {
+    let mut analytes = patient.observations.iter().map(|one| one.id.analyte);
+    analytes.any(|analyte| analyte == Analyte::IgG1)
+}
+
 /// Recorded transitions by episode, with the results that they name.
 fn by_episode(made: &[Transition]) -> BTreeMap<String, Vec<&Transition>> {
     let mut sorted: BTreeMap<String, Vec<&Transition>> = BTreeMap::new();
@@ -100,6 +107,40 @@ fn kinds(episode: &Episode) -> Vec<TransitionKind> {
         kinds.push(TransitionKind::Resolved);
     }
     kinds
+}
+
+/// Where an episode is open and one of its Lows alone would be a page, somebody was paged for it.
+fn none_unheard(patient: &PooledPatient, made: &[Transition]) -> Result<usize, TestCaseError> {
+    let who = person(patient);
+    let points = points(patient, &who, &POLICY);
+    let history = walk(&points, &who, &POLICY);
+    let Some(episode) = history.episodes.last().filter(|episode| episode.open) else {
+        return Ok(0);
+    };
+    let since = episode
+        .steps
+        .iter()
+        .rfind(|step| step.kind == TransitionKind::Reopened)
+        .map_or(&episode.members[0], |step| &step.at);
+    let pages = |id: &String| {
+        let point = points.iter().find(|point| shown(point.igm.id) == *id);
+        let point = point.expect("a point");
+        point.is_isolated()
+            && delivery(TransitionKind::Detected, point, &who) == Some(Delivery::Page)
+    };
+    let stretch = episode.members.iter().skip_while(|id| *id != since);
+    let paging = stretch.filter(|id| pages(id)).count();
+    if paging > 0 {
+        let records = episodes(made);
+        let mine = records
+            .values()
+            .filter(|one| one.standing == Standing::Open);
+        prop_assert!(
+            mine.into_iter().any(|one| one.paged),
+            "a Low that pages is not heard of"
+        );
+    }
+    Ok(paging)
 }
 
 /// What is recorded is what the model's walk comes to.
@@ -171,6 +212,9 @@ fn along(past: &Past, batches: &[usize]) -> Result<Vec<Transition>, TestCaseErro
             person(&patient).deleted || ever_deleted(past),
         )?;
         consistent(&told)?;
+        if !ever_deleted(past) && !has_subclass(&patient) {
+            none_unheard(&patient, &told)?;
+        }
     }
     Ok(told)
 }
@@ -193,8 +237,10 @@ proptest! {
         let point = |id: &str| points.iter().find(|point| shown(point.igm.id) == id).expect("a point");
         let made = decide(&patient, &POLICY, NOW);
         consistent(&made)?;
-        // Subclasses are evidence too, but no part of the model.
-        let no_subclass = !patient.observations.iter().any(|one| one.id.analyte == Analyte::IgG1);
+        let no_subclass = !has_subclass(&patient);
+        if no_subclass {
+            none_unheard(&patient, &made)?;
+        }
         let delivery = |kind, point: &Point<'_>| no_subclass.then(|| delivery(kind, point, &who)).flatten();
         let told = by_episode(&made);
         let mut openings = BTreeSet::new();

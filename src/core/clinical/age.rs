@@ -4,9 +4,13 @@ use super::observation::BirthDate;
 use crate::core::phi::Phi;
 use crate::core::policy::AgeSpan;
 use jiff::civil::Date;
+use std::cmp::Ordering;
 
-/// Beyond this many years an age is taken for a slip (CLINICAL 9.11).
-const OLDEST_YEARS: u32 = 130;
+/// Beyond 130 years an age is taken for a slip (CLINICAL 9.11).
+const OLDEST: AgeSpan = AgeSpan {
+    months: 130 * 12,
+    days: 0,
+};
 
 /// The age of a patient when a specimen was collected.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -19,12 +23,21 @@ pub enum AgeReading {
     Invalid,
 }
 
-/// A known age: the birth date's earliest and latest day, and the day of collection.
+/// A known age: between that of somebody born on the latest day that the birth date can be, and that
+/// of somebody born on the earliest.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct KnownAge {
-    earliest_birth: Phi<Date>,
-    latest_birth: Phi<Date>,
+    youngest: Lived,
+    oldest: Lived,
+}
+
+/// The time from a day of birth to that of a collection, which is not before it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Lived {
+    birth: Phi<Date>,
     collected: Phi<Date>,
+    /// Completed calendar months.
+    months: Phi<i64>,
 }
 
 /// The age on the day of collection. A birth date of year or year and month gives an age between two.
@@ -39,20 +52,17 @@ pub fn age_at(birth: Option<&BirthDate>, collected: Date) -> AgeReading {
     }
     // Nobody is collected before birth, so the later days of the year are out.
     let latest = latest.min(collected);
-    let limit = plus(
-        latest,
-        AgeSpan {
-            months: OLDEST_YEARS * 12,
-            days: 0,
-        },
-    );
-    if limit.is_some_and(|limit| limit < collected) {
+    let youngest = Lived::between(latest, collected);
+    if youngest.is_more_than(OLDEST) {
         return AgeReading::Unknown;
     }
     AgeReading::Known(KnownAge {
-        earliest_birth: Phi::new(earliest),
-        latest_birth: Phi::new(latest),
-        collected: Phi::new(collected),
+        youngest,
+        oldest: if earliest == latest {
+            youngest
+        } else {
+            Lived::between(earliest, collected)
+        },
     })
 }
 
@@ -90,27 +100,27 @@ impl AgeReading {
 impl KnownAge {
     /// The age if the birth date is the latest that it can be.
     pub(super) fn youngest_is_at_least(&self, span: AgeSpan) -> bool {
-        has_passed(*self.latest_birth.expose(), span, *self.collected.expose())
+        self.youngest.is_at_least(span)
     }
 
     /// The age if the birth date is the earliest that it can be.
     pub(super) fn oldest_is_at_least(&self, span: AgeSpan) -> bool {
-        has_passed(
-            *self.earliest_birth.expose(),
-            span,
-            *self.collected.expose(),
-        )
+        self.oldest.is_at_least(span)
+    }
+
+    /// The completed months if the birth date is the latest that it can be.
+    pub(super) const fn least_months(&self) -> i64 {
+        *self.youngest.months.expose()
     }
 
     /// Whether the birth date is known to the day, so that there is one age.
     pub(super) fn is_exact(&self) -> bool {
-        self.earliest_birth == self.latest_birth
+        self.youngest.birth == self.oldest.birth
     }
 
     fn shown(&self) -> String {
-        let collected = *self.collected.expose();
-        let (young, unit) = measured(*self.latest_birth.expose(), collected);
-        let (old, old_unit) = measured(*self.earliest_birth.expose(), collected);
+        let (young, unit) = self.youngest.measured();
+        let (old, old_unit) = self.oldest.measured();
         if unit != old_unit {
             format!("{young} {unit}-{old} {old_unit}")
         } else if young != old {
@@ -121,31 +131,55 @@ impl KnownAge {
     }
 }
 
-/// A completed age in the unit in which people say it.
-fn measured(birth: Date, collected: Date) -> (i64, &'static str) {
-    let months = completed_months(birth, collected);
-    if months >= 24 {
-        (months / 12, "y")
-    } else if months >= 1 {
-        (months, "mo")
-    } else {
-        let days = birth.duration_until(collected).as_hours() / 24;
-        (days.max(0), "d")
+impl Lived {
+    /// Counts the months: one is complete on the day of the month that was the birth's, or on the last
+    /// day of a month that lacks it.
+    fn between(birth: Date, collected: Date) -> Self {
+        let years = i64::from(collected.year()) - i64::from(birth.year());
+        let begun = years * 12 + i64::from(collected.month()) - i64::from(birth.month());
+        let complete =
+            collected.day() >= birth.day() || collected.day() == collected.days_in_month();
+        Self {
+            birth: Phi::new(birth),
+            collected: Phi::new(collected),
+            months: Phi::new((begun - i64::from(!complete)).max(0)),
+        }
     }
-}
 
-fn completed_months(birth: Date, collected: Date) -> i64 {
-    let years = i64::from(collected.year()) - i64::from(birth.year());
-    let months = i64::from(collected.month()) - i64::from(birth.month());
-    let begun = (years * 12 + months).max(0);
-    let complete = u32::try_from(begun)
-        .is_ok_and(|months| has_passed(birth, AgeSpan { months, days: 0 }, collected));
-    if complete { begun } else { (begun - 1).max(0) }
-}
+    fn is_at_least(&self, span: AgeSpan) -> bool {
+        let more = self.months.expose() - i64::from(span.months);
+        // No month is shorter than 28 days; only nearer to the span does the calendar have to be asked.
+        more >= 0
+            && (more * 28 >= i64::from(span.days)
+                || self.reaches(span).is_some_and(|order| order.is_ge()))
+    }
 
-fn has_passed(birth: Date, span: AgeSpan, collected: Date) -> bool {
-    // A date beyond the calendar's end has not come.
-    plus(birth, span).is_some_and(|reached| reached <= collected)
+    fn is_more_than(&self, span: AgeSpan) -> bool {
+        self.is_at_least(span) && self.reaches(span).is_some_and(|order| order.is_gt())
+    }
+
+    /// The day of collection against the one on which an age is reached; `None` where that is beyond
+    /// the calendar's end and has not come.
+    fn reaches(&self, span: AgeSpan) -> Option<Ordering> {
+        Some(
+            self.collected
+                .expose()
+                .cmp(&plus(*self.birth.expose(), span)?),
+        )
+    }
+
+    /// A completed age in the unit in which people say it.
+    fn measured(&self) -> (i64, &'static str) {
+        let months = *self.months.expose();
+        if months >= 24 {
+            (months / 12, "y")
+        } else if months >= 1 {
+            (months, "mo")
+        } else {
+            let lived = self.birth.expose().duration_until(*self.collected.expose());
+            ((lived.as_hours() / 24).max(0), "d")
+        }
+    }
 }
 
 fn plus(date: Date, span: AgeSpan) -> Option<Date> {
@@ -186,7 +220,7 @@ pub fn parse_age(text: &str) -> Option<AgeSpan> {
 
 #[cfg(test)]
 mod tests {
-    use super::{AgeReading, age_at, parse_age};
+    use super::{AgeReading, age_at, parse_age, plus};
     use crate::core::clinical::observation::BirthDate;
     use crate::core::policy::AgeSpan;
     use jiff::civil::{Date, date};
@@ -359,6 +393,24 @@ mod tests {
             let add = |days: i32| birth.saturating_add(jiff::Span::new().days(days));
             let at = |date| age_at(Some(&born(birth)), date).is_at_least(span);
             prop_assert!(at(add(later)) <= at(add(later + more)));
+        }
+
+        #[test]
+        fn an_age_is_reached_on_the_day_that_the_calendar_says(birth in any_date(), later in 0_i32..9_000, months in 0_u32..300, days in 0_u32..120) {
+            let collected = birth.saturating_add(jiff::Span::new().days(later));
+            // Near the age as well, where a day decides.
+            let near = plus(birth, AgeSpan { months, days }).expect("in the calendar");
+            for collected in [collected, near, near.yesterday().expect("a day")] {
+                if collected < birth {
+                    continue;
+                }
+                for span in [AgeSpan { months, days }, AgeSpan { months, days: 0 }] {
+                    prop_assert_eq!(
+                        age_at(Some(&born(birth)), collected).is_at_least(span),
+                        Some(plus(birth, span).is_some_and(|reached| reached <= collected))
+                    );
+                }
+            }
         }
 
         #[test]

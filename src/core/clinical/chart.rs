@@ -3,8 +3,8 @@
 use super::age::{AgeReading, age_at};
 use super::classify::{Rule, Verdict, classify};
 use super::demographics::{self, Demographics};
-use super::observation::{Analyte, ObservedAt};
-use super::panel::{JudgedResult, Panel, PanelIndex, mark_conflicts};
+use super::observation::ObservedAt;
+use super::panel::{self, JudgedResult, Panel, PanelIndex};
 use super::related::{Associations, Related};
 use super::severity::{self, Gravity};
 use super::{state, version};
@@ -64,7 +64,7 @@ impl<'a> Anchor<'a> {
 pub struct Chart<'a> {
     /// Who it is.
     pub person: Demographics,
-    /// Every result that stands, in order of its id.
+    /// Every result that stands; those of one order stand together.
     pub results: Vec<Arc<JudgedResult<'a>>>,
     /// Diagnoses and drugs.
     pub associations: Associations<'a>,
@@ -78,27 +78,30 @@ impl<'a> Chart<'a> {
         let person = demographics::fold(&patient.survivor, &patient.demographics);
         let birth = person.birth.as_ref().map(|birth| *birth.expose());
         let sex = person.sex.as_ref().map(|sex| *sex.expose());
-        let mut judged: Vec<_> =
+        let mut results: Vec<_> =
             version::current(&patient.observations, &patient.group_withdrawals)
                 .into_iter()
-                .map(|current| JudgedResult {
-                    judged: state::state(&current, sex, birth.as_ref(), policy),
-                    current,
+                .map(|current| {
+                    Arc::new(JudgedResult {
+                        judged: state::state(&current, sex, birth.as_ref(), policy),
+                        current,
+                    })
                 })
                 .collect();
-        mark_conflicts(&mut judged);
-        let results: Vec<_> = judged.into_iter().map(Arc::new).collect();
+        let timelines = panel::timelines(&results);
+        panel::mark_conflicts(&mut results, &timelines);
         let associations = Associations::of(&patient.associations, policy);
-        let index = PanelIndex::over(&results);
+        let index = PanelIndex::over(&results, &timelines);
         let detection = &policy.detection;
-        let mut anchors: Vec<_> = results
+        let anchors = index
+            .igm()
             .iter()
-            .filter(|result| result.id().analyte == Analyte::IgM && result.state().is_known())
-            .filter_map(|igm| {
+            .filter_map(|indexed| {
+                let igm = indexed.result;
                 let observed = igm.observed()?;
                 let age = age_at(birth.as_ref(), observed.date);
                 let flags = associations.flags(observed.at, &age, detection);
-                let panel = index.panel(igm, observed.at, detection);
+                let panel = index.panel(indexed, detection);
                 let verdict = classify(igm, &panel, &age, flags.treated, detection);
                 let gravity = severity::gravity(igm, &age, sex, flags, detection);
                 let (severity, wants_page) = if verdict.classification.is_other_pattern() {
@@ -124,7 +127,6 @@ impl<'a> Chart<'a> {
                 }))
             })
             .collect();
-        anchors.sort_by_key(|anchor| (anchor.observed.at, anchor.igm.id()));
         Self {
             person,
             results,

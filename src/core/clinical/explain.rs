@@ -15,6 +15,7 @@ use crate::core::clinical::Unit;
 use crate::core::clinical::association::Class;
 use crate::core::clinical::demographics::Demographics;
 use crate::core::policy::Detection;
+use jiff::civil::Date;
 use rust_decimal::Decimal;
 
 mod course;
@@ -210,8 +211,35 @@ fn beside(anchor: &Anchor<'_>) -> String {
     )
 }
 
+/// What is known of a low IgM from before.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Seen {
+    /// Nothing.
+    Now,
+    /// It was low before, in the same episode.
+    Since {
+        /// Day of the first collection.
+        first: Date,
+    },
+    /// It was low before and is confirmed.
+    Persistent {
+        /// Day of the first collection.
+        first: Date,
+    },
+}
+
+impl Seen {
+    fn words(self) -> String {
+        match self {
+            Self::Now => "first time seen".to_owned(),
+            Self::Since { first } => format!("first seen low on {}", day(first)),
+            Self::Persistent { first } => format!("persistently low since {}", day(first)),
+        }
+    }
+}
+
 /// The sentence of a first sight, by the row that fired.
-pub fn detected(anchor: &Anchor<'_>, detection: &Detection) -> String {
+pub fn detected(anchor: &Anchor<'_>, seen: Seen, detection: &Detection) -> String {
     let igm = &anchor.igm;
     let (amount, grounds) = (value(igm), grounds(igm));
     let gaps: Vec<_> = [("IgG", &anchor.panel.igg), ("IgA", &anchor.panel.iga)]
@@ -219,11 +247,18 @@ pub fn detected(anchor: &Anchor<'_>, detection: &Detection) -> String {
         .filter_map(|(name, part)| gap(name, part, detection))
         .collect();
     let beside = beside(anchor);
-    match anchor.verdict.rule {
-        Rule::R8 => format!(
-            "IgM {amount} ({grounds}){beside}; first time seen; repeat after {} weeks or more to see if it persists.",
-            detection.confirm_after.whole_days() / 7
-        ),
+    let sight = match anchor.verdict.rule {
+        Rule::R8 => {
+            let weeks = detection.confirm_after.whole_days() / 7;
+            let course = match seen {
+                Seen::Persistent { .. } => seen.words(),
+                Seen::Now | Seen::Since { .. } => format!(
+                    "{}; repeat after {weeks} weeks or more to see if it persists",
+                    seen.words()
+                ),
+            };
+            return format!("IgM {amount} ({grounds}){beside}; {course}.");
+        }
         Rule::R9 => format!(
             "Low IgM {amount} ({grounds}){beside}; IgG is under immunoglobulin replacement and does not show isolation."
         ),
@@ -247,6 +282,14 @@ pub fn detected(anchor: &Anchor<'_>, detection: &Detection) -> String {
         | Rule::R7
         | Rule::R11
         | Rule::R14 => standing(anchor, detection),
+    };
+    match seen {
+        Seen::Now => sight,
+        Seen::Since { .. } | Seen::Persistent { .. } => {
+            let words = seen.words();
+            let first = words.get(..1).unwrap_or_default().to_uppercase();
+            format!("{sight} {first}{}.", words.get(1..).unwrap_or_default())
+        }
     }
 }
 
@@ -291,7 +334,7 @@ pub fn standing(anchor: &Anchor<'_>, detection: &Detection) -> String {
             "Low IgM {amount} with a panel that fits no row: a person must look at IgG and IgA."
         ),
         Rule::R5b | Rule::R8 | Rule::R9 | Rule::R10 | Rule::R12 | Rule::R13 => {
-            detected(anchor, detection)
+            detected(anchor, Seen::Now, detection)
         }
     }
 }

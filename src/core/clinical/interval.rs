@@ -7,7 +7,7 @@ use crate::core::policy::AgeSpan;
 use jiff::civil::Date;
 use rust_decimal::Decimal;
 use serde::{Deserialize, Serialize};
-use std::cmp::Reverse;
+use std::collections::BTreeMap;
 use std::sync::LazyLock;
 
 /// Stands between the names of one laboratory or method in the texts of an observation.
@@ -74,14 +74,14 @@ pub struct IntervalQuery<'a> {
 }
 
 /// The interval of a table.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Interval {
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Interval<'t> {
     /// In g/L.
     pub limits: Limits,
     /// Built-in, or the site's.
     pub built_in: bool,
     /// Where the numbers come from.
-    pub source: String,
+    pub source: &'t str,
     /// What had to be assumed of the age: two rows were possible and the one with the lower low
     /// limit was taken, or the age is unknown and the adult row was.
     pub age_noted: Option<&'static str>,
@@ -91,6 +91,36 @@ pub struct Interval {
 #[derive(Debug, Clone, Default, Serialize)]
 pub struct IntervalTable {
     rows: Vec<IntervalRow>,
+    /// The rows that have limits, so that a look-up meets no others.
+    #[serde(skip)]
+    by_analyte: BTreeMap<Analyte, Usable>,
+}
+
+/// The rows of one analyte that have limits.
+#[derive(Debug, Clone, Default)]
+struct Usable {
+    site: Vec<UsableRow>,
+    built_in: Vec<UsableRow>,
+}
+
+/// A row by its place in the table, with its limits in g/L and its ages, by which most rows are out.
+#[derive(Debug, Clone, Copy)]
+struct UsableRow {
+    place: usize,
+    limits: Limits,
+    scope: usize,
+    from_age: Option<AgeSpan>,
+    to_age: Option<AgeSpan>,
+    /// The completed months after which it certainly holds no more: no month is shorter than 28 days.
+    outgrown: Option<i64>,
+    built_in: bool,
+}
+
+impl UsableRow {
+    /// Whether an age that is at least what `at_least` says lies in [from, to).
+    fn holds(&self, at_least: impl Fn(AgeSpan) -> bool) -> bool {
+        !self.to_age.is_some_and(&at_least) && self.from_age.is_none_or(&at_least)
+    }
 }
 
 /// `config/intervals.toml`.
@@ -115,13 +145,8 @@ struct FileRow {
 static BUILT_IN: LazyLock<IntervalTable> = LazyLock::new(|| {
     let file: File =
         toml::from_str(include_str!("../../../config/intervals.toml")).unwrap_or_default();
-    IntervalTable {
-        rows: file
-            .interval
-            .into_iter()
-            .filter_map(FileRow::read)
-            .collect(),
-    }
+    let rows = file.interval.into_iter();
+    IntervalTable::of(rows.filter_map(FileRow::read).collect())
 });
 
 impl FileRow {
@@ -158,9 +183,34 @@ impl IntervalTable {
     /// The same table with a site's rows before those that it has.
     #[must_use]
     pub fn with_rows(self, rows: Vec<IntervalRow>) -> Self {
-        Self {
-            rows: rows.into_iter().chain(self.rows).collect(),
+        Self::of(rows.into_iter().chain(self.rows).collect())
+    }
+
+    fn of(rows: Vec<IntervalRow>) -> Self {
+        let mut by_analyte: BTreeMap<Analyte, Usable> = BTreeMap::new();
+        for (place, row) in rows.iter().enumerate() {
+            let Some(limits) = row.limits_in_gram_per_litre() else {
+                continue;
+            };
+            let usable = by_analyte.entry(row.analyte).or_default();
+            let of_its_kind = if row.built_in {
+                &mut usable.built_in
+            } else {
+                &mut usable.site
+            };
+            of_its_kind.push(UsableRow {
+                place,
+                limits,
+                scope: row.scope(),
+                from_age: row.from_age,
+                to_age: row.to_age,
+                outgrown: row
+                    .to_age
+                    .map(|to| i64::from(to.months) + i64::from(to.days.div_ceil(28))),
+                built_in: row.built_in,
+            });
         }
+        Self { rows, by_analyte }
     }
 
     /// The rows in force, site rows first.
@@ -175,17 +225,82 @@ impl IntervalTable {
     /// of two low limits (CLINICAL 6.3) and the higher of two high ones hold. A birth date of a year
     /// or month is taken at both its ends (6.7). With the age unknown a row without ages holds, and
     /// of the built-in table the adult one; collected before birth nothing does.
-    pub fn find(&self, query: &IntervalQuery<'_>) -> Option<Interval> {
-        let among = |built_in: bool| {
-            let rows: Vec<(&IntervalRow, Limits)> = self
-                .rows
-                .iter()
-                .filter(|row| row.built_in == built_in && row.serves(query))
-                .filter_map(|row| Some((row, row.limits_in_gram_per_litre()?)))
-                .collect();
-            by_age(&rows, query)
+    pub fn find(&self, query: &IntervalQuery<'_>) -> Option<Interval<'_>> {
+        let usable = self.by_analyte.get(&query.analyte)?;
+        let site = match usable.site.as_slice() {
+            [] => None,
+            rows => self.by_age(rows, query),
         };
-        among(false).or_else(|| query.built_in.then(|| among(true)).flatten())
+        match site {
+            None if query.built_in => self.by_age(&usable.built_in, query),
+            site => site,
+        }
+    }
+
+    fn by_age<'t>(
+        &'t self,
+        rows: &'t [UsableRow],
+        query: &IntervalQuery<'_>,
+    ) -> Option<Interval<'t>> {
+        match query.age {
+            AgeReading::Invalid => None,
+            AgeReading::Unknown => {
+                let ageless = |row: &UsableRow| row.from_age.is_none() && row.to_age.is_none();
+                self.narrowest(rows, query, ageless).or_else(|| {
+                    let adult = |row: &UsableRow| row.built_in && row.to_age.is_none();
+                    Some(Interval {
+                        age_noted: Some(ADULT_ROW),
+                        ..self.narrowest(rows, query, adult)?
+                    })
+                })
+            }
+            AgeReading::Known(age) => {
+                let months = age.least_months();
+                let young_enough = |row: &UsableRow| row.outgrown.is_none_or(|end| months < end);
+                let youngest = self.narrowest(rows, query, |row| {
+                    young_enough(row) && row.holds(|span| age.youngest_is_at_least(span))
+                })?;
+                if age.is_exact() {
+                    return Some(youngest);
+                }
+                let oldest = self.narrowest(rows, query, |row| {
+                    young_enough(row) && row.holds(|span| age.oldest_is_at_least(span))
+                })?;
+                if youngest.limits == oldest.limits {
+                    return Some(youngest);
+                }
+                let lower = if oldest.limits.low < youngest.limits.low {
+                    oldest
+                } else {
+                    youngest
+                };
+                Some(Interval {
+                    age_noted: Some(TWO_ROWS),
+                    ..lower
+                })
+            }
+        }
+    }
+
+    /// The interval of the rows that serve a query and fit an age: narrowest scope, then sex, then the
+    /// first.
+    fn narrowest<'t>(
+        &'t self,
+        rows: &'t [UsableRow],
+        query: &IntervalQuery<'_>,
+        fits: impl Fn(&UsableRow) -> bool,
+    ) -> Option<Interval<'t>> {
+        let mut narrowest = Narrowest::default();
+        for usable in rows.iter().filter(|row| fits(row)) {
+            if let Some(row) = self.rows.get(usable.place)
+                && row.serves(query)
+                // Before the scope is looked at: a narrow row for the other sex hides nothing.
+                && (query.sex.is_none() || row.sex.is_none() || row.sex == query.sex)
+            {
+                narrowest.meet((row, &usable.limits), usable.scope);
+            }
+        }
+        narrowest.interval(query.sex)
     }
 }
 
@@ -203,10 +318,9 @@ impl IntervalRow {
         (limits.low.is_some() || limits.high.is_some()).then_some(limits)
     }
 
-    /// Everything but age and sex.
+    /// Everything but analyte, age and sex.
     fn serves(&self, query: &IntervalQuery<'_>) -> bool {
-        self.analyte == query.analyte
-            && names(&self.feed, query.feed)
+        names(&self.feed, query.feed)
             && if query.laboratory.trim().is_empty() {
                 names(&self.laboratory, facility_of(query.feed))
             } else {
@@ -224,23 +338,23 @@ impl IntervalRow {
             .filter(|name| !name.trim().is_empty())
             .count()
     }
-
-    /// Whether an age that is at least what `at_least` says lies in [from, to).
-    fn holds(&self, at_least: impl Fn(AgeSpan) -> bool) -> bool {
-        self.from_age.is_none_or(&at_least) && !self.to_age.is_some_and(&at_least)
-    }
 }
 
 /// A row's key against a result's text: empty = any; whole, without case and outer blanks.
 fn names(key: &str, text: &str) -> bool {
-    let key = key.trim();
-    key.is_empty() || key.to_lowercase() == text.trim().to_lowercase()
+    key.is_empty() || {
+        let key = key.trim();
+        key.is_empty() || key.to_lowercase() == text.trim().to_lowercase()
+    }
 }
 
 /// A row's key against several names joined by [`NAMES_APART`]: one of them whole, or some in a row.
 fn names_one(key: &str, joined: &str) -> bool {
-    let apart = |text: &str| format!("{NAMES_APART}{}{NAMES_APART}", text.trim().to_lowercase());
-    key.trim().is_empty() || apart(joined).contains(&apart(key))
+    key.is_empty() || key.trim().is_empty() || {
+        let apart =
+            |text: &str| format!("{NAMES_APART}{}{NAMES_APART}", text.trim().to_lowercase());
+        apart(joined).contains(&apart(key))
+    }
 }
 
 /// MSH-4 of `MSH-3/MSH-4`.
@@ -248,79 +362,74 @@ fn facility_of(feed: &str) -> &str {
     feed.split_once('/').map_or("", |(_, facility)| facility)
 }
 
-fn by_age(rows: &[(&IntervalRow, Limits)], query: &IntervalQuery<'_>) -> Option<Interval> {
-    let choose = |holds: &dyn Fn(&IntervalRow) -> bool| {
-        let fitting = rows.iter().filter(|(row, _)| holds(row)).copied();
-        by_sex(fitting.collect(), query.sex)
-    };
-    match query.age {
-        AgeReading::Invalid => None,
-        AgeReading::Unknown => {
-            let ageless = |row: &IntervalRow| row.from_age.is_none() && row.to_age.is_none();
-            choose(&ageless).or_else(|| {
-                let adult = choose(&|row| row.built_in && row.to_age.is_none())?;
-                Some(Interval {
-                    age_noted: Some(ADULT_ROW),
-                    ..adult
-                })
-            })
-        }
-        AgeReading::Known(age) => {
-            let youngest = choose(&|row| row.holds(|span| age.youngest_is_at_least(span)))?;
-            if age.is_exact() {
-                return Some(youngest);
-            }
-            let oldest = choose(&|row| row.holds(|span| age.oldest_is_at_least(span)))?;
-            if youngest.limits == oldest.limits {
-                return Some(youngest);
-            }
-            let lower = if oldest.limits.low < youngest.limits.low {
-                oldest
-            } else {
-                youngest
-            };
-            Some(Interval {
-                age_noted: Some(TWO_ROWS),
-                ..lower
-            })
-        }
-    }
+/// A row with its limits in g/L.
+type Met<'t> = (&'t IntervalRow, &'t Limits);
+
+/// Of the rows met so far those of the narrowest scope, of each kind the first.
+#[derive(Default)]
+struct Narrowest<'t> {
+    scope: usize,
+    for_both_sexes: Option<Met<'t>>,
+    for_one_sex: Option<Met<'t>>,
+    for_the_other: Option<Met<'t>>,
 }
 
-/// The interval of rows that fit the age: narrowest scope, then sex, then the first.
-fn by_sex(mut rows: Vec<(&IntervalRow, Limits)>, sex: Option<Sex>) -> Option<Interval> {
-    // Before the scope is looked at: a narrow row for the other sex hides nothing.
-    rows.retain(|(row, _)| sex.is_none() || row.sex.is_none_or(|of| Some(of) == sex));
-    let scope = rows.iter().map(|(row, _)| row.scope()).max()?;
-    rows.retain(|(row, _)| row.scope() == scope);
-    // Rows of the patient's own sex before rows for both; of an unknown sex the other way round.
-    rows.sort_by_key(|(row, _)| Reverse(row.sex.is_some() == sex.is_some()));
-    let (first, limits) = rows.first()?;
-    let interval = |row: &IntervalRow, limits: Limits| Interval {
-        limits,
-        built_in: row.built_in,
-        source: row.source.clone(),
-        age_noted: None,
-    };
-    let first_of_other_sex = rows
-        .iter()
-        .find(|(row, _)| sex.is_none() && first.sex.is_some() && row.sex != first.sex);
-    Some(match first_of_other_sex {
-        None => interval(first, *limits),
-        Some((other, others)) => {
-            // A missing limit is the one that cannot be violated.
-            let both = Limits {
-                low: limits.low.min(others.low),
-                high: limits.high.and_then(|high| Some(high.max(others.high?))),
-            };
-            let row = if others.low < limits.low {
-                other
-            } else {
-                first
-            };
-            interval(row, both)
+impl<'t> Narrowest<'t> {
+    fn meet(&mut self, met: Met<'t>, scope: usize) {
+        let (row, _) = met;
+        if scope < self.scope {
+            return;
         }
-    })
+        if scope > self.scope {
+            *self = Self {
+                scope,
+                ..Self::default()
+            };
+        }
+        let kind = match (row.sex, self.for_one_sex) {
+            (None, _) => &mut self.for_both_sexes,
+            (Some(_), Some((one, _))) if one.sex != row.sex => &mut self.for_the_other,
+            (Some(_), _) => &mut self.for_one_sex,
+        };
+        kind.get_or_insert(met);
+    }
+
+    /// The patient's own sex before both; of an unknown sex both before the two together.
+    fn interval(self, sex: Option<Sex>) -> Option<Interval<'t>> {
+        let interval = |(row, limits): Met<'t>| Interval {
+            limits: *limits,
+            built_in: row.built_in,
+            source: &row.source,
+            age_noted: None,
+        };
+        if sex.is_some() {
+            let own = [self.for_one_sex, self.for_the_other]
+                .into_iter()
+                .flatten()
+                .find(|(row, _)| row.sex == sex);
+            return own.or(self.for_both_sexes).map(interval);
+        }
+        match (self.for_both_sexes, self.for_one_sex, self.for_the_other) {
+            (Some(row), _, _) | (None, Some(row), None) => Some(interval(row)),
+            (None, Some(one), Some(other)) => {
+                let (lower, higher) = if other.1.low < one.1.low {
+                    (other, one)
+                } else {
+                    (one, other)
+                };
+                // A missing limit is the one that cannot be violated.
+                let limits = Limits {
+                    low: lower.1.low,
+                    high: lower.1.high.and_then(|high| Some(high.max(higher.1.high?))),
+                };
+                Some(Interval {
+                    limits,
+                    ..interval(lower)
+                })
+            }
+            (None, None, _) => None,
+        }
+    }
 }
 
 #[cfg(test)]

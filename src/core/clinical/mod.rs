@@ -10,6 +10,7 @@ pub mod demographics;
 pub mod explain;
 mod guard;
 pub mod interval;
+mod judged;
 pub mod number;
 pub mod observation;
 pub mod panel;

@@ -1,10 +1,12 @@
 //! Which IgG, IgA and subclasses stand beside an IgM (CLINICAL 6.2, ruling 19).
 
-use super::observation::{Analyte, ObservedAt, OrderNumber, PatientKey, ResultId};
+use super::observation::{Analyte, ObservedAt, PatientKey, ResultId};
 use super::state::{Judged, State, Why};
 use super::version::Current;
 use crate::core::policy::Detection;
-use crate::core::time::Timestamp;
+use crate::core::time::{Span, Timestamp};
+use std::cell::OnceCell;
+use std::cmp::Ordering;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -109,88 +111,182 @@ impl<'a> Panel<'a> {
     }
 }
 
-/// Results of one kind, in order of collection.
-#[derive(Debug, Default)]
-struct Row<'a>(Vec<(Timestamp, Arc<JudgedResult<'a>>)>);
-
-impl<'a> Row<'a> {
-    /// The newest before a time; of two at one time the greater id.
-    fn newest_before(&self, to: Timestamp) -> Option<(Timestamp, &Arc<JudgedResult<'a>>)> {
-        let end = self.0.partition_point(|(at, _)| *at < to);
-        let (at, result) = self.0.get(..end)?.last()?;
-        Some((*at, result))
-    }
-
-    /// The nearest in time; of two equally near ones the later; of two at one time the greater id.
-    fn nearest(&self, to: Timestamp) -> Option<(Timestamp, &Arc<JudgedResult<'a>>)> {
-        let after = self.0.partition_point(|(at, _)| *at < to);
-        let later = self.0.get(after..)?.first().map(|(at, _)| *at);
-        let earlier = self.0.get(..after)?.last().map(|(at, _)| *at);
-        let chosen = match (earlier, later) {
-            (Some(earlier), Some(later)) if to.since(earlier) < later.since(to) => earlier,
-            (_, Some(later)) => later,
-            (Some(earlier), None) => earlier,
-            (None, None) => return None,
-        };
-        let end = self.0.partition_point(|(at, _)| *at <= chosen);
-        let (at, result) = self.0.get(..end)?.last()?;
-        Some((*at, result))
-    }
+/// A result and its place in time. They sort in order of collection, at one time by id.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Collected<'a> {
+    at: Timestamp,
+    id: &'a ResultId,
+    /// Where among the results it stands.
+    place: usize,
 }
 
-/// The results of one person, sorted so that a panel is found in logarithmic time.
-#[derive(Debug, Default)]
-pub struct PanelIndex<'a> {
-    known: BTreeMap<Analyte, Row<'a>>,
-    unknown: BTreeMap<Analyte, Row<'a>>,
-    by_order: BTreeMap<(Analyte, &'a PatientKey, &'a OrderNumber), Row<'a>>,
-    by_specimen: BTreeMap<(Analyte, &'a PatientKey, &'a str), Row<'a>>,
-}
+/// The results of each analyte in order of collection; those without an observation time take no part.
+pub type Timelines<'a> = BTreeMap<Analyte, Vec<Collected<'a>>>;
 
-impl<'a> PanelIndex<'a> {
-    /// Sorts the results; those without an observation time take no part.
-    pub fn over(results: &[Arc<JudgedResult<'a>>]) -> Self {
-        let mut timed: Vec<_> = results
-            .iter()
-            .filter_map(|result| Some((result.observed()?.at, result)))
-            .collect();
-        timed.sort_by_key(|(at, result)| (*at, result.id()));
-        let mut index = Self::default();
-        for (at, result) in timed {
-            let id = result.id();
-            let entry = (at, Arc::clone(result));
-            if !result.state().is_known() {
-                index.unknown.entry(id.analyte).or_default().0.push(entry);
-                continue;
-            }
-            let specimen = result.current.observation.shown.specimen_id.expose();
-            if !specimen.is_empty() {
-                index
-                    .by_specimen
-                    .entry((id.analyte, &id.patient, specimen))
-                    .or_default()
-                    .0
-                    .push(entry.clone());
-            }
-            index
-                .by_order
-                .entry((id.analyte, &id.patient, &id.order))
+/// Sorts the results by time, analyte by analyte.
+pub fn timelines<'a>(results: &[Arc<JudgedResult<'a>>]) -> Timelines<'a> {
+    let mut timelines = Timelines::new();
+    for (place, result) in results.iter().enumerate() {
+        if let Some(observed) = result.observed() {
+            timelines
+                .entry(result.id().analyte)
                 .or_default()
-                .0
-                .push(entry.clone());
-            index.known.entry(id.analyte).or_default().0.push(entry);
+                .push(Collected {
+                    at: observed.at,
+                    id: result.id(),
+                    place,
+                });
         }
-        index
+    }
+    for timeline in timelines.values_mut() {
+        timeline.sort();
+    }
+    timelines
+}
+
+/// Makes `Unknown(conflict)` of final results of one analyte and one collection time that give
+/// different states (CLINICAL 6.2). Normal and NotLow do not differ in anything that matters.
+pub fn mark_conflicts(results: &mut [Arc<JudgedResult<'_>>], timelines: &Timelines<'_>) {
+    let comparable = |state| match state {
+        State::NotLow => State::Normal,
+        other => other,
+    };
+    let samples = timelines
+        .values()
+        .flat_map(|timeline| timeline.chunk_by(|a, b| a.at == b.at))
+        .filter(|sample| sample.len() > 1);
+    for sample in samples {
+        let mut states = sample
+            .iter()
+            .filter_map(|one| Some(results.get(one.place)?.state()))
+            .filter(|state| state.is_known())
+            .map(comparable);
+        let first = states.next();
+        if states.all(|state| Some(state) == first) {
+            continue;
+        }
+        for one in sample {
+            if let Some(result) = results.get_mut(one.place).and_then(Arc::get_mut)
+                && result.state().is_known()
+            {
+                result.judged.state = State::Unknown(Why::Conflict);
+                result.judged.low_by_flag = false;
+            }
+        }
+    }
+}
+
+/// One result in a [`PanelIndex`].
+#[derive(Debug, Clone, Copy)]
+pub struct Indexed<'r, 'a> {
+    /// The result.
+    pub result: &'r Arc<JudgedResult<'a>>,
+    at: Timestamp,
+    /// The number of its order, which is one of one reported patient.
+    order: usize,
+}
+
+impl<'a> Indexed<'_, 'a> {
+    fn analyte(&self) -> Analyte {
+        self.result.id().analyte
     }
 
-    /// The panel of an IgM collected at `at`.
-    pub fn panel(
-        &self,
-        anchor: &JudgedResult<'a>,
-        at: Timestamp,
-        detection: &Detection,
-    ) -> Panel<'a> {
-        let part = |analyte| self.part(analyte, anchor, at, detection);
+    fn patient(&self) -> &'a PatientKey {
+        &self.result.id().patient
+    }
+
+    fn specimen(&self) -> &'a str {
+        self.result.current.observation.shown.specimen_id.expose()
+    }
+}
+
+/// The results of one person, sorted so that a panel is found in logarithmic time. Each row of them is
+/// in order of collection, at one time in that of the ids.
+#[derive(Debug)]
+pub struct PanelIndex<'r, 'a> {
+    by_analyte: BTreeMap<Analyte, Rows<'r, 'a>>,
+    /// Known ones by order and analyte.
+    by_order: Vec<Indexed<'r, 'a>>,
+    /// Known ones by reported patient, specimen and analyte; sorted when first asked for.
+    by_specimen: OnceCell<Vec<Indexed<'r, 'a>>>,
+}
+
+/// The results of one analyte, by whether their state is known.
+#[derive(Debug)]
+struct Rows<'r, 'a> {
+    known: Vec<Indexed<'r, 'a>>,
+    unknown: Vec<Indexed<'r, 'a>>,
+}
+
+impl<'r, 'a> PanelIndex<'r, 'a> {
+    /// Sorts the results, of which those of one order of one reported patient stand together.
+    pub fn over(results: &'r [Arc<JudgedResult<'a>>], timelines: &Timelines<'a>) -> Self {
+        let orders: Vec<usize> = results
+            .chunk_by(|a, b| {
+                let (a, b) = (a.id(), b.id());
+                a.order == b.order && a.patient == b.patient
+            })
+            .enumerate()
+            .flat_map(|(order, results)| std::iter::repeat_n(order, results.len()))
+            .collect();
+        let indexed = |collected: &Collected<'a>| {
+            Some(Indexed {
+                result: results.get(collected.place)?,
+                at: collected.at,
+                order: *orders.get(collected.place)?,
+            })
+        };
+        let rows = timelines.iter().map(|(analyte, timeline)| {
+            let mut rows = Rows {
+                known: Vec::with_capacity(timeline.len()),
+                unknown: Vec::new(),
+            };
+            for one in timeline.iter().filter_map(indexed) {
+                if one.result.state().is_known() {
+                    rows.known.push(one);
+                } else {
+                    rows.unknown.push(one);
+                }
+            }
+            (*analyte, rows)
+        });
+        let by_analyte: BTreeMap<_, _> = rows.collect();
+        let mut by_order: Vec<_> = results
+            .iter()
+            .zip(&orders)
+            .filter(|(result, _)| result.state().is_known())
+            .filter_map(|(result, order)| {
+                Some(Indexed {
+                    result,
+                    at: result.observed()?.at,
+                    order: *order,
+                })
+            })
+            .collect();
+        // They stand in this order already, but for the times where one order has an analyte twice.
+        by_order.sort_by(|a, b| {
+            let order = (a.order, a.analyte()).cmp(&(b.order, b.analyte()));
+            order.then_with(|| (a.at, a.result.id()).cmp(&(b.at, b.result.id())))
+        });
+        Self {
+            by_analyte,
+            by_order,
+            by_specimen: OnceCell::new(),
+        }
+    }
+
+    /// The IgM of known state, in order of collection.
+    pub fn igm(&self) -> &[Indexed<'r, 'a>] {
+        self.by_analyte
+            .get(&Analyte::IgM)
+            .map(|rows| rows.known.as_slice())
+            .unwrap_or_default()
+    }
+
+    /// The panel of an IgM.
+    pub fn panel(&self, igm: &Indexed<'r, 'a>, detection: &Detection) -> Panel<'a> {
+        let order = run(&self.by_order, |one| one.order.cmp(&igm.order));
+        let part = |analyte| self.part(analyte, igm, order, detection);
         Panel {
             igg: part(Analyte::IgG),
             iga: part(Analyte::IgA),
@@ -204,82 +300,104 @@ impl<'a> PanelIndex<'a> {
     }
 
     /// Same order or specimen, else nearest in time, within the window; an unknown does not hide a
+    /// Same order or specimen, else nearest in time, within the window; an unknown does not hide a
     /// known one (CLINICAL 9.19). Outside the window only what is older counts, as stale: an IgG that
-    /// is low months later is progress of a newer IgM and takes nothing back from this one.
+    /// is low months later is progress of a newer IgM and takes nothing back from this one. `order` is
+    /// what the IgM's order number has.
     fn part(
         &self,
         analyte: Analyte,
-        anchor: &JudgedResult<'a>,
-        at: Timestamp,
+        igm: &Indexed<'r, 'a>,
+        order: &[Indexed<'r, 'a>],
         detection: &Detection,
     ) -> Part<'a> {
-        let near = |row: Option<&Row<'a>>, window| {
-            row.and_then(|row| row.nearest(at))
-                .filter(|(other, _)| at.since(*other).abs() <= window)
-                .map(|(_, result)| Arc::clone(result))
+        let Some(rows) = self.by_analyte.get(&analyte) else {
+            return Part::Missing;
         };
-        let id = anchor.id();
-        let specimen = anchor
-            .current
-            .observation
-            .shown
-            .specimen_id
-            .expose()
-            .as_str();
-        let concurrent = detection.concurrent_window;
-        let known = self.known.get(&analyte);
-        near(
-            self.by_order.get(&(analyte, &id.patient, &id.order)),
-            concurrent,
-        )
-        .or_else(|| {
-            near(
-                self.by_specimen.get(&(analyte, &id.patient, specimen)),
-                concurrent,
-            )
-        })
-        .or_else(|| near(known, concurrent))
-        .map(Part::Concurrent)
-        .or_else(|| {
-            let (other, result) = known?.newest_before(at)?;
-            let context = at.since(other) <= detection.context_window;
-            context.then(|| Part::Stale(Arc::clone(result)))
-        })
-        .or_else(|| {
-            let result = near(self.unknown.get(&analyte), concurrent)?;
-            match result.state() {
-                State::Unknown(why) => Some(Part::Unusable(result, why)),
-                State::Low | State::Normal | State::High | State::NotLow => None,
+        let (at, concurrent) = (igm.at, detection.concurrent_window);
+        let same_order = run(order, |one| one.analyte().cmp(&analyte));
+        let found = nearest(same_order, at, concurrent)
+            .or_else(|| nearest(self.specimen(analyte, igm), at, concurrent))
+            .or_else(|| nearest(&rows.known, at, concurrent));
+        if let Some(result) = found {
+            return Part::Concurrent(Arc::clone(result));
+        }
+        if let Some(older) = newest_before(&rows.known, at)
+            && at.since(older.at) <= detection.context_window
+        {
+            return Part::Stale(Arc::clone(older.result));
+        }
+        let unknown = nearest(&rows.unknown, at, concurrent);
+        match unknown.map(|result| (result, result.state())) {
+            Some((result, State::Unknown(why))) => Part::Unusable(Arc::clone(result), why),
+            Some((_, State::Low | State::Normal | State::High | State::NotLow)) | None => {
+                Part::Missing
             }
+        }
+    }
+
+    /// The known results of the IgM's own specimen; none where it has no number.
+    fn specimen(&self, analyte: Analyte, igm: &Indexed<'r, 'a>) -> &[Indexed<'r, 'a>] {
+        let specimen = igm.specimen();
+        if specimen.is_empty() {
+            return &[];
+        }
+        let by_specimen = self.by_specimen.get_or_init(|| {
+            let mut sorted: Vec<_> = known(&self.by_analyte).collect();
+            sorted.sort_by_key(|one| (one.patient(), one.specimen(), one.analyte()));
+            sorted
+        });
+        let wanted = (igm.patient(), specimen, analyte);
+        run(by_specimen, |one| {
+            (one.patient(), one.specimen(), one.analyte()).cmp(&wanted)
         })
-        .unwrap_or(Part::Missing)
     }
 }
 
-/// Makes `Unknown(conflict)` of final results of one analyte and one collection time that give
-/// different states (CLINICAL 6.2). Normal and NotLow do not differ in anything that matters.
-pub fn mark_conflicts(results: &mut [JudgedResult<'_>]) {
-    let mut seen: BTreeMap<(Analyte, Timestamp), (State, bool)> = BTreeMap::new();
-    let key = |result: &JudgedResult<'_>| Some((result.id().analyte, result.observed()?.at));
-    let comparable = |state| match state {
-        State::NotLow => State::Normal,
-        other => other,
+fn known<'s, 'r, 'a>(
+    rows: &'s BTreeMap<Analyte, Rows<'r, 'a>>,
+) -> impl Iterator<Item = Indexed<'r, 'a>> + use<'s, 'r, 'a> {
+    rows.values().flat_map(|rows| &rows.known).copied()
+}
+
+/// The run of a sorted list that is equal to what is wanted.
+fn run<T>(sorted: &[T], compare: impl Fn(&T) -> Ordering) -> &[T] {
+    let begin = sorted.partition_point(|one| compare(one).is_lt());
+    let rest = sorted.get(begin..).unwrap_or_default();
+    let length = rest.partition_point(|one| compare(one).is_eq());
+    rest.get(..length).unwrap_or_default()
+}
+
+/// The newest of a row before a time; of two at one time the greater id.
+fn newest_before<'s, 'r, 'a>(
+    row: &'s [Indexed<'r, 'a>],
+    to: Timestamp,
+) -> Option<&'s Indexed<'r, 'a>> {
+    let end = row.partition_point(|one| one.at < to);
+    row.get(..end)?.last()
+}
+
+/// The nearest in time of a row, within a window: of two equally near ones the later; of two at one
+/// time the greater id.
+fn nearest<'r, 'a>(
+    row: &[Indexed<'r, 'a>],
+    to: Timestamp,
+    window: Span,
+) -> Option<&'r Arc<JudgedResult<'a>>> {
+    let after = row.partition_point(|one| one.at < to);
+    let later = row.get(after..)?.first().map(|one| one.at);
+    let earlier = row.get(..after)?.last().map(|one| one.at);
+    let chosen = match (earlier, later) {
+        (Some(earlier), Some(later)) if to.since(earlier) < later.since(to) => earlier,
+        (_, Some(later)) => later,
+        (Some(earlier), None) => earlier,
+        (None, None) => return None,
     };
-    for result in results.iter().filter(|result| result.state().is_known()) {
-        let Some(key) = key(result) else { continue };
-        let state = comparable(result.state());
-        let (first, conflict) = seen.entry(key).or_insert((state, false));
-        *conflict |= *first != state;
+    if to.since(chosen).abs() > window {
+        return None;
     }
-    for result in results {
-        let conflict = key(result)
-            .and_then(|key| seen.get(&key))
-            .is_some_and(|(_, conflict)| *conflict);
-        if conflict && result.state().is_known() {
-            result.judged.state = State::Unknown(Why::Conflict);
-            result.judged.low_by_flag = false;
-        }
-    }
+    let end = row.partition_point(|one| one.at <= chosen);
+    Some(row.get(..end)?.last()?.result)
 }
 
 #[cfg(test)]

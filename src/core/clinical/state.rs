@@ -1,7 +1,7 @@
 //! One result becomes a state (CLINICAL 6.1, with rulings 1, 7, 9, 10, 18, 23).
 
 use super::age::{AgeReading, age_at};
-use super::guard::{disagrees, implausible, unit_suspect};
+use super::guard::{disagrees, exceeds, implausible, unit_suspect};
 use super::interval::{Interval, IntervalQuery};
 use super::observation::{
     BirthDate, Flag, Observation, ObservedAt, ReportedRange, ReportedValue, Sex, Specimen,
@@ -9,219 +9,10 @@ use super::observation::{
 };
 use super::version::Current;
 use super::{Comparator, Limits};
-use crate::core::fact::Reason;
 use crate::core::policy::Policy;
 use rust_decimal::Decimal;
-use serde::Serialize;
 
-/// What a result is against its interval.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum State {
-    /// Under the low limit.
-    Low,
-    /// Within, limits included (CLINICAL 9.9).
-    Normal,
-    /// Over the high limit.
-    High,
-    /// At or over the low limit, as far as a comparator or range lets see.
-    NotLow,
-    /// Not to be judged, and why.
-    Unknown(Why),
-}
-
-impl State {
-    /// As in the alert's JSON.
-    pub const fn word(self) -> &'static str {
-        match self {
-            Self::Low => "low",
-            Self::Normal => "normal",
-            Self::High => "high",
-            Self::NotLow => "not_low",
-            Self::Unknown(_) => "unknown",
-        }
-    }
-
-    /// False for `Unknown`.
-    pub const fn is_known(self) -> bool {
-        !matches!(self, Self::Unknown(_))
-    }
-
-    /// Normal or NotLow: what makes a low IgM isolated.
-    pub const fn is_unremarkable(self) -> bool {
-        matches!(self, Self::Normal | Self::NotLow)
-    }
-}
-
-/// Why a result cannot be judged.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Why {
-    /// Cord blood.
-    Cord,
-    /// P, R, S or an unknown letter.
-    Preliminary,
-    /// No observation time (WIRE X-21).
-    NoTime,
-    /// No value: empty, QNS, PENDING.
-    NoValue,
-    /// `undetectable` and the like: could be profound, a person must look (CLINICAL 4.3).
-    Undetectable,
-    /// Text that is not a number; the reason is that of its quarantine entry.
-    NonNumeric(Reason),
-    /// Collected before birth.
-    AgeInvalid,
-    /// No interval and no flag.
-    NoInterval,
-    /// The unit cannot be converted and a table would have to judge.
-    Unit,
-    /// `<0.5` against 0.4, or a range across a limit.
-    Comparator,
-    /// The interval has no low limit.
-    NoLowLimit,
-    /// Value against OBX-7 says one thing, OBX-8 another.
-    FlagIntervalDisagreement,
-    /// Looks like mg/dL written as g/L, or the reverse.
-    UnitSuspect,
-    /// Negative, or more than any serum holds.
-    Implausible,
-    /// Two final results of one specimen disagree (CLINICAL 6.2).
-    Conflict,
-}
-
-impl Why {
-    /// As one word, for the API.
-    pub const fn word(self) -> &'static str {
-        match self {
-            Self::Cord => "cord_blood",
-            Self::Preliminary => "preliminary",
-            Self::NoTime => "no_time",
-            Self::NoValue => "no_value",
-            Self::Undetectable => "undetectable",
-            Self::NonNumeric(_) => "non_numeric",
-            Self::AgeInvalid => "age_invalid",
-            Self::NoInterval => "no_interval",
-            Self::Unit => "unit",
-            Self::Comparator => "comparator",
-            Self::NoLowLimit => "no_low_limit",
-            Self::FlagIntervalDisagreement => "flag_interval_disagreement",
-            Self::UnitSuspect => "unit_suspect",
-            Self::Implausible => "implausible",
-            Self::Conflict => "conflict",
-        }
-    }
-
-    /// True where a person should look; false where nothing is wrong, only not there yet.
-    pub const fn needs_review(self) -> bool {
-        !matches!(self, Self::Cord | Self::Preliminary | Self::NoValue)
-    }
-}
-
-/// Where the judgement comes from (6.1 step 4).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
-pub enum IntervalSource {
-    /// The laboratory's interval.
-    #[serde(rename = "OBX-7")]
-    Obx7,
-    /// The laboratory's flag; limits shown beside it are the table's.
-    #[serde(rename = "flag")]
-    Flag,
-    /// The site's table.
-    #[serde(rename = "site")]
-    Site,
-    /// The built-in table.
-    #[serde(rename = "built-in")]
-    BuiltIn,
-}
-
-impl IntervalSource {
-    /// As in the alert's JSON.
-    pub const fn word(self) -> &'static str {
-        match self {
-            Self::Obx7 => "OBX-7",
-            Self::Flag => "flag",
-            Self::Site => "site",
-            Self::BuiltIn => "built-in",
-        }
-    }
-}
-
-/// What should be said beside a result.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Note {
-    /// The value is 0 (6.1.8).
-    ReportedAsZero,
-    /// No status was sent; taken as final.
-    StatusAssumed,
-    /// A U made a preliminary value final.
-    Promoted,
-    /// The observation time lay in the future (WIRE T-8).
-    ClockFuture,
-    /// What the table assumed about the age.
-    Age(&'static str),
-}
-
-/// A number as the interval sees it: one point, or a range. Patient data; has no `Debug`.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub struct Measured {
-    /// Its comparator; of a range `Exactly`.
-    pub comparator: Comparator,
-    /// The number, or the lower end.
-    pub from: Decimal,
-    /// The number, or the upper end.
-    pub to: Decimal,
-}
-
-/// A result, judged. Its `Debug` leaves out the numbers, which are patient data.
-#[derive(Clone, PartialEq, Eq)]
-pub struct Judged {
-    /// The state.
-    pub state: State,
-    /// The number, in g/L where `in_gram_per_litre`, else as reported.
-    pub measured: Option<Measured>,
-    /// The limits used, in the unit of `measured`; beside a flag those of the table, for showing.
-    pub limits: Limits,
-    /// Whether `measured` and `limits` are in g/L.
-    pub in_gram_per_litre: bool,
-    /// Where the judgement comes from.
-    pub interval_source: Option<IntervalSource>,
-    /// The most that the value can be, in g/L (of `<x` and a range the upper end).
-    pub value_gl: Option<Decimal>,
-    /// The most that the value can be over the low limit used.
-    pub ratio: Option<Decimal>,
-    /// Low, and the flag alone says so (CLINICAL 6.1.3, 6.1.4).
-    pub low_by_flag: bool,
-    /// What should be said beside it.
-    pub notes: Vec<Note>,
-}
-
-impl std::fmt::Debug for Judged {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Judged")
-            .field("state", &self.state)
-            .field("interval_source", &self.interval_source)
-            .field("low_by_flag", &self.low_by_flag)
-            .field("notes", &self.notes)
-            .finish_non_exhaustive()
-    }
-}
-
-impl Judged {
-    fn unknown(why: Why) -> Self {
-        Self {
-            state: State::Unknown(why),
-            measured: None,
-            limits: Limits::default(),
-            in_gram_per_litre: false,
-            interval_source: None,
-            value_gl: None,
-            ratio: None,
-            low_by_flag: false,
-            notes: Vec::new(),
-        }
-    }
-}
+pub use super::judged::{IntervalSource, Judged, Measured, Note, State, Why};
 
 /// The state of one result that stands (CLINICAL 6.1).
 ///
@@ -263,12 +54,21 @@ fn judge(
     let Some(observed) = &observation.observed else {
         return shown_only(observation, Why::NoTime);
     };
-    if matches!(age_at(birth, observed.date), AgeReading::Invalid) {
+    let age = age_at(birth, observed.date);
+    if matches!(age, AgeReading::Invalid) {
         return shown_only(observation, Why::AgeInvalid);
     }
-    let table = table_interval(observation, observed, sex, birth, policy);
     match measure(observation.value.expose()) {
-        Ok(reported) => against(observation, reported, sex, &table, birth, observed),
+        Ok(reported) => {
+            let tables = Tables {
+                observation,
+                observed,
+                sex,
+                age,
+                policy,
+            };
+            against(observation, reported, sex, &tables)
+        }
         Err(None) => Judged {
             state: State::Low,
             interval_source: Some(IntervalSource::Flag),
@@ -314,50 +114,57 @@ fn shown_only(observation: &Observation, why: Why) -> Judged {
 }
 
 fn in_gram_per_litre(observation: &Observation, measured: Measured) -> Option<Measured> {
+    let from = observation.unit.to_gram_per_litre(measured.from)?;
     Some(Measured {
         comparator: measured.comparator,
-        from: observation.unit.to_gram_per_litre(measured.from)?,
-        to: observation.unit.to_gram_per_litre(measured.to)?,
+        from,
+        to: if measured.is_point() {
+            from
+        } else {
+            observation.unit.to_gram_per_litre(measured.to)?
+        },
     })
 }
 
-/// The table's rows for a result: the one that may judge, and the one that the guards look at.
-pub(super) struct Tables {
-    judging: Option<Interval>,
-    pub(super) guarding: Option<Interval>,
+/// The tables, asked about one result.
+pub(super) struct Tables<'q> {
+    observation: &'q Observation,
+    observed: &'q ObservedAt,
+    sex: Option<Sex>,
+    /// At collection.
+    pub(super) age: AgeReading,
+    policy: &'q Policy,
 }
 
-fn table_interval(
-    observation: &Observation,
-    observed: &ObservedAt,
-    sex: Option<Sex>,
-    birth: Option<&BirthDate>,
-    policy: &Policy,
-) -> Tables {
-    let find = |built_in| {
-        policy.intervals.find(&IntervalQuery {
-            analyte: observation.id.analyte,
-            age: age_at(birth, observed.date),
-            sex,
-            feed: &observation.shown.feed,
-            laboratory: &observation.shown.laboratory,
-            method: &observation.shown.method,
-            on: observed.date,
+impl<'q> Tables<'q> {
+    /// The row that may judge.
+    fn judging(&self) -> Option<Interval<'q>> {
+        self.find(self.policy.detection.use_builtin_intervals)
+    }
+
+    /// The row that the guards look at.
+    pub(super) fn guarding(&self) -> Option<Interval<'q>> {
+        self.find(true)
+    }
+
+    fn find(&self, built_in: bool) -> Option<Interval<'q>> {
+        let shown = &self.observation.shown;
+        self.policy.intervals.find(&IntervalQuery {
+            analyte: self.observation.id.analyte,
+            age: self.age,
+            sex: self.sex,
+            feed: &shown.feed,
+            laboratory: &shown.laboratory,
+            method: &shown.method,
+            on: self.observed.date,
             built_in,
         })
-    };
-    let judging = find(policy.detection.use_builtin_intervals);
-    let guarding = if policy.detection.use_builtin_intervals {
-        judging.clone()
-    } else {
-        find(true)
-    };
-    Tables { judging, guarding }
+    }
 }
 
 /// OBX-7 as limits: one sex's, or both where the sex is unknown: the lower of the two low limits
 /// (CLINICAL 9.7) and the higher of the two high ones. `None` where nothing usable stands there.
-pub(super) fn laboratory_limits(range: &ReportedRange, sex: Option<Sex>) -> Option<Limits> {
+fn laboratory_limits(range: &ReportedRange, sex: Option<Sex>) -> Option<Limits> {
     let limits = match (range, sex) {
         (ReportedRange::None, _) => return None,
         (ReportedRange::Plain(limits), _) => *limits,
@@ -381,12 +188,10 @@ fn against(
     observation: &Observation,
     reported: Measured,
     sex: Option<Sex>,
-    tables: &Tables,
-    birth: Option<&BirthDate>,
-    observed: &ObservedAt,
+    tables: &Tables<'_>,
 ) -> Judged {
     let converted = in_gram_per_litre(observation, reported);
-    let table_limits = tables.judging.as_ref().map(|row| row.limits);
+    let laboratory = laboratory_limits(&observation.range, sex);
     let mut judged = Judged {
         measured: Some(converted.unwrap_or(reported)),
         in_gram_per_litre: converted.is_some(),
@@ -394,7 +199,7 @@ fn against(
         ..Judged::unknown(Why::NoInterval)
     };
     // What the state is computed from, in one unit.
-    let compared = if let Some(limits) = laboratory_limits(&observation.range, sex) {
+    let compared = if let Some(limits) = laboratory {
         judged.interval_source = Some(IntervalSource::Obx7);
         judged.state = compare(reported, limits);
         show_limits(&mut judged, observation, reported, limits);
@@ -407,9 +212,10 @@ fn against(
             Flag::Normal => State::Normal,
         };
         judged.low_by_flag = judged.state == State::Low;
+        let table_limits = tables.judging().map(|row| row.limits);
         judged.limits = converted.and(table_limits).unwrap_or_default();
         converted.zip(table_limits)
-    } else if let Some(row) = &tables.judging {
+    } else if let Some(row) = tables.judging() {
         judged.interval_source = Some(if row.built_in {
             IntervalSource::BuiltIn
         } else {
@@ -427,17 +233,18 @@ fn against(
         None
     };
     judged.ratio = compared.and_then(|(measured, limits)| {
-        limits
+        let low = limits
             .low
-            .filter(|low| *low > Decimal::ZERO)
-            .and_then(|low| measured.to.checked_div(low))
+            .filter(|low| low.is_sign_positive() && !low.is_zero())?;
+        let asked = judged.state == State::Low || exceeds(measured.to, 49, low);
+        asked.then(|| measured.to.checked_div(low)).flatten()
     });
-    if unit_suspect(&judged, observation, sex, tables, birth, observed) {
+    if unit_suspect(&judged, &observation.unit, laboratory, tables) {
         judged.state = State::Unknown(Why::UnitSuspect);
     } else if implausible(observation.id.analyte, reported, converted) {
         judged.state = State::Unknown(Why::Implausible);
     } else if judged.interval_source == Some(IntervalSource::Obx7)
-        && disagrees(&judged, reported, observation, sex)
+        && disagrees(&judged, reported, observation.flag, laboratory)
     {
         judged.state = State::Unknown(Why::FlagIntervalDisagreement);
     }
@@ -485,6 +292,8 @@ fn compare(value: Measured, limits: Limits) -> State {
                 State::Low
             } else if above(from) {
                 State::High
+            } else if value.is_point() {
+                State::Normal
             } else if below(from) {
                 unsure
             } else if above(to) {

@@ -9,7 +9,7 @@ use super::observation::{
 };
 use crate::core::fact::JournalPosition;
 use crate::core::time::Timestamp;
-use std::cmp::Reverse;
+use std::cmp::{Ordering, Reverse};
 use std::collections::BTreeMap;
 
 /// The one version of a result that stands.
@@ -83,7 +83,53 @@ fn mark_for<V: Copy + Ord>(marks: &BTreeMap<Option<&str>, V>, sub_id: Option<&st
 /// An order of one reported patient and what was measured: what a withdrawal names (S-3).
 type Named<'a> = (&'a PatientKey, &'a OrderNumber, Analyte);
 
-/// The versions that stand, one for each result that has one, in order of their [`ResultId`].
+/// A result as a key that sorts by its order number first: results of one order stand together. The
+/// beginning of the order number is held as a number: mostly it tells orders apart without a look at
+/// the texts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ByOrder<'a> {
+    beginning: u64,
+    id: &'a ResultId,
+}
+
+impl<'a> ByOrder<'a> {
+    /// The key of a result.
+    pub fn of(id: &'a ResultId) -> Self {
+        let number = match &id.order {
+            OrderNumber::Filler(number) | OrderNumber::Placer(number) => number.expose(),
+            OrderNumber::Unnumbered { observed, .. } => observed,
+        };
+        let mut beginning = [0; 8];
+        for (place, byte) in beginning.iter_mut().zip(number.bytes()) {
+            *place = byte;
+        }
+        Self {
+            beginning: u64::from_be_bytes(beginning),
+            id,
+        }
+    }
+}
+
+impl Ord for ByOrder<'_> {
+    fn cmp(&self, other: &Self) -> Ordering {
+        let (a, b) = (self.id, other.id);
+        let beginning = self.beginning.cmp(&other.beginning);
+        beginning
+            .then_with(|| a.order.cmp(&b.order))
+            .then_with(|| a.patient.cmp(&b.patient))
+            .then_with(|| {
+                (a.analyte, a.specimen, &a.sub_id).cmp(&(b.analyte, b.specimen, &b.sub_id))
+            })
+    }
+}
+
+impl PartialOrd for ByOrder<'_> {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+/// The versions that stand, one for each result that has one; results of one order stand together.
 ///
 /// Withdrawals match by reported patient, order, analyte and OBX-4 and ignore value, unit, time and
 /// specimen (S-3); group withdrawals (S-5, X-30) match by reported patient and order; a U promotes
@@ -121,36 +167,37 @@ pub fn current<'a>(
             StatusClass::NoResult | StatusClass::Preliminary | StatusClass::Final => {}
         }
     }
-    let mut best: BTreeMap<&ResultId, (Rank, Current<'a>)> = BTreeMap::new();
-    for observation in observations {
-        let promotion = marks
-            .get(&named(&observation.id))
-            .and_then(|marks| mark_for(&marks.promotions, observation.id.sub_id.as_deref()));
-        let Some(candidate) = version(observation, promotion) else {
-            continue;
-        };
-        let rank = rank(&candidate);
-        match best.entry(&observation.id) {
-            std::collections::btree_map::Entry::Vacant(place) => {
-                place.insert((rank, candidate));
-            }
-            std::collections::btree_map::Entry::Occupied(mut place) => {
-                if place.get().0 < rank {
-                    place.insert((rank, candidate));
-                }
-            }
-        }
-    }
-    best.into_iter()
-        .filter(|(id, (rank, _))| {
+    let mut versions: Vec<(ByOrder<'a>, &'a Observation)> = observations
+        .iter()
+        .map(|observation| (ByOrder::of(&observation.id), observation))
+        .collect();
+    versions.sort_by_key(|(result, _)| *result);
+    versions
+        .chunk_by(|(one, _), (other, _)| one == other)
+        .filter_map(|versions| {
+            let id = versions.first()?.0.id;
+            let sub_id = id.sub_id.as_deref();
+            let marks = marks.get(&named(id));
+            let promotion = marks.and_then(|marks| mark_for(&marks.promotions, sub_id));
+            let newest = versions
+                .iter()
+                .filter_map(|(_, observation)| version(observation, promotion))
+                .reduce(|kept, next| {
+                    if rank(&kept) < rank(&next) {
+                        next
+                    } else {
+                        kept
+                    }
+                })?;
             let withdrawn = marks
-                .get(&named(id))
-                .and_then(|marks| mark_for(&marks.withdrawals, id.sub_id.as_deref()))
+                .and_then(|marks| mark_for(&marks.withdrawals, sub_id))
                 .max(groups.get(&(&id.patient, &id.order)).copied());
-            withdrawn
-                .is_none_or(|at| rank.final_class && rank.says_something && at < rank.version_at)
+            let stands = withdrawn.is_none_or(|at| {
+                let rank = rank(&newest);
+                rank.final_class && rank.says_something && at < rank.version_at
+            });
+            stands.then_some(newest)
         })
-        .map(|(_, (_, standing))| standing)
         .collect()
 }
 
@@ -209,7 +256,7 @@ fn rank(candidate: &Current<'_>) -> Rank {
 }
 
 /// Compares two versions of one result by S-1; for showing them in order.
-pub fn compare(a: &Observation, b: &Observation) -> std::cmp::Ordering {
+pub fn compare(a: &Observation, b: &Observation) -> Ordering {
     let key = |observation: &Observation| {
         let kind = match observation.status.class {
             StatusClass::Withdrawal => Kind::Withdrawal,

@@ -148,9 +148,11 @@ fn severity_of(anchor: &Anchor<'_>) -> Option<Severity> {
 }
 
 fn assessed(chart: &Chart<'_>) -> Vec<AssessedResult> {
-    let mut results: Vec<_> = chart
-        .results
-        .iter()
+    let collected = |result: &JudgedResult<'_>| result.observed().map(|observed| observed.at);
+    let mut results: Vec<_> = chart.results.iter().map(Arc::as_ref).collect();
+    results.sort_by(|a, b| (collected(a), a.id()).cmp(&(collected(b), b.id())));
+    results
+        .into_iter()
         .map(|result| AssessedResult {
             id: result.id().clone(),
             analyte: result.id().analyte,
@@ -160,11 +162,9 @@ fn assessed(chart: &Chart<'_>) -> Vec<AssessedResult> {
                 State::Unknown(why) => Some(Phi::new(reasons::unjudged(result, why))),
                 State::Low | State::Normal | State::High | State::NotLow => None,
             },
-            observed_at: result.observed().map(|observed| observed.at),
+            observed_at: collected(result),
         })
-        .collect();
-    results.sort_by(|a, b| (a.observed_at, &a.id).cmp(&(b.observed_at, &b.id)));
-    results
+        .collect()
 }
 
 fn beside(anchor: &Anchor<'_>) -> Vec<Beside> {

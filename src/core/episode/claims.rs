@@ -4,9 +4,8 @@ use super::EpisodeId;
 use super::history::{Episode, History};
 use super::recorded::{Recorded, Standing};
 use crate::core::clinical::chart::Anchor;
-use crate::core::clinical::observation::ResultId;
 use crate::core::clinical::state::State;
-use crate::core::clinical::version;
+use crate::core::clinical::version::{self, ByOrder};
 use crate::core::record::PooledPatient;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -22,13 +21,13 @@ pub(super) struct Claims {
 }
 
 /// Where a result stands in the walk: which episode (or run), and which of its members.
-type Places<'a> = BTreeMap<&'a ResultId, (usize, usize)>;
+type Places<'a> = BTreeMap<ByOrder<'a>, (usize, usize)>;
 
 impl Claims {
     /// Matches the record with the walk.
     pub(super) fn of(
         history: &History<'_>,
-        recorded: &BTreeMap<EpisodeId, Recorded>,
+        recorded: &BTreeMap<EpisodeId, Recorded<'_>>,
         patient: &PooledPatient,
     ) -> Self {
         let places = places(history.episodes.iter().map(|episode| &episode.members));
@@ -59,7 +58,8 @@ impl Claims {
                                 claims.push((
                                     Rank {
                                         merged: record.standing == Standing::Merged,
-                                        by_member: !places.contains_key(&record.opening),
+                                        by_member: !places
+                                            .contains_key(&ByOrder::of(&record.opening)),
                                         position,
                                     },
                                     record.id.clone(),
@@ -111,7 +111,7 @@ fn places<'r, 'a: 'r>(groups: impl Iterator<Item = &'r Vec<Arc<Anchor<'a>>>>) ->
             members
                 .iter()
                 .enumerate()
-                .map(move |(position, member)| (member.igm.id(), (group, position)))
+                .map(move |(position, member)| (ByOrder::of(member.igm.id()), (group, position)))
         })
         .collect()
 }
@@ -121,15 +121,13 @@ fn places_of_runs<'a>(history: &History<'a>) -> Places<'a> {
 }
 
 /// By its opening, else by the earliest of its members (CLINICAL 9.25).
-fn place_of(record: &Recorded, places: &Places<'_>) -> Option<(usize, usize)> {
-    places.get(&record.opening).copied().or_else(|| {
-        let members = record.members.iter();
-        members.filter_map(|id| places.get(id)).min().copied()
-    })
+fn place_of(record: &Recorded<'_>, places: &Places<'_>) -> Option<(usize, usize)> {
+    let place = |id| places.get(&ByOrder::of(id)).copied();
+    place(&record.opening).or_else(|| record.members.iter().filter_map(place).min())
 }
 
 /// Whether any IgM of a record is still low, in whatever company.
-fn still_low(record: &Recorded, history: &History<'_>) -> bool {
+fn still_low(record: &Recorded<'_>, history: &History<'_>) -> bool {
     let ids: BTreeSet<_> = record.members.iter().chain([&record.opening]).collect();
     history
         .chart
@@ -142,7 +140,7 @@ fn still_low(record: &Recorded, history: &History<'_>) -> bool {
 /// later Lows came without a transition: the one that was open when the opening was collected, or the
 /// next one, if no IgM in between was not low.
 fn continuation(
-    record: &Recorded,
+    record: &Recorded<'_>,
     history: &History<'_>,
     patient: &PooledPatient,
 ) -> Option<usize> {

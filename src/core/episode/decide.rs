@@ -10,7 +10,6 @@ use super::identity::{alert_id, episode_id};
 use super::recorded::{self, KNOWN, MERGED, Recorded, Standing};
 use super::{Delivery, EpisodeId, Severity, Transition, TransitionKind};
 use crate::core::clinical::chart::Anchor;
-use crate::core::clinical::classify::Tier;
 use crate::core::clinical::explain;
 use crate::core::clinical::observation::ResultId;
 use crate::core::clinical::panel::JudgedResult;
@@ -19,6 +18,7 @@ use crate::core::phi::Phi;
 use crate::core::policy::{Policy, SuppressKnown};
 use crate::core::record::PooledPatient;
 use crate::core::time::Timestamp;
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -109,7 +109,7 @@ impl<'d, 'a> Decision<'d, 'a> {
         &mut self,
         episode: &Episode<'a>,
         claimants: &[EpisodeId],
-        recorded: &mut BTreeMap<EpisodeId, Recorded>,
+        recorded: &mut BTreeMap<EpisodeId, Recorded<'_>>,
     ) {
         let Some(opening) = episode.opening() else {
             return;
@@ -132,7 +132,7 @@ impl<'d, 'a> Decision<'d, 'a> {
             .or_insert_with(|| Recorded::new(id, opening.igm.id().clone()));
         match record.standing {
             Standing::None | Standing::OtherOnly => {
-                if let Some(sight) = episode.first_sight() {
+                if let Some(sight) = episode.first_sight(|anchor| self.pages_at_sight(anchor)) {
                     self.detect(record, episode, sight);
                 }
             }
@@ -161,69 +161,7 @@ impl<'d, 'a> Decision<'d, 'a> {
         }
     }
 
-    /// First sight, or again with a number of its own (CLINICAL 9.15).
-    fn detect(&mut self, record: &mut Recorded, episode: &Episode<'a>, anchor: &Anchor<'a>) {
-        let delivery = self.delivery(
-            TransitionKind::Detected,
-            anchor,
-            anchor.severity,
-            anchor.wants_page && episode.open,
-        );
-        let draft = self.draft(
-            TransitionKind::Detected,
-            anchor,
-            anchor.severity,
-            delivery,
-            explain::detected(anchor, &self.policy.detection),
-        );
-        let draft = Draft {
-            supersedes: record.last_sight.as_ref().map(|id| id.0.clone()),
-            ..draft
-        };
-        self.emit(record, draft, ids(episode));
-    }
-
-    /// Once more, where the first sight did not page and now should, or where it has become urgent.
-    fn detect_again(&mut self, record: &mut Recorded, episode: &Episode<'a>) {
-        let Some(anchor) = episode.loudest() else {
-            return;
-        };
-        let became_urgent =
-            anchor.severity == Severity::Urgent && record.severity < Severity::Urgent;
-        let told = (
-            anchor.verdict.tier.word().to_owned(),
-            anchor.verdict.reason.map(str::to_owned),
-        );
-        let unheard = !record.paged && anchor.wants_page && !record.detected.contains(&told);
-        let worth_it = unheard && {
-            let wish = self.delivery(TransitionKind::Detected, anchor, anchor.severity, true);
-            wish == Delivery::Page || anchor.verdict.tier == Tier::Complete
-        };
-        if became_urgent || worth_it {
-            self.detect(record, episode, anchor);
-        }
-    }
-
-    /// Low again within `reopen_after`: silent, unless more severe than anything before.
-    fn reopen(&mut self, record: &mut Recorded, episode: &Episode<'a>) {
-        let Some(anchor) = episode.members.get(episode.reopened_at) else {
-            return;
-        };
-        let before = record.severity;
-        let draft = self.draft(
-            TransitionKind::Reopened,
-            anchor,
-            anchor.severity,
-            Delivery::Worklist,
-            explain::reopened(anchor),
-        );
-        self.emit(record, draft, ids(episode));
-        if let Some(loudest) = episode.loudest().filter(|anchor| anchor.severity > before) {
-            self.detect(record, episode, loudest);
-        }
-    }
-
-    fn confirm(&mut self, record: &mut Recorded, episode: &Episode<'a>, step: &Step<'a>) {
+    fn confirm(&mut self, record: &mut Recorded<'_>, episode: &Episode<'a>, step: &Step<'a>) {
         let Some(earlier) = &step.earlier else { return };
         let delivery = self.delivery(step.kind, &step.anchor, step.severity, episode.open);
         let mut draft = self.draft(
@@ -245,7 +183,7 @@ impl<'d, 'a> Decision<'d, 'a> {
         self.emit(record, draft, ids(episode));
     }
 
-    fn progress(&mut self, record: &mut Recorded, episode: &Episode<'a>, step: &Step<'a>) {
+    fn progress(&mut self, record: &mut Recorded<'_>, episode: &Episode<'a>, step: &Step<'a>) {
         let classification = step.anchor.verdict.classification.word();
         let Some(opening) = episode.opening() else {
             return;
@@ -264,7 +202,7 @@ impl<'d, 'a> Decision<'d, 'a> {
         self.emit(record, draft, ids(episode));
     }
 
-    fn resolve(&mut self, record: &mut Recorded, episode: &Episode<'a>, step: &Step<'a>) {
+    fn resolve(&mut self, record: &mut Recorded<'_>, episode: &Episode<'a>, step: &Step<'a>) {
         let Some(opening) = episode.opening() else {
             return;
         };
@@ -281,7 +219,7 @@ impl<'d, 'a> Decision<'d, 'a> {
     }
 
     /// Another episode of the same person took this one over (CLINICAL 9.6).
-    fn merge(&mut self, record: &mut Recorded, episode: &Episode<'a>, survivor: &EpisodeId) {
+    fn merge(&mut self, record: &mut Recorded<'_>, episode: &Episode<'a>, survivor: &EpisodeId) {
         if record.standing != Standing::Open {
             return;
         }
@@ -299,7 +237,7 @@ impl<'d, 'a> Decision<'d, 'a> {
                 explain::merged(),
             )
         };
-        let members = record.members.clone();
+        let members = record.members.to_vec();
         self.emit(record, draft, members);
     }
 
@@ -308,7 +246,7 @@ impl<'d, 'a> Decision<'d, 'a> {
         &mut self,
         run: &OtherPattern<'a>,
         claimants: &[EpisodeId],
-        recorded: &mut BTreeMap<EpisodeId, Recorded>,
+        recorded: &mut BTreeMap<EpisodeId, Recorded<'_>>,
     ) {
         let Some(first) = run.members.first() else {
             return;
@@ -356,7 +294,7 @@ impl<'d, 'a> Decision<'d, 'a> {
     }
 
     /// Page or worklist: what 6.4 wishes, held back by death, age of the evidence and suppression.
-    fn delivery(
+    pub(super) fn delivery(
         &self,
         kind: TransitionKind,
         anchor: &Anchor<'a>,
@@ -392,7 +330,7 @@ impl<'d, 'a> Decision<'d, 'a> {
     }
 
     /// A transition about one IgM, with its panel as evidence.
-    fn draft<'r>(
+    pub(super) fn draft<'r>(
         &self,
         kind: TransitionKind,
         anchor: &'r Anchor<'a>,
@@ -421,7 +359,12 @@ impl<'d, 'a> Decision<'d, 'a> {
     }
 
     /// Records a draft whose evidence is its rows.
-    fn emit(&mut self, record: &mut Recorded, draft: Draft<'_, 'a>, members: Vec<ResultId>) {
+    pub(super) fn emit(
+        &mut self,
+        record: &mut Recorded<'_>,
+        draft: Draft<'_, 'a>,
+        members: Vec<ResultId>,
+    ) {
         if let Some(newest) = Newest::of(&draft.evidence) {
             self.record(record, &draft, members, newest);
         }
@@ -430,7 +373,7 @@ impl<'d, 'a> Decision<'d, 'a> {
     /// Numbers a draft, fills in its alert, and takes it into account.
     pub(super) fn record(
         &mut self,
-        record: &mut Recorded,
+        record: &mut Recorded<'_>,
         draft: &Draft<'_, '_>,
         members: Vec<ResultId>,
         newest: Newest,
@@ -463,12 +406,12 @@ impl<'d, 'a> Decision<'d, 'a> {
             alert: Phi::new(data),
             listener: newest.listener,
         };
-        record.apply(&transition);
+        record.apply(&transition, Cow::Owned(transition.members.clone()));
         self.out.push(transition);
     }
 }
 
-fn ids(episode: &Episode<'_>) -> Vec<ResultId> {
+pub(super) fn ids(episode: &Episode<'_>) -> Vec<ResultId> {
     episode.ids().cloned().collect()
 }
 

@@ -96,10 +96,10 @@ impl<'a> Episode<'a> {
             .filter(|member| is_isolated(member))
     }
 
-    /// The IgM to tell of at first sight: the one that speaks loudest (urgent, else one that 6.4
-    /// pages, else the first), of those that come before a confirmation or progression, which speak
-    /// for themselves.
-    pub fn first_sight(&self) -> Option<&Arc<Anchor<'a>>> {
+    /// The IgM to tell of at first sight: of those that `pages` holds for, else of all, the one that
+    /// speaks loudest (urgent, else one that 6.4 pages, else the first). Only those that come before a
+    /// confirmation or progression, which speak for themselves.
+    pub fn first_sight(&self, pages: impl Fn(&Anchor<'a>) -> bool) -> Option<&Arc<Anchor<'a>>> {
         let told = self.steps.iter().find(|step| {
             matches!(
                 step.kind,
@@ -109,13 +109,22 @@ impl<'a> Episode<'a> {
         let before = self
             .members
             .iter()
-            .take_while(|member| told.is_none_or(|step| member.igm.id() != step.anchor.igm.id()));
-        loudest(before.filter(|member| is_isolated(member))).or(self.opening())
+            .take_while(|member| told.is_none_or(|step| member.igm.id() != step.anchor.igm.id()))
+            .filter(|member| is_isolated(member));
+        let paging = || loudest(before.clone().filter(|member| self.open && pages(member)));
+        paging()
+            .or_else(|| loudest(before.clone()))
+            .or(self.opening())
     }
 
     /// As [`Self::first_sight`], of all of the present stretch.
     pub fn loudest(&self) -> Option<&Arc<Anchor<'a>>> {
         loudest(self.isolated_now())
+    }
+
+    /// As [`Self::loudest`], of those for which `holds` is true.
+    pub fn loudest_of(&self, holds: impl Fn(&Anchor<'a>) -> bool) -> Option<&Arc<Anchor<'a>>> {
+        loudest(self.isolated_now().filter(|member| holds(member)))
     }
 }
 

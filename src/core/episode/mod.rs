@@ -15,6 +15,7 @@ pub mod identity;
 mod laws;
 pub mod recorded;
 mod retract;
+mod sight;
 
 use super::clinical::observation::{PatientKey, ResultId};
 use super::fact::JournalPosition;

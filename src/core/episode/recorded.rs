@@ -2,6 +2,7 @@
 
 use super::{AlertId, Delivery, EpisodeId, Severity, Transition, TransitionKind};
 use crate::core::clinical::observation::{PatientKey, ResultId};
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// `tier_reason` of the `resolved` of an episode that another one took over (CLINICAL 9.6).
@@ -27,7 +28,7 @@ pub enum Standing {
 
 /// One episode as recorded.
 #[derive(Debug, Clone)]
-pub struct Recorded {
+pub struct Recorded<'t> {
     /// Its id.
     pub id: EpisodeId,
     /// The result that the id was made of; never changes.
@@ -39,7 +40,7 @@ pub struct Recorded {
     /// The last number used.
     pub number: u32,
     /// Its members as last recorded.
-    pub members: Vec<ResultId>,
+    pub members: Cow<'t, [ResultId]>,
     /// Whether anything of it paged (since it was last retracted).
     pub paged: bool,
     /// The highest severity of it.
@@ -58,7 +59,7 @@ pub struct Recorded {
     pub listener: String,
 }
 
-impl Recorded {
+impl<'t> Recorded<'t> {
     /// An episode of which nothing is recorded.
     pub fn new(id: EpisodeId, opening: ResultId) -> Self {
         Self {
@@ -67,7 +68,7 @@ impl Recorded {
             opening,
             standing: Standing::None,
             number: 0,
-            members: Vec::new(),
+            members: Cow::Borrowed(&[]),
             paged: false,
             severity: Severity::Routine,
             confirmed: false,
@@ -79,9 +80,10 @@ impl Recorded {
         }
     }
 
-    /// Takes one more transition into account. Recorded and just decided ones go through here alike:
-    /// that is what makes deciding again after recording give nothing.
-    pub fn apply(&mut self, transition: &Transition) {
+    /// Takes one more transition into account, of which `members` are the members. Recorded and just
+    /// decided ones go through here alike: that is what makes deciding again after recording give
+    /// nothing.
+    pub fn apply(&mut self, transition: &Transition, members: Cow<'t, [ResultId]>) {
         self.number = self.number.max(transition.number);
         self.listener.clone_from(&transition.listener);
         let alert = transition.alert.expose();
@@ -103,7 +105,7 @@ impl Recorded {
                 } else {
                     Standing::Closed
                 };
-                self.members.clone_from(&transition.members);
+                self.members = members;
                 return;
             }
             TransitionKind::Reopened => self.standing = Standing::Open,
@@ -125,7 +127,7 @@ impl Recorded {
                 self.last_sight = Some(transition.alert_id.clone());
             }
         }
-        self.members.clone_from(&transition.members);
+        self.members = members;
         if transition.kind != TransitionKind::Reopened {
             self.paged |= transition.delivery == Delivery::Page;
             self.severity = self.severity.max(transition.severity);
@@ -143,7 +145,7 @@ impl Recorded {
 
 /// The recorded episodes by id; the order in which the transitions of different ones stand is
 /// irrelevant, within one their numbers order them.
-pub fn episodes(transitions: &[Transition]) -> BTreeMap<EpisodeId, Recorded> {
+pub fn episodes(transitions: &[Transition]) -> BTreeMap<EpisodeId, Recorded<'_>> {
     let mut sorted: Vec<&Transition> = transitions.iter().collect();
     sorted.sort_by_key(|transition| transition.number);
     let mut episodes = BTreeMap::new();
@@ -154,7 +156,7 @@ pub fn episodes(transitions: &[Transition]) -> BTreeMap<EpisodeId, Recorded> {
                 filed_under: transition.filed_under.clone(),
                 ..Recorded::new(transition.episode.clone(), transition.opening.clone())
             })
-            .apply(transition);
+            .apply(transition, Cow::Borrowed(&transition.members));
     }
     episodes
 }

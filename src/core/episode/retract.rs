@@ -14,7 +14,7 @@ use std::sync::Arc;
 
 impl<'d> Decision<'d, '_> {
     /// No Low of it stands any more: to everybody who was told, as urgently as it was told.
-    pub(super) fn retract(&mut self, record: &mut Recorded) {
+    pub(super) fn retract(&mut self, record: &mut Recorded<'_>) {
         let ground = if record.members.contains(&record.opening) {
             &record.opening
         } else {
@@ -90,7 +90,7 @@ impl<'d> Decision<'d, '_> {
     }
 
     /// The newest fact about a result: any version or withdrawal of its order.
-    fn newest_about(&self, ground: &ResultId, record: &Recorded) -> Newest {
+    fn newest_about(&self, ground: &ResultId, record: &Recorded<'_>) -> Newest {
         let about = |version: &&Observation| {
             version.id.patient == ground.patient
                 && version.id.order == ground.order

@@ -138,7 +138,12 @@ impl Component {
                 transitions.push(transition.clone());
             } else if members.contains(&was_about(transition)) {
                 lost.insert(transition.episode.clone());
-                transitions.push(transition.clone());
+                // Its later Lows do not carry it on here: it has one owner, or two persons would number
+                // its transitions.
+                transitions.push(Transition {
+                    members: Vec::new(),
+                    ..transition.clone()
+                });
             }
         }
 

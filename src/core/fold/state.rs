@@ -20,6 +20,16 @@ pub enum StateError {
     },
 }
 
+impl StateError {
+    /// What happened, without saying again that the cache cannot be used.
+    pub fn why(&self) -> String {
+        match self {
+            Self::Store(why) => why.clone(),
+            Self::Value { .. } => self.to_string(),
+        }
+    }
+}
+
 /// Puts (`Some`) and deletions (`None`), applied together with the position that they bring the state to.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Batch {

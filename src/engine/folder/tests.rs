@@ -39,7 +39,8 @@ fn a_part_is_given_up_after_a_day_though_nothing_else_comes() {
     let settings = Settings {
         policy: Arc::new(Policy::built_in()),
         counted_through: JournalPosition::START,
-        fresh_state: Box::new(|_| Arc::new(Memory::new())),
+        fresh_state: Arc::new(|_| Arc::new(Memory::new())),
+        on_damage: Arc::new(|_| {}),
     };
     let (folder, mut progress) = Folder::new(
         appender.clone(),

@@ -21,8 +21,8 @@ const BUFFER: usize = 64 << 10;
 /// "open"`). The tap waits for nothing but the processor, so one that moves is only scheduled late; one
 /// that stands still delays the feed by this much, once, until it has caught up. In several naps, so
 /// that a process that was stopped as a whole does not take it for the tap's fault.
-const NAP: Duration = Duration::from_millis(10);
-const NAPS: u32 = 5;
+const NAP: Duration = Duration::from_millis(20);
+const NAPS: u32 = 10;
 
 /// An end of the relay.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -16,14 +16,15 @@ use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::sync::Notify;
+use tokio::time::Instant;
 
 /// Journaled together at most.
 const BATCH_BYTES: usize = 2 << 20;
 const BATCH_ITEMS: usize = 512;
 /// Written to the disk, and read from it, at once.
 const SPILL_BYTES: usize = 4 << 20;
-/// How long the tap waits for the disk before something is given up.
-const DISK_WITHIN: Duration = Duration::from_millis(25);
+/// How long the tap waits for the disk, after each look at what passed, before something is given up.
+pub(super) const DISK_WITHIN: Duration = Duration::from_millis(25);
 
 #[derive(Default)]
 struct State {
@@ -146,8 +147,8 @@ impl Queue {
     }
 
     /// Puts an item in line; where there is no room, the oldest are given up for it (`open`). A disk that
-    /// is being written to gets a moment first, unless it had one in vain.
-    pub(super) async fn push_or_lose(&self, item: Item) {
+    /// is being written to has until `until` first, unless it had such a moment in vain.
+    pub(super) async fn push_or_lose(&self, item: Item, until: Instant) {
         let mut item = item;
         loop {
             let room = self.room.notified();
@@ -164,7 +165,7 @@ impl Queue {
             if !hopeful {
                 break;
             }
-            if tokio::time::timeout(DISK_WITHIN, room).await.is_err() {
+            if tokio::time::timeout_at(until, room).await.is_err() {
                 self.lock().disk_is_slow = true;
             }
         }

@@ -4,7 +4,7 @@
 use super::Relay;
 use super::item::Item;
 use super::pairing::{Paired, Pairing};
-use super::queue::Producer;
+use super::queue::{DISK_WITHIN, Producer};
 use super::ring::{Shared, TapOut};
 use super::sight::Sight;
 use crate::clock;
@@ -24,8 +24,9 @@ use std::sync::atomic::Ordering;
 use std::task::Poll;
 use std::time::Instant;
 
-/// Bytes looked at before what they completed is handed over.
-const LOOK: usize = 64 << 10;
+/// Bytes looked at before what they completed is handed over. Few: the copy sees that the tap moves by
+/// these steps, also where the processor is scarce.
+const LOOK: usize = 8 << 10;
 /// Memory of a frame in assembly that is given up first where all memory for frames is taken (F-52).
 const LARGE: usize = 64 << 10;
 
@@ -51,6 +52,8 @@ pub(super) struct Tap {
     down: Side,
     /// Until the first byte: then the connection is no longer among the first to go (N-4).
     prover: Option<Prover>,
+    /// Until when what was last seen may wait for the disk.
+    disk_until: tokio::time::Instant,
 }
 
 /// What a frame says about itself.
@@ -100,6 +103,7 @@ impl Tap {
             producer,
             shared,
             prover: Some(prover),
+            disk_until: tokio::time::Instant::now(),
         }
     }
 
@@ -182,6 +186,7 @@ impl Tap {
                 }
             }
             self.report();
+            self.disk_until = tokio::time::Instant::now() + DISK_WITHIN;
             for event in std::mem::take(&mut completed) {
                 self.hand_over(up, event).await;
             }
@@ -301,7 +306,12 @@ impl Tap {
 
     async fn push(&mut self, item: Item) {
         match self.relay.listener.config.on_trouble {
-            OnTrouble::Open => self.producer.queue().push_or_lose(item).await,
+            OnTrouble::Open => {
+                self.producer
+                    .queue()
+                    .push_or_lose(item, self.disk_until)
+                    .await
+            }
             OnTrouble::Closed => self.producer.queue().push_and_wait(item).await,
         }
     }

@@ -60,7 +60,7 @@ fn pass(mut from: TcpStream, mut to: TcpStream, cut_after: usize, seed: &AtomicU
             return;
         };
         if passed + length > cut_after {
-            if next(seed) % 2 == 0 {
+            if next(seed).is_multiple_of(2) {
                 reset(&from);
                 reset(&to);
             }
@@ -69,7 +69,7 @@ fn pass(mut from: TcpStream, mut to: TcpStream, cut_after: usize, seed: &AtomicU
             return;
         }
         passed += length;
-        if next(seed) % 16 == 0 {
+        if next(seed).is_multiple_of(16) {
             std::thread::park_timeout(Duration::from_millis(next(seed) % 20));
         }
         if to.write_all(&buffer[..length]).is_err() {

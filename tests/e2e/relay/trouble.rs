@@ -54,14 +54,15 @@ fn while_nothing_can_be_stored_the_feed_goes_on_and_nothing_is_lost() {
     let lis = Lis::accepting();
     let daemon = Pentamer::start(Home::new(
         &lis.relay(SMALL),
-        "[limits]\ntap_queue = \"1 MiB\"",
+        "[limits]\ntap_queue = \"4 MiB\"",
     ));
     daemon.home.switch_fault("journal-write", true);
     exchange(&daemon, 0..3_000);
     let (code, why) = daemon.get("/readyz");
-    assert_eq!(
-        (code, &*why),
-        (503, "degraded, relays go on: cannot store: write\n")
+    assert_eq!(code, 503);
+    assert!(
+        why.starts_with("degraded, relays go on: cannot store: write\n"),
+        "{why}"
     );
     assert_eq!(daemon.stored(), 0.0);
     let spilled = daemon.home.data().join("tap");
@@ -276,7 +277,7 @@ fn a_tap_that_stands_still_loses_sight_and_finds_it_again() {
 fn what_waits_at_the_end_is_journaled_by_the_next_run() {
     let lis = Lis::accepting();
     let listener = lis.relay(&format!("{SMALL}\nstore_wait = \"500ms\""));
-    let daemon = Pentamer::start(Home::new(&listener, "[limits]\ntap_queue = \"1 MiB\""));
+    let daemon = Pentamer::start(Home::new(&listener, "[limits]\ntap_queue = \"4 MiB\""));
     daemon.home.switch_fault("journal-write", true);
     exchange(&daemon, 0..3_000);
     let (home, status) = daemon.stop();

@@ -182,7 +182,10 @@ fn progress_and_end() {
         reopened(&chart.anchors[3]),
         "IgM is low again: 0.3 g/L on 13 Apr 2026; the episode is open again."
     );
-    assert!(detected(&chart.anchors[0], &policy.detection).contains("first time seen"));
+    assert!(
+        detected(&chart.anchors[0], super::Seen::Now, &policy.detection)
+            .contains("first time seen")
+    );
 }
 
 #[test]

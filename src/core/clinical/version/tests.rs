@@ -7,7 +7,7 @@
     reason = "a test that fails may panic"
 )]
 
-use super::{compare, current};
+use super::{ByOrder, compare, current};
 use crate::core::clinical::observation::{Observation, ReportedValue, StatusClass};
 use crate::core::clinical::sample::{Person, Sample, iga, igm, key};
 use crate::core::fact::JournalPosition;
@@ -254,4 +254,26 @@ fn versions_sort_as_they_outrank_each_other() {
     assert_eq!(compare(&older, &newer), Ordering::Less);
     let taken_back = igm("1", 0, "0.2").status("D").build();
     assert_eq!(compare(&older, &taken_back), Ordering::Less);
+}
+
+#[test]
+fn results_sort_by_order_and_every_part_of_the_id_counts() {
+    let ids: Vec<_> = [
+        igm("2026-0001-b", 0, "1"),
+        igm("2026-0001-a", 0, "1"),
+        iga("2026-0001-a", 0, "1"),
+        igm("2026-0001-a", 0, "1").sub_id("1"),
+        igm("2026-0001-a", 0, "1").of("2"),
+        igm("2026-00", 0, "1"),
+        igm("", 0, "1"),
+    ]
+    .into_iter()
+    .map(|sample| sample.build().id)
+    .collect();
+    let mut keys: Vec<_> = ids.iter().map(ByOrder::of).collect();
+    keys.sort();
+    keys.dedup();
+    assert_eq!(keys.len(), ids.len(), "no two of them are one");
+    let orders = keys.chunk_by(|a, b| (&a.id.order, &a.id.patient) == (&b.id.order, &b.id.patient));
+    assert_eq!(orders.count(), 5, "what belongs together stands together");
 }

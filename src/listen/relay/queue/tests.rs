@@ -46,6 +46,11 @@ async fn journal(queue: &Queue) -> (Vec<u64>, Option<Gap>) {
     (numbers, found)
 }
 
+/// The end of the disk's moment.
+fn soon() -> Instant {
+    Instant::now() + DISK_WITHIN
+}
+
 #[tokio::test]
 async fn what_memory_cannot_hold_waits_on_the_disk_in_order() {
     let dir = tempfile::tempdir().expect("a folder");
@@ -77,7 +82,7 @@ async fn the_oldest_are_lost_and_noted_where_nothing_holds_more() {
     let queue = queue(dir.path(), 64, 0);
     let producer = Producer::new(&queue);
     for number in 0..100 {
-        queue.push_or_lose(frame(number, 4)).await;
+        queue.push_or_lose(frame(number, 4), soon()).await;
     }
     assert!(matches!(queue.try_push(frame(100, 4)), Pushed::Full(_)));
     queue.lost(&origin(), Timestamp::from_micros(7), 77, 1);
@@ -97,12 +102,32 @@ async fn the_oldest_are_lost_and_noted_where_nothing_holds_more() {
     assert_eq!((ids[0].as_str(), ids.len()), ("id0", Gap::LISTED));
 }
 
+/// What is seen at once waits for the disk once, however many messages it is: else the tap would stand
+/// still for longer than the copy waits for it.
+#[tokio::test]
+async fn the_disk_has_one_moment_for_all_that_is_seen_at_once() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let queue = queue(dir.path(), 64, 1 << 30);
+    let until = soon();
+    let all = async {
+        for number in 0..1_000 {
+            // As after each write that came in time.
+            queue.lock().disk_is_slow = false;
+            queue.push_or_lose(frame(number, 4), until).await;
+        }
+    };
+    // A moment for each would be 25 s.
+    let pushed = tokio::time::timeout(Duration::from_secs(10), all).await;
+    assert!(pushed.is_ok());
+    assert!(queue.lock().gap.is_some());
+}
+
 #[tokio::test]
 async fn a_message_larger_than_the_queue_may_be_alone() {
     let dir = tempfile::tempdir().expect("a folder");
     let queue = queue(dir.path(), 64, 0);
     let producer = Producer::new(&queue);
-    queue.push_or_lose(frame(0, 100)).await;
+    queue.push_or_lose(frame(0, 100), soon()).await;
     assert!(matches!(queue.try_push(frame(1, 1)), Pushed::Full(_)));
     drop(producer);
     assert_eq!(journal(&queue).await, (vec![0], None));
@@ -164,16 +189,15 @@ async fn a_queue_waits_for_those_who_may_still_push() {
     let producer = Producer::new(&queue);
     let waited = tokio::time::timeout(Duration::from_millis(20), queue.next()).await;
     assert!(waited.is_err());
-    queue
-        .push_or_lose(Item::Refused {
-            number: 1,
-            origin: origin(),
-            received_at: Timestamp::from_micros(1),
-            reason: Reason::Truncated,
-            total_len: 3,
-            raw: "MSH".into(),
-        })
-        .await;
+    let refused = Item::Refused {
+        number: 1,
+        origin: origin(),
+        received_at: Timestamp::from_micros(1),
+        reason: Reason::Truncated,
+        total_len: 3,
+        raw: "MSH".into(),
+    };
+    queue.push_or_lose(refused, soon()).await;
     let batch = queue.next().await.expect("an item");
     assert_eq!(batch.items.len(), 1);
     drop(producer);
