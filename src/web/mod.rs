@@ -53,6 +53,8 @@ pub struct Seen {
     pub appender: Appender,
     /// What an operator must act on.
     pub notices: Notices,
+    /// Some relay lets its feed pass whatever happens here (WIRE P-7).
+    pub open_relay: bool,
     /// All listeners are bound.
     pub bound: Arc<AtomicBool>,
     /// The recorder.
@@ -110,6 +112,7 @@ async fn healthz() -> &'static str {
 }
 
 async fn readyz(State(seen): State<Seen>) -> Response {
+    let failing = matches!(seen.status.borrow().storing, Storing::Failing { .. });
     let notices = seen.notices.list();
     let (code, mut text) = readiness(
         seen.bound.load(Ordering::Acquire),
@@ -117,6 +120,9 @@ async fn readyz(State(seen): State<Seen>) -> Response {
         &seen.progress.borrow(),
         &notices,
     );
+    if failing && seen.open_relay {
+        text.insert_str(0, "degraded, relays go on: ");
+    }
     for notice in &notices {
         text.push_str(&format!(
             "notice {} since {}: {}\n",
