@@ -315,7 +315,8 @@ mod tests {
                 .wrapping_mul(6_364_136_223_846_793_005)
                 .wrapping_add(1);
             let content = u128::from(random >> 33) % 90;
-            let control = ((random >> 20) % 3 > 0).then_some(1 + (random >> 40) % 70);
+            let has_control = !(random >> 20).is_multiple_of(3);
+            let control = has_control.then_some(1 + (random >> 40) % 70);
             let asked = Fingerprint { content, control };
             let last = list.iter().rev().find(|(known, _, _)| *known == content);
             let expected = Verdict {
