@@ -18,6 +18,7 @@ pub mod failpoints;
 pub mod journal;
 pub mod listen;
 pub mod notice;
+pub mod seal;
 pub mod telemetry;
 pub mod tls;
 pub mod web;

@@ -44,6 +44,7 @@ mod prepare;
 mod queue;
 mod reader;
 mod recovery;
+mod sealing;
 mod table;
 mod writer;
 

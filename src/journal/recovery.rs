@@ -10,11 +10,14 @@ use super::duplicates::{Fingerprint, Index};
 use super::encode;
 use super::error::{DecodeError, JournalError};
 use super::layout::{ALIGNMENT, FORMAT_VERSION, HeaderFault, SEGMENT_HEADER, SegmentHeader};
+use super::sealing::Opener;
 use super::table::{
-    Segment, open_segment, packed_name, segment_name, segment_number, segment_path, segments_dir,
+    Segment, open_segment, packed_name, packed_path, segment_name, segment_number, segment_path,
+    segments_dir,
 };
 use crate::core::fact::JournalPosition;
 use crate::core::time::Timestamp;
+use crate::seal::Keyring;
 use std::collections::VecDeque;
 use std::fmt;
 use std::path::Path;
@@ -81,6 +84,9 @@ pub enum DamageKind {
     MissingSegment,
     /// A whole file that belongs to another number: a copy, or one that was renamed. It is not read.
     Misplaced,
+    /// Records that are as they were written to the disk, but not by the daemon: their checksum is right
+    /// and their seal is broken.
+    Tampered,
 }
 
 /// One damaged place.
@@ -118,6 +124,10 @@ impl fmt::Display for Damage {
         match self.kind {
             DamageKind::Header => write!(f, "the header of segment `{name}` is damaged")?,
             DamageKind::Records => write!(f, "segment `{name}`: {bytes} bad bytes at {offset}")?,
+            DamageKind::Tampered => write!(
+                f,
+                "segment `{name}`: {bytes} bytes at {offset} were changed or moved by somebody: their seal is broken"
+            )?,
             DamageKind::Short => write!(f, "segment `{name}` ends too early, at {offset}")?,
             DamageKind::MissingSegment => write!(f, "segment `{name}` is missing")?,
             DamageKind::Misplaced => {
@@ -156,6 +166,7 @@ pub(crate) enum Base {
 pub(crate) fn recover(
     disk: &dyn Disk,
     dir: &Path,
+    keys: &Keyring,
     base: Base,
     index: &mut Index,
 ) -> Result<Found, JournalError> {
@@ -165,8 +176,9 @@ pub(crate) fn recover(
         expected: 1,
         proven: 0,
         pending: VecDeque::new(),
+        scratch: Vec::new(),
     };
-    let mut files = survey(disk, dir, &mut walk.recovery)?;
+    let mut files = survey(disk, dir, keys, &mut walk.recovery)?;
     walk.recovery.segments = files.len();
     let first = files.iter().find_map(|file| file.segment.as_ref());
     let first_kept = first.map(|segment| segment.first);
@@ -205,19 +217,31 @@ pub(crate) fn recover(
         if file.limit <= skip.saturating_add(1) {
             continue;
         }
-        let mut cursor = open(disk, dir, file.number)?;
+        let mut cursor = open(disk, dir, file.number, keys)?;
         let number = file.number;
         let io = |e| JournalError::io("read", segment_path(dir, number), e);
-        let end = walk.records(file, &mut cursor).map_err(io)?;
+        let (end, bad) = walk.records(file, &mut cursor).map_err(io)?;
         let cut = cursor.is_cut(end).map_err(io)?;
         if file.limit == u64::MAX {
             if file.segment.is_some() {
                 let data = cursor.end_of_data(end).map_err(io)?;
-                tail = Some((index, End { end, data, cut }));
+                let end = End {
+                    end,
+                    data,
+                    cut,
+                    bad,
+                };
+                tail = Some((index, end));
             }
         } else if next == Some(number + 1) {
             let data = cursor.len();
-            walk.leave(file, &End { end, data, cut });
+            let end = End {
+                end,
+                data,
+                cut,
+                bad,
+            };
+            walk.leave(file, &end);
         }
     }
     let mut unproven = None;
@@ -240,15 +264,15 @@ pub(crate) fn recover(
     })
 }
 
-fn open(disk: &dyn Disk, dir: &Path, number: u64) -> Result<Cursor, JournalError> {
+fn open(disk: &dyn Disk, dir: &Path, number: u64, keys: &Keyring) -> Result<Cursor, JournalError> {
     let path = segment_path(dir, number);
-    let file = open_segment(disk, dir, number);
+    let file = open_segment(disk, dir, number, keys);
     let cursor = file.and_then(Cursor::new);
     cursor.map_err(|error| JournalError::io("open", path, error))
 }
 
 /// A segment's file.
-struct SegmentFile {
+pub(crate) struct SegmentFile {
     number: u64,
     packed: bool,
     /// None where neither a header nor a record is whole.
@@ -265,9 +289,10 @@ impl SegmentFile {
 }
 
 /// All segments by number, with what their headers say.
-fn survey(
+pub(crate) fn survey(
     disk: &dyn Disk,
     dir: &Path,
+    keys: &Keyring,
     recovery: &mut Recovery,
 ) -> Result<Vec<SegmentFile>, JournalError> {
     let names = disk.list(dir);
@@ -278,17 +303,26 @@ fn survey(
     numbers.dedup();
     let mut files: Vec<SegmentFile> = Vec::new();
     for number in numbers {
-        let path = segment_path(dir, number);
-        let io = |error| JournalError::io("read", &path, error);
-        let file = open_segment(disk, dir, number).map_err(io)?;
         let packed = !names.contains(&segment_name(number));
+        let path = if packed {
+            packed_path(dir, number)
+        } else {
+            segment_path(dir, number)
+        };
+        let io = |error| JournalError::io("read", &path, error);
+        let sealed = |source| JournalError::Sealed {
+            path: path.clone(),
+            source,
+        };
+        let file = open_segment(disk, dir, number, keys).map_err(io)?;
         let mut bytes = [0; SEGMENT_HEADER as usize];
         let n = read_full_at(file.as_ref(), &mut bytes, 0).map_err(io)?;
         let found = n as u64;
         let segment = match SegmentHeader::decode(bytes.get(..n).unwrap_or_default()) {
             Ok(header) if header.number == number => {
+                let opener = Opener::of(&header, keys).map_err(sealed)?;
                 let segment = Segment::new(number, header.first, header.salt);
-                Some(segment.created(header.created))
+                Some(segment.created(header.created).opened_by(opener))
             }
             // A whole header of another number: its first position says nothing about this place.
             Ok(_) => {
@@ -321,20 +355,28 @@ fn survey(
                 let mut cursor = Cursor::new(file).map_err(io)?;
                 let place = cursor.find(SEGMENT_HEADER, None).map_err(io)?;
                 match place {
-                    Some(place) => cursor.record(place, None).map_err(io)?.and_then(|record| {
-                        let behind = if encode::is_fact(record.header.kind) {
-                            record.header.position
-                        } else {
-                            record.header.position.next()
-                        };
-                        let salt = record.header.salt;
-                        let of_this = |file: &SegmentFile| {
-                            file.segment.as_ref().is_some_and(|one| one.salt == salt)
-                        };
-                        // A damaged copy: its records are where they belong as well.
-                        let is_copy = files.iter().any(of_this);
-                        (!is_copy).then(|| Segment::new(number, behind, salt))
-                    }),
+                    Some(place) => match cursor.record(place, None).map_err(io)? {
+                        None => None,
+                        Some(record) => {
+                            let behind = if encode::is_fact(record.header.kind) {
+                                record.header.position
+                            } else {
+                                record.header.position.next()
+                            };
+                            let salt = record.header.salt;
+                            let of_this = |file: &SegmentFile| {
+                                file.segment.as_ref().is_some_and(|one| one.salt == salt)
+                            };
+                            // A damaged copy: its records are where they belong as well.
+                            let is_copy = files.iter().any(of_this);
+                            if is_copy {
+                                None
+                            } else {
+                                let opener = Opener::by_record(&record, keys).map_err(sealed)?;
+                                Some(Segment::new(number, behind, salt).opened_by(opener))
+                            }
+                        }
+                    },
                     None => None,
                 }
             }
@@ -354,8 +396,37 @@ struct Pending {
     position: u64,
     offset: u64,
     /// The bad bytes before it.
-    gap: Option<(u64, u64)>,
+    gap: Option<Bad>,
     fingerprint: Option<(Fingerprint, Timestamp)>,
+}
+
+/// Bad bytes.
+#[derive(Debug, Clone, Copy)]
+struct Bad {
+    offset: u64,
+    bytes: u64,
+    kind: DamageKind,
+}
+
+impl Bad {
+    /// These and more behind them.
+    fn and(before: Option<Self>, offset: u64, bytes: u64, kind: DamageKind) -> Option<Self> {
+        Some(match before {
+            Some(first) => Self {
+                bytes: (offset + bytes).saturating_sub(first.offset),
+                ..first
+            },
+            None => Self {
+                offset,
+                bytes,
+                kind,
+            },
+        })
+    }
+
+    fn place(&self) -> (u64, u64) {
+        (self.offset, self.bytes)
+    }
 }
 
 /// How a segment ends.
@@ -366,11 +437,15 @@ struct End {
     data: u64,
     /// The file ends within a record.
     cut: bool,
+    /// Whole records before the end that are not the daemon's.
+    bad: Option<Bad>,
 }
 
 impl End {
     fn kind(&self) -> DamageKind {
-        if self.cut {
+        if let Some(bad) = &self.bad {
+            bad.kind
+        } else if self.cut {
             DamageKind::Short
         } else {
             DamageKind::Records
@@ -378,7 +453,10 @@ impl End {
     }
 
     fn place(&self) -> (u64, u64) {
-        (self.end, self.data.saturating_sub(self.end))
+        match &self.bad {
+            Some(bad) => bad.place(),
+            None => (self.end, self.data.saturating_sub(self.end)),
+        }
     }
 }
 
@@ -391,6 +469,8 @@ struct Walk<'a> {
     /// Every position up to here was synced.
     proven: u64,
     pending: VecDeque<Pending>,
+    /// What was opened last.
+    scratch: Vec<u8>,
 }
 
 impl Walk<'_> {
@@ -434,33 +514,57 @@ impl Walk<'_> {
         }
     }
 
-    /// Takes in a segment's records; where they end.
-    fn records(&mut self, file: &mut SegmentFile, cursor: &mut Cursor) -> std::io::Result<u64> {
+    /// Takes in a segment's records; where they end, and what is bad right before that.
+    fn records(
+        &mut self,
+        file: &mut SegmentFile,
+        cursor: &mut Cursor,
+    ) -> std::io::Result<(u64, Option<Bad>)> {
         let mut offset = SEGMENT_HEADER;
         let mut gap = None;
-        let Some(salt) = file.segment.as_ref().map(|segment| segment.salt) else {
-            return Ok(offset);
+        let Some((salt, opener)) = file.segment.as_ref().map(|s| (s.salt, s.opener.clone())) else {
+            return Ok((offset, None));
         };
         loop {
             let Some(record) = cursor.record(offset, Some(salt))? else {
                 match cursor.find(offset + ALIGNMENT, Some(salt))? {
                     Some(next) => {
-                        gap = Some((offset, next - offset));
+                        gap = Bad::and(gap, offset, next - offset, DamageKind::Records);
                         offset = next;
                         continue;
                     }
-                    None => return Ok(offset),
+                    None => return Ok((offset, gap)),
                 }
             };
             let header = record.header;
             let position = header.position.0;
+            let mut scratch = std::mem::take(&mut self.scratch);
+            let opened = opener
+                .open(&record, &mut scratch)
+                .map(|(meta, _)| encode::fingerprint(header.kind, header.version, meta));
+            self.scratch = scratch;
+            let Ok(fingerprint) = opened else {
+                let whole = record.end - offset;
+                gap = Bad::and(gap, offset, whole, DamageKind::Tampered);
+                offset = record.end;
+                // No crash leaves such a record: if it stands where the next one belongs, one was there.
+                let last = self
+                    .pending
+                    .back()
+                    .map_or(self.expected, |p| p.position + 1);
+                if encode::is_fact(header.kind) && position == last && position < file.limit {
+                    self.proven = self.proven.max(position);
+                    self.settle(file);
+                }
+                continue;
+            };
             // A record cannot know of more than was there before it.
             if header.durable <= header.position {
                 self.proven = self.proven.max(header.durable.0);
             }
             if encode::is_fact(header.kind) {
                 if position >= file.limit {
-                    return Ok(offset);
+                    return Ok((offset, gap));
                 }
                 if let Err(newer) = encode::known(header.kind, header.version)
                     && self.recovery.newer.is_none()
@@ -477,7 +581,7 @@ impl Walk<'_> {
                         position,
                         offset,
                         gap: gap.take(),
-                        fingerprint: encode::fingerprint(header.kind, header.version, record.meta),
+                        fingerprint,
                     });
                 }
             }
@@ -490,9 +594,14 @@ impl Walk<'_> {
     fn settle(&mut self, file: &mut SegmentFile) {
         while let Some(front) = self.pending.front().filter(|p| p.position <= self.proven) {
             if front.position > self.expected {
-                let place = front.gap.unwrap_or((front.offset, 0));
+                let none = Bad {
+                    offset: front.offset,
+                    bytes: 0,
+                    kind: DamageKind::Records,
+                };
+                let bad = front.gap.unwrap_or(none);
                 let through = front.position - 1;
-                self.lose(DamageKind::Records, file.name(), place, through);
+                self.lose(bad.kind, file.name(), bad.place(), through);
             }
             self.accept(file);
         }
@@ -523,9 +632,12 @@ impl Walk<'_> {
     fn finish(&mut self, file: &mut SegmentFile, end: &End) -> Vec<u64> {
         let mut tail = Some(end.place());
         if self.expected <= self.proven {
-            let gap = self.pending.front().map(|p| p.gap.unwrap_or((p.offset, 0)));
+            let gap = self.pending.front().map(|p| {
+                let none = (DamageKind::Records, (p.offset, 0));
+                p.gap.map_or(none, |bad| (bad.kind, bad.place()))
+            });
             let (kind, place) = match gap {
-                Some(place) => (DamageKind::Records, place),
+                Some(found) => found,
                 None => (end.kind(), tail.take().unwrap_or_default()),
             };
             self.lose(kind, file.name(), place, self.proven);
@@ -539,7 +651,7 @@ impl Walk<'_> {
             kept.extend(self.accept(file));
         }
         if let Some(cut) = self.pending.front() {
-            let offset = cut.gap.map_or(cut.offset, |(offset, _)| offset);
+            let offset = cut.gap.map_or(cut.offset, |bad| bad.offset);
             tail = Some((offset, end.data.max(end.end) - offset));
         }
         if let Some((offset, bytes)) = tail.filter(|(_, bytes)| *bytes > 0) {

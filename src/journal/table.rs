@@ -2,8 +2,10 @@
 
 use super::disk::{Disk, DiskFile};
 use super::packed::Packed;
+use super::sealing::Opener;
 use crate::core::fact::JournalPosition;
 use crate::core::time::Timestamp;
+use crate::seal::Keyring;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -34,11 +36,12 @@ pub(crate) fn open_segment(
     disk: &dyn Disk,
     dir: &Path,
     number: u64,
+    keys: &Keyring,
 ) -> io::Result<Arc<dyn DiskFile>> {
     match disk.open_read(&segment_path(dir, number)) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
             let file = disk.open_read(&packed_path(dir, number))?;
-            Ok(Arc::new(Packed::open(file)?))
+            Ok(Arc::new(Packed::open(file, number, keys)?))
         }
         opened => opened,
     }
@@ -53,6 +56,8 @@ pub(crate) struct Segment {
     pub salt: u32,
     /// When it was begun; not known where its header is damaged.
     pub created: Option<Timestamp>,
+    /// What opens its records.
+    pub opener: Opener,
     /// Some records and their offsets, rising.
     landmarks: Vec<(JournalPosition, u64)>,
 }
@@ -64,6 +69,7 @@ impl Segment {
             first,
             salt,
             created: None,
+            opener: Opener::Plain,
             landmarks: Vec::new(),
         }
     }
@@ -71,6 +77,12 @@ impl Segment {
     /// The same, begun at this time.
     pub fn created(mut self, at: Timestamp) -> Self {
         self.created = Some(at);
+        self
+    }
+
+    /// The same, its records opened by this.
+    pub fn opened_by(mut self, opener: Opener) -> Self {
+        self.opener = opener;
         self
     }
 
@@ -94,6 +106,7 @@ impl Segment {
 pub(crate) struct Library {
     pub disk: Arc<dyn Disk>,
     pub dir: PathBuf,
+    pub keys: Keyring,
     segments: Mutex<Vec<Segment>>,
     /// What lies before the first segment was dropped in good order: up to here.
     dropped: AtomicU64,
@@ -104,12 +117,14 @@ impl Library {
     pub fn new(
         disk: Arc<dyn Disk>,
         dir: PathBuf,
+        keys: Keyring,
         segments: Vec<Segment>,
         dropped: JournalPosition,
     ) -> Self {
         Self {
             disk,
             dir,
+            keys,
             segments: Mutex::new(segments),
             dropped: AtomicU64::new(dropped.0),
         }
@@ -150,6 +165,7 @@ impl Library {
         let found = segments.iter().rev().find(|s| s.first <= position);
         let found = found.or_else(|| segments.first())?;
         let bare = Segment::new(found.number, found.first, found.salt);
+        let bare = bare.opened_by(found.opener.clone());
         Some((bare, found.near(position)))
     }
 
@@ -179,7 +195,7 @@ impl Library {
     }
 
     pub fn open(&self, number: u64) -> io::Result<Arc<dyn DiskFile>> {
-        open_segment(self.disk.as_ref(), &self.dir, number)
+        open_segment(self.disk.as_ref(), &self.dir, number, &self.keys)
     }
 }
 

@@ -6,9 +6,7 @@
 //! time more than some blocks of it are in memory, and the fold waits for one step at a time.
 
 use super::choose::{Kept, checkpoint_path, checkpoints_dir, remove_others, writing_path};
-use super::format::{
-    About, BLOCK, Block, CHECKPOINT_VERSION, Header, Kind, Known, Sum, TakeError, push_entry,
-};
+use super::format::{About, BLOCK, Block, Header, Kind, Known, Sum, TakeError, push_entry};
 use super::read::{Checkpoint, Fault};
 use crate::core::fact::JournalPosition;
 use crate::core::fold::state::{Batch, Entry, State, StateError};
@@ -17,6 +15,7 @@ use crate::core::time::{Span, Timestamp};
 use crate::journal::disk::{Disk, DiskFile, write_all_at};
 use crate::journal::error::ReadError;
 use crate::journal::reader::Reader;
+use crate::seal::Keyring;
 use std::collections::{BTreeMap, VecDeque};
 use std::io;
 use std::path::{Path, PathBuf};
@@ -48,6 +47,7 @@ pub struct Taking {
     file: Arc<dyn DiskFile>,
     working: PathBuf,
     header: Header,
+    keys: Keyring,
     place: u64,
     synced: u64,
     number: u32,
@@ -91,11 +91,8 @@ impl Taking {
         turn: u64,
     ) -> Result<Self, TakeError> {
         let dir = checkpoints_dir(data);
-        let header = Header {
-            version: CHECKPOINT_VERSION,
-            state_version: STATE_VERSION,
-            position: state.position()?,
-        };
+        let keys = reader.keys().clone();
+        let header = Header::new(STATE_VERSION, state.position()?, keys.sealer());
         let policy = views::policy(state)?.unwrap_or_default();
         let working = writing_path(&dir, turn);
         let file = disk.create(&working)?;
@@ -107,6 +104,7 @@ impl Taking {
             file,
             working,
             header,
+            keys,
             place: bytes.len() as u64,
             synced: 0,
             number: 0,
@@ -307,7 +305,13 @@ impl Taking {
     }
 
     fn write(&mut self, kind: Kind, raw: &[u8]) -> Result<(), TakeError> {
-        let bytes = Block::seal(kind, self.number, self.header.tag(), raw)?;
+        let bytes = Block::seal(
+            kind,
+            self.number,
+            self.header.tag(),
+            raw,
+            self.keys.sealer(),
+        )?;
         write_all_at(self.file.as_ref(), &bytes, self.place)?;
         self.place += bytes.len() as u64;
         self.number += 1;
@@ -337,7 +341,7 @@ impl Taking {
         self.disk.rename(&self.working, &path)?;
         self.disk.sync_dir(&self.dir)?;
         let disk = self.disk.as_ref();
-        let opened = Checkpoint::open(disk, &path, self.header.position);
+        let opened = Checkpoint::open(disk, &path, self.header.position, &self.keys);
         let opened = opened.map_err(|fault| {
             let why = match fault {
                 Fault::Unfit(unfit) => unfit.to_string(),
