@@ -33,6 +33,7 @@ const ROOMS: &[(&str, &[&str])] = &[
             "telemetry",
             "journal",
             "tls",
+            "seal",
         ],
     ),
     (

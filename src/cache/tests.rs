@@ -4,6 +4,7 @@ use super::*;
 use crate::core::fact::JournalPosition;
 use crate::core::fold::state::{Batch, State};
 use crate::core::fold::views;
+use crate::seal::Keyring;
 use proptest::prelude::*;
 use std::path::Path;
 use std::time::Duration;
@@ -65,8 +66,15 @@ fn opening(dir: &Path) -> Opening<'_> {
         within: Duration::from_secs(30),
         memory: MEMORY,
         policy: "one",
+        keys: unsealed(),
+        key_file: None,
         journal_end: JournalPosition(7),
     }
+}
+
+fn unsealed() -> &'static Keyring {
+    static NONE: std::sync::OnceLock<Keyring> = std::sync::OnceLock::new();
+    NONE.get_or_init(Keyring::none)
 }
 
 fn reopened(script: &str, policy: &str, spoil: impl FnOnce(&Path)) -> (Opened, tempfile::TempDir) {

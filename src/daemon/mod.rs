@@ -20,6 +20,7 @@ use crate::engine::{Checkpointing, Folder, Progress, Settings, StateHandle};
 use crate::journal::{self, Appender, Draft, JournalError, OsDisk, WriterHandle};
 use crate::listen::{self, Bound, Certificates, FrameMemory, Listener};
 use crate::notice::{NoticeKind, Notices};
+use crate::seal::{self, KeyFileError};
 use crate::telemetry::events;
 use crate::tls::TlsFault;
 use crate::web;
@@ -57,6 +58,9 @@ pub enum StartError {
         #[source]
         source: JournalError,
     },
+    /// The file of keys.
+    #[error(transparent)]
+    Keys(#[from] KeyFileError),
     /// A port.
     #[error("cannot bind {what} to {address}")]
     Bind {
@@ -149,7 +153,9 @@ impl Daemon {
             dir: dir.clone(),
             source,
         };
+        let keys = seal::read(config.storage.encryption_key_file.as_deref())?;
         let options = journal::Options {
+            keys: keys.clone(),
             segment_size: config.storage.segment_size,
             reserve: config.storage.reserve,
             retention: tidy::retention(&config.storage),
@@ -170,7 +176,7 @@ impl Daemon {
         let connections = TaskTracker::new();
         let others = TaskTracker::new();
 
-        let keeper = Keeper::new(&config, &policy, recovery.last, notices.clone());
+        let keeper = Keeper::new(&config, &policy, &keys, recovery.last, notices.clone());
         let begun = keeper.open(recovery.last);
         let started_before = views::start_mark(begun.state.as_ref());
         let state = StateHandle::new(begun.state);
@@ -227,6 +233,7 @@ impl Daemon {
             memory,
             limits: config.limits.clone(),
             dir: config.storage.dir.clone(),
+            keys,
             stop: stop_listening.clone(),
         };
         let mut bound = Vec::new();

@@ -9,7 +9,7 @@ use super::cursor::Cursor;
 use super::disk::{Disk, DiskFile, read_full_at, write_all_at};
 use super::error::JournalError;
 use super::layout::{SEGMENT_HEADER, SegmentHeader};
-use super::open::inspect;
+use super::open::inspect_with;
 use super::table::{packed_path, segment_number, segment_path, segments_dir};
 use crate::core::fact::JournalPosition;
 use crate::seal::Keyring;
@@ -228,7 +228,7 @@ fn verify(
     keys: &Keyring,
     checkpoint: Option<Checkpoint>,
 ) -> Result<Copied, BackupError> {
-    let copy = inspect(Arc::clone(disk), to, keys)?;
+    let copy = inspect_with(Arc::clone(disk), to, keys)?;
     let checkpoint = checkpoint.map_or(JournalPosition::START, |c| c.position);
     let found = copy.checkpoints.newest().map(|newest| newest.position);
     if found.unwrap_or(JournalPosition::START) != checkpoint {
@@ -243,7 +243,7 @@ fn verify(
     let mut damage: Vec<String> = recovery.damage.iter().map(ToString::to_string).collect();
     if !damage.is_empty() {
         // What the original has lost too is no fault of the copy.
-        let original = inspect(Arc::clone(disk), from, keys)?.recovery.damage;
+        let original = inspect_with(Arc::clone(disk), from, keys)?.recovery.damage;
         let known: Vec<_> = original.iter().map(ToString::to_string).collect();
         if let Some(new) = damage.iter().find(|one| !known.contains(one)) {
             return Err(BackupError::NotWhole(new.clone()));

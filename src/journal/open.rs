@@ -143,7 +143,15 @@ impl Inspection {
 ///
 /// # Errors
 /// [`JournalError::Sealed`] where a key is missing, [`JournalError::Io`], or that of a newer version.
-pub fn inspect(
+pub fn inspect(disk: Arc<dyn Disk>, dir: &Path) -> Result<Inspection, JournalError> {
+    inspect_with(disk, dir, &Keyring::none())
+}
+
+/// Like [`inspect`], of a directory in which these keys open what is sealed.
+///
+/// # Errors
+/// As there.
+pub fn inspect_with(
     disk: Arc<dyn Disk>,
     dir: &Path,
     keys: &Keyring,

@@ -8,6 +8,7 @@ use super::{socket, tls};
 use crate::config::{Limits, Listener as ListenerConfig, Mode};
 use crate::core::policy::Policy;
 use crate::journal::{Appender, Storing};
+use crate::seal::Keyring;
 use crate::telemetry::events;
 use crate::tls::{Client, Server, TlsFault};
 use std::io;
@@ -33,6 +34,8 @@ pub struct Common {
     pub limits: Limits,
     /// The data directory, for what relays cannot hold in memory.
     pub dir: PathBuf,
+    /// Keys that it is sealed with.
+    pub keys: Keyring,
     /// Where relays run: apart from all else, so that nothing of it holds them up.
     pub relays: Handle,
     /// Set when the daemon ends.
@@ -48,6 +51,7 @@ pub struct Listener {
     pub(super) memory: Arc<FrameMemory>,
     pub(super) limits: Limits,
     pub(super) dir: PathBuf,
+    pub(super) keys: Keyring,
     relays: Handle,
     pub(super) stop: CancellationToken,
     /// TLS to the senders.
@@ -68,6 +72,7 @@ impl Listener {
             memory: common.memory,
             limits: common.limits,
             dir: common.dir,
+            keys: common.keys,
             relays: common.relays,
             stop: common.stop,
             tls: tls.map(Arc::new),

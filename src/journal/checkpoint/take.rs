@@ -57,10 +57,10 @@ pub struct Taking {
     /// The checkpoint before this one.
     before: Option<Checkpoint>,
     stage: Stage,
-    /// Entries up to here are written.
+    /// Entries up to this place are written, in the order in which the state keeps them.
     reached: Vec<u8>,
-    /// Entries behind that, as they were.
-    preserved: BTreeMap<Vec<u8>, Option<Vec<u8>>>,
+    /// Entries behind that, as they were: key and value by place.
+    preserved: BTreeMap<Vec<u8>, (Vec<u8>, Option<Vec<u8>>)>,
     preserved_bytes: usize,
 }
 
@@ -139,11 +139,12 @@ impl Taking {
             return Ok(());
         }
         for key in batch.changes.keys() {
-            let ahead = self.reached.is_empty() || *key > self.reached;
-            if ahead && !self.preserved.contains_key(key) {
+            let place = state.place(key)?;
+            let ahead = self.reached.is_empty() || place > self.reached;
+            if ahead && !self.preserved.contains_key(&place) {
                 let value = state.get(key)?;
                 self.preserved_bytes += key.len() + value.as_ref().map_or(0, Vec::len);
-                self.preserved.insert(key.clone(), value);
+                self.preserved.insert(place, (key.clone(), value));
             }
         }
         Ok(())
@@ -250,11 +251,8 @@ impl Taking {
     /// Writes the next entries as they were at the beginning; how many bytes, and whether these were
     /// the last.
     fn entries(&mut self, state: &dyn State) -> Result<(usize, bool), TakeError> {
-        let mut from = self.reached.clone();
-        if !from.is_empty() {
-            from.push(0);
-        }
-        let stored = state.scan(&[], &from, CHUNK)?;
+        let behind = Some(self.reached.as_slice()).filter(|place| !place.is_empty());
+        let stored = state.walk(behind, CHUNK)?;
         let is_last = stored.len() < CHUNK;
         let rest = match stored.last().filter(|_| !is_last) {
             None => BTreeMap::new(),
@@ -269,17 +267,17 @@ impl Taking {
         let mut old_bytes = 0;
         let mut written = 0;
         let mut stored = stored.into_iter().peekable();
-        for (key, value) in old {
+        for (place, (key, value)) in old {
             old_bytes += key.len() + value.as_ref().map_or(0, Vec::len);
-            while let Some(entry) = stored.next_if(|(stored, _)| *stored < key) {
+            while let Some((_, entry)) = stored.next_if(|(stored, _)| *stored < place) {
                 written += self.push(&entry)?;
             }
-            stored.next_if(|(stored, _)| *stored == key);
+            stored.next_if(|(stored, _)| *stored == place);
             if let Some(value) = value {
                 written += self.push(&(key, value))?;
             }
         }
-        for entry in stored {
+        for (_, entry) in stored {
             written += self.push(&entry)?;
         }
         self.preserved_bytes = self.preserved_bytes.saturating_sub(old_bytes);

@@ -105,6 +105,7 @@ impl Relay {
             events::spill_failed(&name, "open", &error.kind().to_string());
             Spill::empty(&listener.dir, &name)
         });
+        let spill = spill.sealed_with(listener.keys.clone());
         let limits = &listener.limits;
         let queue = Queue::new(name, limits.tap_queue, limits.tap_spill, spill);
         let now = clock::now().as_micros();
