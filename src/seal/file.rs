@@ -54,6 +54,14 @@ impl KeyFileError {
     }
 }
 
+/// The bits of a mode that a file of keys may not have. One that systemd hands over has its group's bit for
+/// reading set where an access list lets in the service's user alone.
+fn forbidden(path: &Path) -> u32 {
+    let credentials = std::env::var_os("CREDENTIALS_DIRECTORY").map(PathBuf::from);
+    let handed_over = credentials.is_some_and(|dir| dir.is_absolute() && path.starts_with(dir));
+    if handed_over { 0o037 } else { 0o077 }
+}
+
 /// The keys of a file; none without a file.
 ///
 /// # Errors
@@ -69,7 +77,7 @@ pub fn read(path: Option<&Path>) -> Result<Keyring, KeyFileError> {
     let file = std::fs::File::open(path).map_err(unreadable)?;
     let about = file.metadata().map_err(unreadable)?;
     let mode = about.permissions().mode() & 0o7777;
-    if mode & 0o077 != 0 {
+    if mode & forbidden(path) != 0 {
         return Err(KeyFileError::Open {
             path: path.to_owned(),
             mode,

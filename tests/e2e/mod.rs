@@ -18,6 +18,7 @@ mod load;
 mod memory;
 mod patient;
 pub mod relay;
+mod sealed;
 mod soak;
 mod tables;
 pub mod tls;
