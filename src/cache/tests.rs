@@ -154,7 +154,7 @@ fn the_child_looks_at_every_value() {
         views::note_policy(&state, "one").expect("noted");
         state.flush().expect("flushed");
     }
-    assert_eq!(verify(&cache).expect("good"), JournalPosition::START);
+    assert_eq!(verify(&cache, None).expect("good"), JournalPosition::START);
     {
         let state = Sled::open(&cache, MEMORY).expect("opened");
         let mut batch = Batch::default();
@@ -164,7 +164,7 @@ fn the_child_looks_at_every_value() {
         state.commit(batch, JournalPosition(1)).expect("committed");
         state.flush().expect("flushed");
     }
-    assert!(verify(&cache).is_err());
+    assert!(verify(&cache, None).is_err());
 }
 
 /// Neither moving nor deleting helped: then the old state must not pass for a new one.
@@ -189,7 +189,7 @@ fn files_that_are_not_ours_are_no_cache() {
     for name in ["conf", "db"] {
         std::fs::write(cache.join(name), b"something else").expect("written");
     }
-    assert!(verify(&cache).is_err());
+    assert!(verify(&cache, None).is_err());
 }
 
 /// A key of each table, of a few patients and orders.
@@ -389,7 +389,7 @@ fn values_of_another_version_or_place_do_not_pass() {
         state.commit(batch, JournalPosition(1)).expect("committed");
         state.flush().expect("flushed");
         drop(state);
-        assert_eq!(verify(dir.path()).is_ok(), good);
+        assert_eq!(verify(dir.path(), None).is_ok(), good);
     }
 }
 
@@ -425,7 +425,7 @@ fn a_cache_without_its_position_is_damaged() {
         .commit(batch, JournalPosition::START)
         .expect("committed");
     drop(state);
-    assert!(verify(&dir.path().join("cache")).is_err());
+    assert!(verify(&dir.path().join("cache"), None).is_err());
 }
 
 /// What was given up fails at once, whatever it would say, and lets go of its files.
