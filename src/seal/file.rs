@@ -54,6 +54,10 @@ impl KeyFileError {
     }
 }
 
+#[expect(
+    clippy::disallowed_methods,
+    reason = "where the service manager puts credentials is no configuration"
+)]
 /// The bits of a mode that a file of keys may not have. One that systemd hands over has its group's bit for
 /// reading set where an access list lets in the service's user alone.
 fn forbidden(path: &Path) -> u32 {

@@ -230,7 +230,7 @@ fn a_missing_checkpoint_falls_back_without_a_word() {
 fn a_newer_version_is_refused_with_the_reason() {
     let disk = two_checkpoints();
     let mut bytes = disk.files()[&path(20)].clone();
-    bytes[8] = 2;
+    bytes[8] = 3;
     let sum = crc32c::crc32c(&bytes[..60]);
     bytes[60..64].copy_from_slice(&sum.to_le_bytes());
     disk.replace(&path(20), bytes);
@@ -238,7 +238,7 @@ fn a_newer_version_is_refused_with_the_reason() {
     assert!(!error.is_transient());
     let text = error.to_string();
     assert!(
-        text.contains("version 1") && text.contains(&format!("{:020}", 20)),
+        text.contains("version 2") && text.contains(&format!("{:020}", 20)),
         "{text}"
     );
 }

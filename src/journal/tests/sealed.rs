@@ -113,7 +113,9 @@ fn what_is_sealed_does_not_show_and_reads_as_it_was() {
 fn a_large_message_is_sealed_too() {
     let disk = ModelDisk::new();
     let (appender, writer, _) = begin(&disk, with(&[A]));
-    appender.append_blocking(vec![message(1, 3 << 20)]).unwrap();
+    appender
+        .append_blocking(vec![message(1, 600 << 10)])
+        .unwrap();
     add(&appender, 2..=3);
     stop(appender, writer);
     assert!(!shows(&disk, "xxxxxxxx"));
