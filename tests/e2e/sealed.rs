@@ -87,6 +87,8 @@ fn fill(daemon: &Pentamer) {
     wait_for("two checkpoints and a compressed segment", || {
         n += 1;
         assert_eq!(sender.exchange(&message(&n.to_string(), false)), "AA");
+        // A checkpoint is taken of what is folded.
+        daemon.settle();
         let names: Vec<_> = files(&data).into_keys().collect();
         let of = |extension: &str| {
             let is = |path: &&PathBuf| path.extension().is_some_and(|e| e == extension);
@@ -245,6 +247,7 @@ fn a_daemon_without_its_key_touches_nothing_and_keys_are_changed() {
     wait_for("nothing to need the old key", || {
         n += 1;
         assert_eq!(sender.exchange(&message(&n.to_string(), false)), "AA");
+        daemon.settle();
         let needs = |bytes: &Vec<u8>| bytes.windows(8).any(|w| w == id);
         let (journal, checkpoints) = (
             daemon.home.data().join("journal"),

@@ -60,14 +60,17 @@ pub struct Taking {
     /// Entries up to this place are written, in the order in which the state keeps them.
     reached: Vec<u8>,
     /// Entries behind that, as they were: key and value by place.
-    preserved: BTreeMap<Vec<u8>, (Vec<u8>, Option<Vec<u8>>)>,
+    preserved: BTreeMap<Vec<u8>, Old>,
     preserved_bytes: usize,
 }
+
+/// A key, and what stood under it.
+type Old = (Vec<u8>, Option<Vec<u8>>);
 
 enum Stage {
     /// Collecting the messages received since the checkpoint before.
     Known {
-        reader: Reader,
+        reader: Box<Reader>,
         new: VecDeque<Known>,
     },
     Entries,
@@ -113,7 +116,7 @@ impl Taking {
             window,
             before,
             stage: Stage::Known {
-                reader,
+                reader: Box::new(reader),
                 new: VecDeque::new(),
             },
             reached: Vec::new(),
