@@ -317,6 +317,11 @@ impl LisAck {
         }
     }
 
+    /// It refuses the message: an error or a reject.
+    pub const fn is_negative(self) -> bool {
+        matches!(self, Self::Ae | Self::Ar | Self::Ce | Self::Cr)
+    }
+
     /// A commit answer (CA, CE, CR): an application answer may follow.
     pub const fn is_commit(self) -> bool {
         matches!(self, Self::Ca | Self::Ce | Self::Cr)

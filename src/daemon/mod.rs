@@ -4,7 +4,9 @@
 //! End: no new connections, frames under way finished and answered, fold and sinks to a stop, journal
 //! flushed and closed.
 
+mod certificates;
 mod fold;
+mod gaps;
 mod state;
 mod watch;
 
@@ -21,6 +23,7 @@ use crate::notice::{NoticeKind, Notices};
 use crate::telemetry::events;
 use crate::tls::TlsFault;
 use crate::web;
+use gaps::Gaps;
 use metrics_exporter_prometheus::PrometheusHandle;
 use state::Keeper;
 use std::collections::BTreeMap;
@@ -187,12 +190,14 @@ impl Daemon {
             stop_fold.clone(),
             Handle::current(),
         );
+        let gaps = Arc::new(Gaps::default());
         let watch = Watch {
             appender: appender.clone(),
             progress: progress.clone(),
             notices: notices.clone(),
             dir: config.storage.dir.clone(),
             reserve: config.storage.reserve,
+            gaps: Arc::clone(&gaps),
             started_before: started_before.ok().flatten().map(|mark| mark.at),
         };
         others.spawn(watch.run(stop_all.clone()));
@@ -217,6 +222,7 @@ impl Daemon {
             memory,
             limits: config.limits.clone(),
             dir: config.storage.dir.clone(),
+            on_gap: Arc::new(move |gap| gaps.note(gap)),
             stop: stop_listening.clone(),
         };
         let mut bound = Vec::new();
@@ -240,7 +246,11 @@ impl Daemon {
             bound.push(one);
         }
         let certificates: Arc<[Certificates]> = bound.iter().map(Bound::certificates).collect();
-        others.spawn(watch_ends(Arc::clone(&certificates), stop_all.clone()));
+        others.spawn(certificates::watch(
+            Arc::clone(&certificates),
+            notices.clone(),
+            stop_all.clone(),
+        ));
         others.spawn(take_up(metrics.clone(), stop_all.clone()));
         let ready = Arc::new(AtomicBool::new(false));
         let seen = web::Seen {
@@ -346,17 +356,6 @@ async fn record_start(appender: &Appender) {
     // keep the listeners from binding.
     if let Ok(stored) = appender.submit(vec![started]).await {
         let _ = tokio::time::timeout(RECORD_WITHIN, stored).await;
-    }
-}
-
-/// Tells how long certificates are valid still: at the start, and then once an hour.
-async fn watch_ends(certificates: Arc<[Certificates]>, stop: CancellationToken) {
-    loop {
-        certificates.iter().for_each(Certificates::tell_ends);
-        tokio::select! {
-            () = stop.cancelled() => return,
-            () = tokio::time::sleep(Duration::from_secs(3_600)) => {}
-        }
     }
 }
 

@@ -55,6 +55,34 @@ fn idle_connections_make_room_for_a_sender() {
     assert_eq!(idle[1].exchange(&low_igm("4", "4")), "AA");
 }
 
+/// Connections that do nothing cost little, and slow nobody.
+#[test]
+fn idle_connections_cost_little() {
+    const IDLE: usize = 1_000;
+    let daemon = Pentamer::start(Home::new(
+        "max_connections = 2000\nmax_connections_per_peer = 2000\naccept_rate = 10000",
+        "",
+    ));
+    let mut good = daemon.connect();
+    assert_eq!(good.exchange(&low_igm("1", "1")), "AA");
+    let before = daemon.resident_kib();
+    let idle: Vec<TcpStream> = (0..IDLE)
+        .map(|_| connect_from("127.0.0.2", daemon.mllp))
+        .collect();
+    wait_for("all to be in", || {
+        (daemon.metric("pentamer_connections", "") == 1.0 + IDLE as f64).then_some(())
+    });
+    for number in 2..20 {
+        assert_eq!(good.exchange(&low_igm(&number.to_string(), "1")), "AA");
+    }
+    let grown = daemon.resident_kib().saturating_sub(before);
+    assert!(grown < 32 * IDLE as u64, "{grown} KiB for {IDLE} of them");
+    drop(idle);
+    wait_for("all to be gone", || {
+        (daemon.metric("pentamer_connections", "") == 1.0).then_some(())
+    });
+}
+
 /// N-4: beyond its rate a peer waits, and another peer does not.
 #[test]
 fn a_flood_of_connections_delays_only_its_own_peer() {

@@ -150,7 +150,7 @@ pub fn view(dossier: &Dossier, policy: &Policy, moment: Moment) -> Phi<PatientVi
     let patient = &dossier.patient;
     let chart = Chart::read(patient, policy);
     let assessment = assess(patient, policy, moment.now);
-    let listing = Listing::of(patient, &chart, &assessment, policy);
+    let listing = Listing::of(dossier, &chart, &assessment, policy);
     let panel = PanelView {
         igm: assessment
             .anchor

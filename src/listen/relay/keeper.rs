@@ -137,6 +137,7 @@ async fn journal(relay: &Relay, batch: &Batch, positions: &mut Positions) -> Res
             }
             Item::Gap(gap) => {
                 events::tap_gap(&gap.origin.listener, gap.messages, gap.bytes);
+                (relay.listener.on_gap)(gap);
                 (vec![Draft::from(Fact::Gap(gap.clone()))], Vec::new(), 0)
             }
             Item::Answer { .. } => continue,

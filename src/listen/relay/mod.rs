@@ -106,7 +106,8 @@ impl Relay {
             Spill::empty(&listener.dir, &name)
         });
         let limits = &listener.limits;
-        let queue = Queue::new(name, limits.tap_queue, limits.tap_spill, spill);
+        let on_gap = Arc::clone(&listener.on_gap);
+        let queue = Queue::new(name, limits.tap_queue, limits.tap_spill, spill, on_gap);
         let now = clock::now().as_micros();
         let relay = Arc::new(Self {
             listener: Arc::clone(listener),

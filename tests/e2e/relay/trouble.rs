@@ -110,6 +110,11 @@ fn what_nothing_can_hold_is_recorded_as_a_gap() {
         });
         exchange(&daemon, 4_000..4_001);
         daemon.settle();
+        let notices = daemon.get("/api/v1/notices").1;
+        assert!(
+            notices.contains("relay `lab` passed on") && notices.contains("\"gap\""),
+            "{notices}"
+        );
         let (home, _) = daemon.stop();
         let (ids, gaps) = journaled(&home);
         let lost: u64 = gaps.iter().map(|gap| gap.messages).sum();
