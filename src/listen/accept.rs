@@ -49,7 +49,7 @@ pub struct Common {
 /// What all connections of a listener share.
 pub struct Listener {
     /// The checked configuration.
-    pub(super) config: ListenerConfig,
+    pub(super) config: Arc<ListenerConfig>,
     pub(super) appender: Appender,
     pub(super) policy: Arc<Policy>,
     pub(super) memory: Arc<FrameMemory>,
@@ -70,7 +70,7 @@ impl Listener {
         let tls = config.tls.clone().map(Server::new).transpose()?;
         let relay_tls = config.relay_tls.clone().map(Client::new).transpose()?;
         Ok(Self {
-            config,
+            config: Arc::new(config),
             appender: common.appender,
             policy: common.policy,
             memory: common.memory,
@@ -246,19 +246,23 @@ impl Arrival {
         let Some(tls) = self.listener.tls.clone() else {
             events::connected(&name, self.peer);
             let ended = match self.relay {
+                // Boxed, as all branches are: a connection takes the memory of its own kind only.
                 Some((relay, producer)) => {
-                    relay::serve(&relay, producer, &self.seat, self.peer, stream).await
+                    Box::pin(relay::serve(
+                        &relay, producer, &self.seat, self.peer, stream,
+                    ))
+                    .await
                 }
                 None => {
                     let (read, write) = stream.into_split();
                     let connection = Connection::new(&self.listener, &self.seat, self.peer);
-                    connection.serve(read, write).await.word()
+                    Box::pin(connection.serve(read, write)).await.word()
                 }
             };
             return events::disconnected(&name, self.peer, ended);
         };
         let shaken = tokio::select! {
-            shaken = tls::shake_hands(&tls, stream) => shaken,
+            shaken = Box::pin(tls::shake_hands(&tls, stream)) => shaken,
             () = self.listener.stop.cancelled() => return,
             () = self.seat.leave().cancelled() => return,
         };
@@ -267,12 +271,13 @@ impl Arrival {
                 events::connected(&name, self.peer);
                 let ended = match self.relay {
                     Some((relay, producer)) => {
-                        relay::serve(&relay, producer, &self.seat, self.peer, stream).await
+                        let (seat, peer) = (&self.seat, self.peer);
+                        Box::pin(relay::serve(&relay, producer, seat, peer, stream)).await
                     }
                     None => {
                         let (read, write) = tokio::io::split(stream);
                         let connection = Connection::new(&self.listener, &self.seat, self.peer);
-                        connection.serve(read, write).await.word()
+                        Box::pin(connection.serve(read, write)).await.word()
                     }
                 };
                 events::disconnected(&name, self.peer, ended);

@@ -555,6 +555,8 @@ fn a_stop_waits_no_longer_than_the_drain() {
 }
 
 #[cfg(feature = "failpoints")]
+mod feed;
+#[cfg(feature = "failpoints")]
 mod trouble;
 
 mod network;

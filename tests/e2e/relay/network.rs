@@ -266,7 +266,7 @@ fn what_was_answered_over_links_that_lose_and_are_cut_is_journaled() {
     assert!(repeated > 0, "the long cuts were not felt");
     assert!(dropped > 0, "nothing was lost");
     println!(
-        "{rough}: {} messages in {took:.1?}, {dropped} packets lost, {} cuts, {repeated} sent again, 0 missing",
+        "{rough}: {} messages in {took:.1?}, {dropped} packets lost, {} cuts, {repeated} attempts in vain, 0 missing",
         sent.len(),
         cuts.len()
     );
