@@ -289,6 +289,28 @@ fn w89_the_system_sends() {
     assert!(answered, "answers pair across (P-13)");
 }
 
+/// P-17 by what it is made of; the figures are those of `cargo bench --bench relay`. The first bytes pass
+/// before the message is complete, and what the relay adds is measured in the daemon itself.
+#[test]
+fn w90_the_first_bytes_pass_at_once_and_what_is_added_is_measured() {
+    let lis = Lis::accepting();
+    let daemon = Pentamer::start(Home::new(&lis.relay(""), ""));
+    let mut sender = daemon.connect();
+    let message = bytes_of("W01");
+    let (first, rest) = message.split_at(7);
+    sender.send(first);
+    wait_for("the first bytes at the system", || {
+        (lis.seen() == [first]).then_some(())
+    });
+    sender.send(rest);
+    assert_eq!(sender.answer(), Some(acknowledge(&message, "AA")));
+    // Two pieces up, one down, of the three that passed.
+    wait_for("the measurements", || {
+        (daemon.metric("pentamer_relay_added_seconds_count", "") == 3.0).then_some(())
+    });
+    assert!(daemon.metric("pentamer_relay_added_seconds_sum", "") > 0.0);
+}
+
 #[test]
 fn w92_plain_on_a_tls_listener() {
     let case = case("W92");
