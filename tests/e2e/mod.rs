@@ -3,6 +3,7 @@
 pub mod harness;
 pub mod lis;
 
+mod backup;
 mod cache;
 mod commands;
 mod damage;
