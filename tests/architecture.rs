@@ -130,6 +130,7 @@ const ONLY_IN: &[(&str, &[&str])] = &[
             "src/failpoints",
             "src/deliver/file",
             "src/tls/files",
+            "src/tls/changes",
             "src/listen/relay/spill",
         ],
     ),
