@@ -132,6 +132,7 @@ const ONLY_IN: &[(&str, &[&str])] = &[
             "src/tls/files",
             "src/tls/changes",
             "src/listen/relay/spill",
+            "src/listen/relay/mark",
         ],
     ),
     ("tokio::fs", &[]),

@@ -1,7 +1,7 @@
 //! What relays passed on without keeping it, as a notice (WIRE P-6).
 
 use crate::clock;
-use crate::core::fact::Gap;
+use crate::core::fact::{Gap, GapCause};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -15,11 +15,19 @@ pub(super) struct Gaps(Mutex<Option<(String, Instant)>>);
 impl Gaps {
     /// Messages pass unseen, so far these.
     pub(super) fn note(&self, gap: &Gap) {
+        let what = if gap.cause == GapCause::Crash {
+            "may have passed on messages".to_owned()
+        } else {
+            format!("passed on {} messages ({} bytes)", gap.messages, gap.bytes)
+        };
+        let why = if gap.cause == GapCause::Crash {
+            ", for the last run did not end in order"
+        } else {
+            ""
+        };
         let text = format!(
-            "relay `{}` passed on {} messages ({} bytes) between {} and {} that are not kept: have them sent again; see `tap_gap` in the quarantine",
+            "relay `{}` {what} between {} and {} that are not kept{why}: have them sent again; see `tap_gap` in the quarantine",
             gap.origin.listener,
-            gap.messages,
-            gap.bytes,
             gap.from.to_rfc3339(),
             gap.to.to_rfc3339(),
         );
@@ -38,7 +46,7 @@ impl Gaps {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::core::fact::{GapCause, Origin};
+    use crate::core::fact::Origin;
     use crate::core::time::Timestamp;
 
     #[test]

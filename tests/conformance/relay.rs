@@ -176,7 +176,9 @@ fn w85_the_journal_is_blocked() {
         );
     }
     assert_eq!(daemon.stored(), 0.0);
-    assert_eq!(daemon.get("/readyz").0, 503);
+    wait_for("the trouble to be known", || {
+        (daemon.get("/readyz").0 == 503).then_some(())
+    });
     daemon.home.switch_fault("journal-sync", false);
     wait_for("all of them", || (daemon.stored() == 1_000.0).then_some(()));
     daemon.settle();

@@ -2,7 +2,7 @@
 
 use super::harness::{DEADLINE, Home, Pentamer, Sender, framed, low_igm, wait_for};
 use super::lis::{Gate, Lis, acknowledge, control_id};
-use pentamer::core::fact::{Fact, LisAck, Reason};
+use pentamer::core::fact::{Fact, Gap, GapCause, LisAck, Reason};
 use proptest::prelude::*;
 use std::collections::BTreeSet;
 use std::io::{ErrorKind, Read, Write};
@@ -350,6 +350,53 @@ fn negative_late_double_and_missing_answers_are_paired() {
         refused,
         BTreeSet::from([("refused", "AR"), ("twice", "AE")])
     );
+}
+
+/// P-6: a killed process cannot say what it did not keep; the next one says that it may be something, once.
+#[test]
+fn a_run_that_was_killed_leaves_a_gap_and_one_that_was_stopped_does_not() {
+    let lis = Lis::accepting();
+    let daemon = relay(&lis);
+    let pass = |daemon: &Pentamer, id: &str| {
+        let mut sender = daemon.connect();
+        let message = framed(&low_igm(id, id));
+        sender.send(&message);
+        assert_eq!(sender.answer(), Some(acknowledge(&message, "AA")));
+    };
+    pass(&daemon, "1");
+    wait_for("the message", || (daemon.stored() == 1.0).then_some(()));
+    let mark = daemon.home.data().join("tap/lab.passing");
+    wait_for("the mark", || mark.exists().then_some(()));
+    let daemon = Pentamer::start(daemon.kill());
+    let notice = wait_for("the notice", || {
+        let notices = daemon.get("/api/v1/notices").1;
+        notices.contains("\"gap\"").then_some(notices)
+    });
+    assert!(
+        notice.contains("relay `lab` may have passed on messages between"),
+        "{notice}"
+    );
+    pass(&daemon, "2");
+    wait_for("the message", || (daemon.stored() == 1.0).then_some(()));
+    let (home, status) = daemon.stop();
+    assert!(status.success() && !mark.exists());
+    let daemon = Pentamer::start(home);
+    pass(&daemon, "3");
+    wait_for("the message", || (daemon.stored() == 1.0).then_some(()));
+    assert!(!daemon.get("/api/v1/notices").1.contains("\"gap\""));
+    let (home, _) = daemon.stop();
+    let gaps: Vec<Gap> = crate::offline::facts(&home.data())
+        .into_iter()
+        .filter_map(|(_, fact)| match fact {
+            Fact::Gap(gap) => Some(gap),
+            _ => None,
+        })
+        .collect();
+    let [gap] = &gaps[..] else {
+        panic!("one gap, not {gaps:?}");
+    };
+    assert!(gap.cause == GapCause::Crash && gap.from < gap.to);
+    assert_eq!(gap.origin.listener, "lab");
 }
 
 /// P-16: pauses of any length are counted and end nothing.

@@ -140,6 +140,18 @@ impl Queue {
         }
     }
 
+    /// The same with what is missing before anything of it.
+    pub(super) fn after(self, gap: Option<Gap>) -> Self {
+        self.lock().gap = gap;
+        self
+    }
+
+    /// Everything that was pushed is journaled.
+    pub(super) fn is_drained(&self) -> bool {
+        let state = self.lock();
+        state.bytes == 0 && !state.on_disk && state.gap.is_none()
+    }
+
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
