@@ -68,6 +68,7 @@ async fn a_flooding_peer_puts_only_so_many_messages_before_anothers() {
         limits: config.limits.clone(),
         dir: dir.path().to_owned(),
         relays: Handle::current(),
+        on_gap: Arc::new(|_| {}),
         stop: CancellationToken::new(),
     };
     let listener = ListenerConfig {
