@@ -178,7 +178,7 @@ pub fn view(dossier: &Dossier, policy: &Policy, moment: Moment) -> Phi<PatientVi
         review: assessment.review,
         episodes: episodes::episodes(patient, &listing.results),
         trend: trend::trend(&chart, &listing, policy),
-        person: person(&chart.person, &chart),
+        person: person(chart.person, &chart),
         rule: assessment.rule.word(),
         sentence: assessment.sentence.into_exposed(),
         review_text: assessment

@@ -119,7 +119,7 @@ impl<'a> Listing<'a> {
                     standing_row(n, result, assessment, &policy.detection)
                 }
                 None => {
-                    let shown = as_if(observation, &chart.person, policy);
+                    let shown = as_if(observation, chart.person, policy);
                     let (word, text) = withdrawals.why_not(observation, result);
                     ResultView {
                         why_not: Some(word),
