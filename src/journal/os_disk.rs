@@ -12,13 +12,13 @@ use std::sync::Arc;
 /// The operating system's file system.
 ///
 /// With the crate feature `failpoints`, the faults `journal-read`, `journal-write` and `journal-sync` make
-/// reads, writes and syncs fail with EIO; `journal-read-segment` makes some bytes of the segment whose number is in
-/// it unreadable; `journal-full` makes writes fail with ENOSPC; `journal-sync-stall` keeps syncs
+/// reads, writes and syncs fail with EIO; `journal-read-one` makes some bytes of the segment or checkpoint whose
+/// number is in it unreadable; `journal-full` makes writes fail with ENOSPC; `journal-sync-stall` keeps syncs
 /// from returning.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct OsDisk;
 
-/// With the number of its segment, where faults are compiled in.
+/// With the number in its name, where faults are compiled in.
 struct OsFile(File, i64);
 
 struct OsLock {
@@ -31,11 +31,11 @@ const EIO: i32 = 5;
 /// What a bad sector is where a test wants one.
 const BAD: Range<u64> = 1_536..2_048;
 
-/// The number of the segment that a file is, where a test may want to know.
-fn segment(path: &Path) -> i64 {
-    let name = path.file_name().and_then(|name| name.to_str());
-    let number = name.filter(|_| cfg!(feature = "failpoints"));
-    let number = number.and_then(super::table::segment_number);
+/// The number in the name of a segment or checkpoint, where a test may want to know.
+fn number(path: &Path) -> i64 {
+    let stem = path.file_stem().and_then(|stem| stem.to_str());
+    let number = stem.filter(|_| cfg!(feature = "failpoints"));
+    let number = number.and_then(|stem| stem.parse::<u64>().ok());
     number
         .and_then(|number| i64::try_from(number).ok())
         .unwrap_or(0)
@@ -92,7 +92,7 @@ impl Disk for OsDisk {
     }
 
     fn open_read(&self, path: &Path) -> io::Result<Arc<dyn DiskFile>> {
-        Ok(Arc::new(OsFile(File::open(path)?, segment(path))))
+        Ok(Arc::new(OsFile(File::open(path)?, number(path))))
     }
 
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
@@ -133,7 +133,7 @@ impl DiskFile for OsFile {
     fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
         fault("journal-read")?;
         let bad = BAD.start < offset + buffer.len() as u64 && offset < BAD.end;
-        if bad && self.1 > 0 && failpoints::number("journal-read-segment") == self.1 {
+        if bad && self.1 > 0 && failpoints::number("journal-read-one") == self.1 {
             return Err(io::Error::from_raw_os_error(EIO));
         }
         self.0.read_at(buffer, offset)

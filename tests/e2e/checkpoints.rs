@@ -191,6 +191,37 @@ fn the_notice_of_a_bad_checkpoint_ends_with_the_next_one() {
     assert_eq!(checkpoints(&daemon.home).len(), 2);
 }
 
+/// A disk that does not give the newest one back: the one before serves; where there is none, the start
+/// is refused, for the state may be nowhere else.
+#[cfg(feature = "failpoints")]
+#[test]
+fn a_checkpoint_that_cannot_be_read() {
+    let home = lived(DROPPING);
+    let kept = checkpoints(&home);
+    let position = |path: &Path| -> u64 {
+        let stem = path.file_stem().expect("a name").to_string_lossy();
+        stem.parse().expect("a position")
+    };
+    let one = like(&home);
+    let fault = one.path().join("faults/journal-read-one");
+    fs::write(&fault, position(&kept[1]).to_string()).expect("written");
+    let daemon = Pentamer::start(one);
+    let notices = daemon.get("/api/v1/notices").1;
+    assert!(notices.contains("checkpoint_damaged"), "{notices}");
+    assert!(notices.contains("does not give it back"), "{notices}");
+    serves(&daemon);
+
+    fs::remove_file(&kept[1]).expect("removed");
+    let fault = home.path().join("faults/journal-read-one");
+    fs::write(&fault, position(&kept[0]).to_string()).expect("written");
+    let (mut child, home) = super::harness::spawn(home);
+    assert_eq!(child.wait().expect("ended").code(), Some(3));
+    assert!(home.log().contains(".ckpt`"), "{}", home.log());
+    assert!(kept[0].exists(), "it is where it was");
+    fs::remove_file(&fault).expect("removed");
+    serves(&Pentamer::start(home));
+}
+
 /// One that is gone is missed by nobody while the one before is there: nothing is said.
 #[test]
 fn a_missing_checkpoint() {

@@ -341,7 +341,7 @@ fn a_sector_that_cannot_be_read() {
         let home = filled(form);
         let told = home.alerts().len();
         std::fs::remove_dir_all(home.data().join("cache")).expect("removed");
-        let fault = home.path().join("faults/journal-read-segment");
+        let fault = home.path().join("faults/journal-read-one");
         std::fs::write(&fault, "1").expect("written");
         let daemon = Pentamer::start(home);
         let notices = daemon.get("/api/v1/notices").1;
