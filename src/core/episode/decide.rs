@@ -9,10 +9,11 @@ use super::history::{Episode, History, OtherPattern, Step, walk};
 use super::identity::{alert_id, episode_id};
 use super::recorded::{self, KNOWN, MERGED, Recorded, Standing};
 use super::{Delivery, EpisodeId, Severity, Transition, TransitionKind};
-use crate::core::clinical::chart::Anchor;
+use crate::core::clinical::chart::{Anchor, Chart};
 use crate::core::clinical::explain;
 use crate::core::clinical::observation::ResultId;
 use crate::core::clinical::panel::JudgedResult;
+use crate::core::clinical::results::Results;
 use crate::core::fact::JournalPosition;
 use crate::core::phi::Phi;
 use crate::core::policy::{Policy, SuppressKnown};
@@ -20,20 +21,30 @@ use crate::core::record::PooledPatient;
 use crate::core::time::Timestamp;
 use std::borrow::Cow;
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
 /// The transitions that a person's facts call for and that are not recorded yet, in order.
 ///
 /// `now` is the time of the newest fact; it becomes the transitions' time, and acknowledgements as
 /// "known" expire against it. Deterministic; never two episodes open at once.
 pub fn decide(patient: &PooledPatient, policy: &Policy, now: Timestamp) -> Vec<Transition> {
-    let history = walk(patient, policy);
+    let results = Results::judge(patient, policy);
+    let chart = Chart::read(&results, policy);
+    news(&walk(&chart, policy), patient, policy, now)
+}
+
+/// As [`decide`], for a person whose results were walked over already.
+pub fn news(
+    history: &History<'_>,
+    patient: &PooledPatient,
+    policy: &Policy,
+    now: Timestamp,
+) -> Vec<Transition> {
     let mut recorded = recorded::episodes(&patient.transitions);
-    let claims = Claims::of(&history, &recorded, patient);
+    let claims = Claims::of(history, &recorded, patient);
     let mut decision = Decision {
         patient,
         policy,
-        history: &history,
+        history,
         known: acknowledged_as_known(patient, policy, now),
         now,
         policy_hash: None,
@@ -302,7 +313,7 @@ impl<'d, 'a> Decision<'d, 'a> {
         wish: bool,
     ) -> Delivery {
         let detection = &self.policy.detection;
-        let evidence: Vec<_> = anchor.evidence().map(Arc::as_ref).collect();
+        let evidence: Vec<_> = anchor.evidence().collect();
         let old = Newest::of(&evidence).is_none_or(|newest| {
             newest
                 .collected
@@ -352,7 +363,7 @@ impl<'d, 'a> Decision<'d, 'a> {
             tier: anchor.verdict.tier,
             tier_reason: anchor.verdict.reason,
             anchor: Some(anchor),
-            evidence: anchor.evidence().map(Arc::as_ref).collect(),
+            evidence: anchor.evidence().collect(),
             explanation: sentence + &remarks,
             supersedes: None,
         }

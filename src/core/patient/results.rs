@@ -83,7 +83,7 @@ impl<'a> Listing<'a> {
         let standing: BTreeMap<&ResultId, &JudgedResult<'a>> = chart
             .results
             .iter()
-            .map(|result| (result.id(), result.as_ref()))
+            .map(|result| (result.id(), result))
             .collect();
         let mut collected: BTreeMap<&ResultId, Option<Timestamp>> = BTreeMap::new();
         for observation in &patient.observations {

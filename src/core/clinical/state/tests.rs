@@ -34,7 +34,7 @@ fn judged_as(
 ) -> Judged {
     let observations = [sample.build()];
     let stands = current(&observations, &[]);
-    state(&stands[0], sex, birth, policy)
+    state(&stands[0].current, sex, birth, policy)
 }
 
 fn judged(sample: Sample) -> Judged {
