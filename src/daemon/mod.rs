@@ -21,7 +21,7 @@ use crate::deliver::{Choice, FileSink, LogSink, Queue, QueueSettings, Sink};
 use crate::engine::{Checkpointing, Folder, Progress, Settings, StateHandle};
 use crate::journal::{self, Appender, Draft, JournalError, OsDisk, WriterHandle};
 use crate::listen::{self, Bound, Certificates, FrameMemory, Listener};
-use crate::notice::{NoticeKind, Notices};
+use crate::notice::Notices;
 use crate::telemetry::events;
 use crate::tls::TlsFault;
 use crate::web;
@@ -177,7 +177,6 @@ impl Daemon {
         let begun = keeper.open(recovery.last);
         let started_before = views::start_mark(begun.state.as_ref());
         let state = StateHandle::new(begun.state);
-        let told = notices.clone();
         let settings = Settings {
             policy: Arc::clone(&policy),
             counted_through: begun.counted_through,
@@ -186,10 +185,7 @@ impl Daemon {
                 after: config.storage.checkpoint_after,
                 every: config.storage.checkpoint_every,
             },
-            on_damage: Arc::new(move |what| {
-                let text = format!("{what}; what is whole is read; see `pentamer journal verify`");
-                told.raise(NoticeKind::JournalDamaged, text);
-            }),
+            on_damage: found::later(&recovery, notices.clone()),
         };
         let (folder, progress) = Folder::new(
             appender.clone(),
