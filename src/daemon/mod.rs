@@ -4,8 +4,10 @@
 //! End: no new connections, frames under way finished and answered, fold and sinks to a stop, journal
 //! flushed and closed.
 
+mod certificates;
 mod fold;
 mod found;
+mod gaps;
 mod state;
 mod tidy;
 mod watch;
@@ -19,11 +21,12 @@ use crate::deliver::{Choice, FileSink, LogSink, Queue, QueueSettings, Sink};
 use crate::engine::{Checkpointing, Folder, Progress, Settings, StateHandle};
 use crate::journal::{self, Appender, Draft, JournalError, OsDisk, WriterHandle};
 use crate::listen::{self, Bound, Certificates, FrameMemory, Listener};
-use crate::notice::{NoticeKind, Notices};
+use crate::notice::Notices;
 use crate::seal::{self, KeyFileError};
 use crate::telemetry::events;
 use crate::tls::TlsFault;
 use crate::web;
+use gaps::Gaps;
 use metrics_exporter_prometheus::PrometheusHandle;
 use state::Keeper;
 use std::collections::BTreeMap;
@@ -180,7 +183,6 @@ impl Daemon {
         let begun = keeper.open(recovery.last);
         let started_before = views::start_mark(begun.state.as_ref());
         let state = StateHandle::new(begun.state);
-        let told = notices.clone();
         let settings = Settings {
             policy: Arc::clone(&policy),
             counted_through: begun.counted_through,
@@ -189,10 +191,7 @@ impl Daemon {
                 after: config.storage.checkpoint_after,
                 every: config.storage.checkpoint_every,
             },
-            on_damage: Arc::new(move |what| {
-                let text = format!("{what}; what is whole is read; see `pentamer journal verify`");
-                told.raise(NoticeKind::JournalDamaged, text);
-            }),
+            on_damage: found::later(&recovery, notices.clone()),
         };
         let (folder, progress) = Folder::new(
             appender.clone(),
@@ -201,12 +200,14 @@ impl Daemon {
             stop_fold.clone(),
             Handle::current(),
         );
+        let gaps = Arc::new(Gaps::default());
         let watch = Watch {
             appender: appender.clone(),
             progress: progress.clone(),
             notices: notices.clone(),
             dir: config.storage.dir.clone(),
             reserve: config.storage.reserve,
+            gaps: Arc::clone(&gaps),
             started_before: started_before.ok().flatten().map(|mark| mark.at),
         };
         others.spawn(watch.run(stop_all.clone()));
@@ -234,6 +235,7 @@ impl Daemon {
             limits: config.limits.clone(),
             dir: config.storage.dir.clone(),
             keys,
+            on_gap: Arc::new(move |gap| gaps.note(gap)),
             stop: stop_listening.clone(),
         };
         let mut bound = Vec::new();
@@ -257,7 +259,11 @@ impl Daemon {
             bound.push(one);
         }
         let certificates: Arc<[Certificates]> = bound.iter().map(Bound::certificates).collect();
-        others.spawn(watch_ends(Arc::clone(&certificates), stop_all.clone()));
+        others.spawn(certificates::watch(
+            Arc::clone(&certificates),
+            notices.clone(),
+            stop_all.clone(),
+        ));
         others.spawn(take_up(metrics.clone(), stop_all.clone()));
         let ready = Arc::new(AtomicBool::new(false));
         let seen = web::Seen {
@@ -365,17 +371,6 @@ async fn record_start(appender: &Appender) {
     // keep the listeners from binding.
     if let Ok(stored) = appender.submit(vec![started]).await {
         let _ = tokio::time::timeout(RECORD_WITHIN, stored).await;
-    }
-}
-
-/// Tells how long certificates are valid still: at the start, and then once an hour.
-async fn watch_ends(certificates: Arc<[Certificates]>, stop: CancellationToken) {
-    loop {
-        certificates.iter().for_each(Certificates::tell_ends);
-        tokio::select! {
-            () = stop.cancelled() => return,
-            () = tokio::time::sleep(Duration::from_secs(3_600)) => {}
-        }
     }
 }
 

@@ -170,13 +170,41 @@ impl Packed {
         if opened.scan(&mut seen)? {
             opened.total = seen.frames.first().map_or(0, |frame| frame.total);
         }
-        if let Some(first) = seen.frames.first().filter(|frame| frame.cipher != 0) {
-            let mut id = [0; KEY_ID];
-            read_full_at(opened.file.as_ref(), &mut id, first.place)?;
-            opened.sealer = Some(keys.opener(first.cipher, KeyId(id))?.clone());
-        }
+        opened.sealer = opened.find_key(&mut seen, keys)?;
         opened.seen = Mutex::new(seen);
         Ok(opened)
+    }
+
+    /// The key of the frames, by the first whole one: a damaged one does not tell which.
+    fn find_key(&self, seen: &mut Seen, keys: &Keyring) -> io::Result<Option<Sealer>> {
+        let mut index = 0;
+        loop {
+            let Some(frame) = seen.frames.get(index).copied() else {
+                if self.scan(seen)? {
+                    continue;
+                }
+                return Ok(None);
+            };
+            if frame.cipher == 0 {
+                return Ok(None);
+            }
+            let packed = self.packed(&frame)?;
+            if let Some((id, _)) = packed
+                .as_ref()
+                .and_then(|p| p.split_first_chunk::<KEY_ID>())
+            {
+                return Ok(Some(keys.opener(frame.cipher, KeyId(*id))?.clone()));
+            }
+            index += 1;
+        }
+    }
+
+    /// The bytes of a frame as they are in the file; `None` of one that is damaged.
+    fn packed(&self, frame: &Frame) -> io::Result<Option<Vec<u8>>> {
+        let mut packed = vec![0; frame.packed as usize];
+        let n = read_full_at(self.file.as_ref(), &mut packed, frame.place)?;
+        let whole = n == packed.len() && crc32c::crc32c(&packed) == frame.checksum;
+        Ok(whole.then_some(packed))
     }
 
     /// Finds one more frame; false at the end of the file.
@@ -216,11 +244,9 @@ impl Packed {
 
     /// Unpacks a frame; nothing of one that is damaged.
     fn unpack(&self, frame: &Frame) -> io::Result<Vec<u8>> {
-        let mut packed = vec![0; frame.packed as usize];
-        let n = read_full_at(self.file.as_ref(), &mut packed, frame.place)?;
-        if n != packed.len() || crc32c::crc32c(&packed) != frame.checksum {
+        let Some(mut packed) = self.packed(frame)? else {
             return Ok(Vec::new());
-        }
+        };
         let mut opened = Vec::new();
         if frame.cipher != 0 {
             let sealer = self.sealer.as_ref().ok_or(SealFault::Broken);
@@ -533,6 +559,27 @@ mod tests {
             SealFault::in_error(&refused),
             Some(SealFault::UnknownKey { .. })
         ));
+    }
+
+    /// The first frame too, which holds what names the key.
+    #[test]
+    fn a_bad_byte_costs_one_sealed_frame() {
+        let raw = sample();
+        let keys = Keyring::parse(&"ab".repeat(32)).unwrap();
+        let (disk, bytes) = packed_with(&raw, &keys);
+        let path = packed_path(Path::new("/d"), 1);
+        let places = (0..bytes.len()).step_by(bytes.len() / 40);
+        for place in (0..HEADER + KEY_ID).chain(places) {
+            let mut bad = bytes.clone();
+            bad[place] ^= 0x55;
+            disk.replace(&path, bad);
+            let read = unpacked_with(&disk, &keys);
+            let differ = raw.iter().zip(&read).filter(|(a, b)| a != b).count() as u64;
+            assert!(
+                read.len() == raw.len() && differ <= FRAME,
+                "byte {place}: {differ}"
+            );
+        }
     }
 
     #[test]

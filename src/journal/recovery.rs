@@ -5,15 +5,15 @@
 
 use super::checkpoint::Unfit;
 use super::cursor::Cursor;
-use super::disk::{Disk, read_full_at};
+use super::disk::{Disk, DiskFile, read_full_at};
 use super::duplicates::{Fingerprint, Index};
 use super::encode;
 use super::error::{DecodeError, JournalError};
 use super::layout::{ALIGNMENT, FORMAT_VERSION, HeaderFault, SEGMENT_HEADER, SegmentHeader};
 use super::sealing::Opener;
 use super::table::{
-    Segment, open_segment, packed_name, packed_path, segment_name, segment_number, segment_path,
-    segments_dir,
+    Segment, open_patched, open_segment, packed_name, packed_path, segment_name, segment_number,
+    segment_path, segments_dir,
 };
 use crate::core::fact::JournalPosition;
 use crate::core::time::Timestamp;
@@ -21,6 +21,8 @@ use crate::seal::Keyring;
 use std::collections::VecDeque;
 use std::fmt;
 use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 /// What was found at opening.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -78,6 +80,8 @@ pub enum DamageKind {
     Header,
     /// Records in the middle or at the end of a segment.
     Records,
+    /// As `Records`, and the disk refuses to read there.
+    Unreadable,
     /// A segment's file ends too early.
     Short,
     /// A segment's file is gone.
@@ -127,6 +131,10 @@ impl fmt::Display for Damage {
             DamageKind::Tampered => write!(
                 f,
                 "segment `{name}`: {bytes} bytes at {offset} were changed or moved by somebody: their seal is broken"
+            )?,
+            DamageKind::Unreadable => write!(
+                f,
+                "segment `{name}`: the disk does not give back {bytes} bytes at {offset}"
             )?,
             DamageKind::Short => write!(f, "segment `{name}` ends too early, at {offset}")?,
             DamageKind::MissingSegment => write!(f, "segment `{name}` is missing")?,
@@ -217,7 +225,7 @@ pub(crate) fn recover(
         if file.limit <= skip.saturating_add(1) {
             continue;
         }
-        let mut cursor = open(disk, dir, file.number, keys)?;
+        let mut cursor = open(disk, dir, file, keys)?;
         let number = file.number;
         let io = |e| JournalError::io("read", segment_path(dir, number), e);
         let (end, bad) = walk.records(file, &mut cursor).map_err(io)?;
@@ -253,6 +261,18 @@ pub(crate) fn recover(
             unproven = Some((file.number, kept));
         }
     }
+    for damage in &mut walk.recovery.damage {
+        let file = files.iter().find(|file| file.number == damage.segment);
+        if damage.kind == DamageKind::Records && file.is_some_and(SegmentFile::is_unreadable) {
+            damage.kind = DamageKind::Unreadable;
+        }
+    }
+    for file in &mut files {
+        let unreadable = file.is_unreadable();
+        if let Some(segment) = &mut file.segment {
+            segment.unreadable = unreadable;
+        }
+    }
     walk.expected = walk.expected.max(at.0 + 1);
     walk.recovery.last = JournalPosition(walk.expected - 1);
     Ok(Found {
@@ -264,9 +284,14 @@ pub(crate) fn recover(
     })
 }
 
-fn open(disk: &dyn Disk, dir: &Path, number: u64, keys: &Keyring) -> Result<Cursor, JournalError> {
-    let path = segment_path(dir, number);
-    let file = open_segment(disk, dir, number, keys);
+fn open(
+    disk: &dyn Disk,
+    dir: &Path,
+    segment: &SegmentFile,
+    keys: &Keyring,
+) -> Result<Cursor, JournalError> {
+    let path = segment_path(dir, segment.number);
+    let file = segment.open(disk, dir, keys);
     let cursor = file.and_then(Cursor::new);
     cursor.map_err(|error| JournalError::io("open", path, error))
 }
@@ -274,6 +299,9 @@ fn open(disk: &dyn Disk, dir: &Path, number: u64, keys: &Keyring) -> Result<Curs
 /// A segment's file.
 pub(crate) struct SegmentFile {
     number: u64,
+    /// Where another one is behind it, it is read over what the disk does not give back: set if there
+    /// was such a place.
+    unreadable: Option<Arc<AtomicBool>>,
     packed: bool,
     /// None where neither a header nor a record is whole.
     segment: Option<Segment>,
@@ -282,6 +310,23 @@ pub(crate) struct SegmentFile {
 }
 
 impl SegmentFile {
+    fn open(
+        &self,
+        disk: &dyn Disk,
+        dir: &Path,
+        keys: &Keyring,
+    ) -> std::io::Result<Arc<dyn DiskFile>> {
+        match &self.unreadable {
+            Some(met) => open_patched(disk, dir, self.number, keys, met),
+            None => open_segment(disk, dir, self.number, keys),
+        }
+    }
+
+    fn is_unreadable(&self) -> bool {
+        let met = self.unreadable.as_ref();
+        met.is_some_and(|met| met.load(Ordering::Relaxed))
+    }
+
     /// Its number, and whether it is compressed.
     fn name(&self) -> (u64, bool) {
         (self.number, self.packed)
@@ -302,6 +347,7 @@ pub(crate) fn survey(
     // One may be there in both forms: `open_segment` takes the plain one.
     numbers.dedup();
     let mut files: Vec<SegmentFile> = Vec::new();
+    let last = numbers.last().copied();
     for number in numbers {
         let packed = !names.contains(&segment_name(number));
         let path = if packed {
@@ -314,7 +360,14 @@ pub(crate) fn survey(
             path: path.clone(),
             source,
         };
-        let file = open_segment(disk, dir, number, keys).map_err(io)?;
+        let mut this = SegmentFile {
+            number,
+            unreadable: (last != Some(number)).then(Arc::default),
+            packed,
+            segment: None,
+            limit: u64::MAX,
+        };
+        let file = this.open(disk, dir, keys).map_err(io)?;
         let mut bytes = [0; SEGMENT_HEADER as usize];
         let n = read_full_at(file.as_ref(), &mut bytes, 0).map_err(io)?;
         let found = n as u64;
@@ -381,12 +434,8 @@ pub(crate) fn survey(
                 }
             }
         };
-        files.push(SegmentFile {
-            number,
-            packed,
-            segment,
-            limit: u64::MAX,
-        });
+        this.segment = segment;
+        files.push(this);
     }
     Ok(files)
 }

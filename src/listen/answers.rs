@@ -66,14 +66,14 @@ pub(super) struct Answerer {
     line: Arc<Line>,
     queue: mpsc::UnboundedReceiver<Pending>,
     commits: mpsc::Receiver<bool>,
-    config: ListenerConfig,
+    config: Arc<ListenerConfig>,
     zone: TimeZone,
     peer: SocketAddr,
 }
 
 impl Answering {
     pub(super) fn new(
-        config: ListenerConfig,
+        config: Arc<ListenerConfig>,
         zone: TimeZone,
         peer: SocketAddr,
         max_frames: usize,
@@ -227,7 +227,7 @@ struct Writer {
     line: Arc<Line>,
     ready: mpsc::UnboundedReceiver<Step>,
     commits: mpsc::Receiver<bool>,
-    config: ListenerConfig,
+    config: Arc<ListenerConfig>,
     zone: TimeZone,
 }
 

@@ -30,11 +30,15 @@ pub enum NoticeKind {
     ClockJumped,
     /// Messages are acknowledged but not looked at yet.
     FoldBehind,
+    /// A relay passed on messages within the last day that are not kept.
+    Gap,
+    /// A certificate ends soon or has ended, or new files of one cannot be used.
+    Certificate,
 }
 
 impl NoticeKind {
     /// Every kind, in the order in which they are listed.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 10] = [
         Self::CacheRebuilt,
         Self::CacheInMemory,
         Self::JournalDamaged,
@@ -43,6 +47,8 @@ impl NoticeKind {
         Self::DiskFailing,
         Self::ClockJumped,
         Self::FoldBehind,
+        Self::Gap,
+        Self::Certificate,
     ];
 
     /// The word in logs, metrics and the API.
@@ -56,6 +62,8 @@ impl NoticeKind {
             Self::DiskFailing => "disk_failing",
             Self::ClockJumped => "clock_jumped",
             Self::FoldBehind => "fold_behind",
+            Self::Gap => "gap",
+            Self::Certificate => "certificate",
         }
     }
 }

@@ -5,6 +5,7 @@ pub mod lis;
 
 mod backup;
 mod cache;
+mod checkpoints;
 mod commands;
 mod damage;
 #[cfg(feature = "failpoints")]
@@ -18,6 +19,7 @@ mod load;
 mod memory;
 mod patient;
 pub mod relay;
+mod retention;
 mod sealed;
 mod soak;
 mod tables;

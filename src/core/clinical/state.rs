@@ -162,7 +162,6 @@ fn shown_only(observation: &Observation, why: Why) -> Judged {
     Judged {
         measured: Some(converted.unwrap_or(reported)),
         in_gram_per_litre: converted.is_some(),
-        value_gl: converted.map(|measured| measured.to),
         ..Judged::unknown(why)
     }
 }
@@ -228,7 +227,6 @@ fn against(
     let mut judged = Judged {
         measured: Some(converted.unwrap_or(reported)),
         in_gram_per_litre: converted.is_some(),
-        value_gl: converted.map(|measured| measured.to),
         ..Judged::unknown(Why::NoInterval)
     };
     // What the state is computed from, in one unit.
@@ -297,7 +295,6 @@ fn show_limits(judged: &mut Judged, reported: Measured, limits: Limits, converte
         judged.limits = limits;
         judged.measured = Some(reported);
         judged.in_gram_per_litre = false;
-        judged.value_gl = None;
     }
 }
 

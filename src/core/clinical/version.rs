@@ -186,8 +186,9 @@ fn beginning(order: &OrderNumber) -> u128 {
         OrderNumber::Unnumbered { observed, .. } => (0, observed),
     };
     let mut bytes = [0; WHOLE + 1];
-    for (place, byte) in bytes.iter_mut().zip(number.bytes().take(WHOLE)) {
-        *place = byte;
+    let kept = number.len().min(WHOLE);
+    if let (Some(to), Some(from)) = (bytes.get_mut(..kept), number.as_bytes().get(..kept)) {
+        to.copy_from_slice(from);
     }
     let whole = (kind > 0)
         .then(|| u8::try_from(number.len()).ok())

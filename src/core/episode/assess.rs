@@ -97,7 +97,7 @@ pub fn assess(
         Some(anchor) => {
             let text = explain::standing(anchor, &policy.detection);
             if anchor.igm.state() == State::Low {
-                text + &explain::remarks(anchor, chart.beside(anchor, policy), &chart.person)
+                text + &explain::remarks(anchor, chart.beside(anchor, policy), chart.person)
             } else {
                 text
             }
@@ -118,7 +118,7 @@ pub fn assess(
         severity: low.and_then(severity_of),
         review,
         review_first,
-        qualifiers: qualifiers(anchor, &chart.person),
+        qualifiers: qualifiers(anchor, chart.person),
         missing: anchor.map(missing).unwrap_or_default(),
         associations: Phi::new(
             anchor

@@ -174,13 +174,13 @@ impl<'d, 'a> Decision<'d, 'a> {
 
     fn confirm(&mut self, record: &mut Recorded<'_>, episode: &Episode<'a>, step: &Step<'a>) {
         let Some(earlier) = &step.earlier else { return };
-        let delivery = self.delivery(step.kind, &step.anchor, step.severity, episode.open);
+        let delivery = self.delivery(step.kind, step.anchor, step.severity, episode.open);
         let mut draft = self.draft(
             step.kind,
-            &step.anchor,
+            step.anchor,
             step.severity,
             delivery,
-            explain::confirmed(earlier, &step.anchor),
+            explain::confirmed(earlier, step.anchor),
         );
         if earlier.is_complete() && !step.anchor.is_complete() {
             draft.tier = earlier.verdict.tier;
@@ -202,13 +202,13 @@ impl<'d, 'a> Decision<'d, 'a> {
         if record.progressed.contains(classification) {
             return;
         }
-        let delivery = self.delivery(step.kind, &step.anchor, step.severity, episode.open);
+        let delivery = self.delivery(step.kind, step.anchor, step.severity, episode.open);
         let draft = self.draft(
             step.kind,
-            &step.anchor,
+            step.anchor,
             step.severity,
             delivery,
-            explain::progressed(opening.observed.date, &step.anchor),
+            explain::progressed(opening.observed.date, step.anchor),
         );
         self.emit(record, draft, ids(episode));
     }
@@ -218,13 +218,13 @@ impl<'d, 'a> Decision<'d, 'a> {
             return;
         };
         // It goes to those who were paged (CLINICAL 9.5).
-        let delivery = self.delivery(step.kind, &step.anchor, step.severity, record.paged);
+        let delivery = self.delivery(step.kind, step.anchor, step.severity, record.paged);
         let draft = self.draft(
             step.kind,
-            &step.anchor,
+            step.anchor,
             step.severity,
             delivery,
-            explain::resolved(opening.observed.date, &step.anchor),
+            explain::resolved(opening.observed.date, step.anchor),
         );
         self.emit(record, draft, ids(episode));
     }
@@ -353,7 +353,7 @@ impl<'d, 'a> Decision<'d, 'a> {
         let remarks = if kind == TransitionKind::Resolved {
             String::new()
         } else {
-            explain::remarks(anchor, chart.beside(anchor, self.policy), &chart.person)
+            explain::remarks(anchor, chart.beside(anchor, self.policy), chart.person)
         };
         Draft {
             kind,
@@ -397,7 +397,7 @@ impl<'d, 'a> Decision<'d, 'a> {
             draft,
             &alert_id.0,
             &record.id.0,
-            &self.history.chart,
+            self.history.chart,
             self.patient,
             policy,
             hash,

@@ -235,7 +235,7 @@ impl<'a> Walk<'_, 'a> {
             episode.open = false;
             episode.steps.push(Step {
                 kind: TransitionKind::Resolved,
-                anchor: anchor,
+                anchor,
                 earlier: None,
                 severity: Severity::Routine,
             });
@@ -249,7 +249,7 @@ impl<'a> Walk<'_, 'a> {
         let Some(episode) = self.episodes.last_mut().filter(|episode| {
             episode
                 .resolution()
-                .is_some_and(|step| anchor.since(&step.anchor) < within)
+                .is_some_and(|step| anchor.since(step.anchor) < within)
         }) else {
             return false;
         };
@@ -258,7 +258,7 @@ impl<'a> Walk<'_, 'a> {
         episode.members.push(anchor);
         episode.steps.push(Step {
             kind: TransitionKind::Reopened,
-            anchor: anchor,
+            anchor,
             earlier: None,
             severity: anchor.severity,
         });
@@ -272,7 +272,7 @@ impl<'a> Walk<'_, 'a> {
             members: vec![anchor],
             steps: vec![Step {
                 kind: TransitionKind::Detected,
-                anchor: anchor,
+                anchor,
                 earlier: None,
                 severity: anchor.severity,
             }],
@@ -293,7 +293,7 @@ impl<'a> Walk<'_, 'a> {
         if episode.progressed.insert(anchor.verdict.classification) {
             episode.steps.push(Step {
                 kind: TransitionKind::Progressed,
-                anchor: anchor,
+                anchor,
                 earlier: None,
                 severity: severity::of_progressed(&anchor.gravity, anchor.verdict.rule),
             });
@@ -320,7 +320,7 @@ impl<'a> Walk<'_, 'a> {
             episode.confirmed = true;
             episode.steps.push(Step {
                 kind: TransitionKind::Confirmed,
-                anchor: anchor,
+                anchor,
                 earlier: Some(earlier),
                 severity: severity::of_confirmed(&anchor.gravity),
             });

@@ -7,6 +7,7 @@
 //! | `c` | parts of messages | position of the newest | `Waiting` |
 //! | `d` | dirty marks | patient | `DirtyMark` |
 //! | `f` | feeds | listener, feed | `FeedMark` |
+//! | `l` | refusals by laboratory systems | position | `LisAck` |
 //! | `m` | meta | name | by name |
 //! | `o` | order index | filler number, patient | nothing |
 //! | `p` | records | patient, kind, item | by kind |
@@ -32,6 +33,8 @@ pub const PARTS: u8 = b'c';
 pub const DIRTY: u8 = b'd';
 /// Feeds seen.
 pub const FEEDS: u8 = b'f';
+/// Refusals of relayed messages by the laboratory system behind.
+pub const ANSWERS: u8 = b'l';
 /// Single values.
 pub const META: u8 = b'm';
 /// Filler number to the patients it was reported under.
@@ -121,6 +124,13 @@ pub fn alert(place: u64) -> Vec<u8> {
 pub fn part(position: JournalPosition) -> Vec<u8> {
     let mut key = vec![PARTS];
     key.extend_from_slice(&position.0.to_be_bytes());
+    key
+}
+
+/// A refusal of the message at that position.
+pub fn answer(message: JournalPosition) -> Vec<u8> {
+    let mut key = vec![ANSWERS];
+    key.extend_from_slice(&message.0.to_be_bytes());
     key
 }
 

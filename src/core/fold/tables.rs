@@ -13,6 +13,7 @@ use crate::core::clinical::observation::{
 };
 use crate::core::episode::Transition;
 use crate::core::extract::IdentityEvent;
+use crate::core::fact::LisAck;
 use std::collections::BTreeSet;
 
 /// Alert log.
@@ -25,6 +26,8 @@ pub const PARTS: &str = "parts";
 pub const DIRTY: &str = "dirty";
 /// Feeds.
 pub const FEEDS: &str = "feeds";
+/// Refusals by laboratory systems.
+pub const ANSWERS: &str = "answers";
 /// Single values.
 pub const META: &str = "meta";
 /// Filler number to patients.
@@ -46,6 +49,8 @@ pub const META_POLICY: &str = "policy";
 pub const META_STARTED: &str = "started";
 /// Meta: place of the last alert in the log.
 pub const META_LAST_ALERT: &str = "last_alert";
+/// Meta: how many refusals by laboratory systems are kept.
+pub const META_ANSWERS: &str = "answers";
 /// Meta: number of the last step of any episode.
 pub const META_LAST_STEP: &str = "last_step";
 
@@ -65,6 +70,7 @@ pub fn verify(key: &[u8], value: &[u8]) -> Result<(), StateError> {
             decode::<DirtyMark>(DIRTY, value).map(drop)
         }
         keys::FEEDS => decode::<FeedMark>(FEEDS, value).map(drop),
+        keys::ANSWERS => decode::<LisAck>(ANSWERS, value).map(drop),
         keys::META => verify_meta(rest, value),
         keys::ORDERS => decode::<()>(ORDERS, value),
         keys::RECORDS => verify_record(rest, value),
@@ -83,7 +89,7 @@ fn verify_meta(rest: &[u8], value: &[u8]) -> Result<(), StateError> {
         META_FOLDED_WITH => decode::<String>(META, value).map(drop),
         META_POLICY => decode::<PolicyMark>(META, value).map(drop),
         META_STARTED => decode::<StartMark>(META, value).map(drop),
-        META_LAST_ALERT | META_LAST_STEP => decode::<u64>(META, value).map(drop),
+        META_LAST_ALERT | META_LAST_STEP | META_ANSWERS => decode::<u64>(META, value).map(drop),
         _ => Err(foreign("an unknown name")),
     }
 }

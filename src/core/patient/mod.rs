@@ -152,7 +152,7 @@ pub fn view(dossier: &Dossier, policy: &Policy, moment: Moment) -> Phi<PatientVi
     let results = Results::judge(patient, policy);
     let chart = Chart::read(&results, policy);
     let assessment = assess(&chart, patient, policy, moment.now);
-    let listing = Listing::of(patient, &chart, &assessment, policy);
+    let listing = Listing::of(dossier, &chart, &assessment, policy);
     let panel = PanelView {
         igm: assessment
             .anchor
@@ -178,7 +178,7 @@ pub fn view(dossier: &Dossier, policy: &Policy, moment: Moment) -> Phi<PatientVi
         review: assessment.review,
         episodes: episodes::episodes(patient, &listing.results),
         trend: trend::trend(&chart, &listing, policy),
-        person: person(&chart.person, &chart),
+        person: person(chart.person, &chart),
         rule: assessment.rule.word(),
         sentence: assessment.sentence.into_exposed(),
         review_text: assessment
