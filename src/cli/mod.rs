@@ -8,6 +8,7 @@ mod daemon_main;
 pub mod demo;
 pub mod explain;
 pub mod journal;
+pub mod manual;
 pub mod patient;
 pub mod run;
 pub mod send;
@@ -81,6 +82,8 @@ enum Command {
     /// Print the completions of a shell
     Completions(completions::Args),
     #[command(hide = true)]
+    Manual(manual::Args),
+    #[command(hide = true)]
     VerifyCache(verify_cache::Args),
 }
 
@@ -107,6 +110,7 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> Exit {
         Command::Check(args) => check::run(&args),
         Command::Send(args) => send::run(&args),
         Command::Completions(args) => completions::run(&args),
+        Command::Manual(args) => manual::run(&args),
         Command::VerifyCache(args) => verify_cache::run(&args),
     }
 }

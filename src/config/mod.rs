@@ -10,6 +10,7 @@
 //! added; a repeated `name` is an error.
 
 mod checks;
+mod credentials;
 mod keys;
 mod layer;
 mod listener;
@@ -18,6 +19,7 @@ mod origin;
 mod overview;
 mod problem;
 mod quantity;
+mod reload;
 mod section;
 mod settings;
 mod sink;
@@ -31,6 +33,7 @@ pub use keys::{SECTIONS, Shape};
 pub use listener::{Listener, Mode};
 pub use origin::Origin;
 pub use problem::{Problem, Problems, Warning, Wrong};
+pub use reload::Changes;
 pub use settings::{CacheKind, Http, Limits, Log, LogFormat, LogLevel, Storage};
 pub use sink::{Sink, SinkKind};
 pub use tables::Tables;

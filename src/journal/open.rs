@@ -16,6 +16,7 @@ use super::table::{Library, Segment, segments_dir};
 use super::writer::{Status, Storing, Writer};
 use crate::core::fact::JournalPosition;
 use crate::core::time::Timestamp;
+use crate::pulse::Pulse;
 use bytes::Bytes;
 use std::collections::VecDeque;
 use std::io;
@@ -47,6 +48,8 @@ pub struct Options {
     pub on_sync: Option<Arc<dyn Fn(Duration) + Send + Sync>>,
     /// The time, for the headers of segments.
     pub clock: fn() -> Timestamp,
+    /// The writer's sign of life.
+    pub pulse: Pulse,
 }
 
 impl Options {
@@ -62,6 +65,7 @@ impl Options {
             prepare_ahead: true,
             on_sync: None,
             clock,
+            pulse: Pulse::new("journal"),
         }
     }
 }

@@ -5,6 +5,7 @@ use super::memory::FrameMemory;
 use crate::config::Listener as ListenerConfig;
 use crate::core::policy::Policy;
 use crate::journal::{Appender, Storing};
+use crate::pulse::Pulse;
 use crate::telemetry::events;
 use std::collections::HashMap;
 use std::io;
@@ -12,10 +13,12 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 /// What all connections of a listener share.
+#[derive(Clone)]
 pub struct Listener {
     /// The checked configuration.
     pub config: ListenerConfig,
@@ -27,42 +30,84 @@ pub struct Listener {
     pub memory: Arc<FrameMemory>,
     /// Set when the daemon ends.
     pub stop: CancellationToken,
+    /// The sign of life of its loop.
+    pub pulse: Pulse,
 }
 
 /// A bound port that does not accept yet.
 pub struct Bound {
     socket: TcpListener,
-    listener: Arc<Listener>,
+    current: watch::Sender<Arc<Listener>>,
     /// Where it listens; with port 0, the one that the system chose.
     pub address: SocketAddr,
 }
 
-/// Binds a listener's port.
-pub async fn bind(listener: Listener) -> io::Result<Bound> {
-    let socket = TcpListener::bind(listener.config.bind).await?;
+/// Binds a listener's port, or takes the socket that was bound for it before the daemon started.
+pub async fn bind(listener: Listener, handed: Option<std::net::TcpListener>) -> io::Result<Bound> {
+    let socket = match handed {
+        Some(socket) => {
+            socket.set_nonblocking(true)?;
+            TcpListener::from_std(socket)?
+        }
+        None => TcpListener::bind(listener.config.bind).await?,
+    };
     let address = socket.local_addr()?;
     Ok(Bound {
         socket,
-        listener: Arc::new(listener),
+        current: watch::Sender::new(Arc::new(listener)),
         address,
     })
+}
+
+/// How a listener is told to go on with another configuration.
+pub struct Reloadable(watch::Sender<Arc<Listener>>);
+
+impl Reloadable {
+    /// The listener's name.
+    pub fn name(&self) -> String {
+        self.0.borrow().config.name.clone()
+    }
+
+    /// Connections from now on are served with these settings; those that are open go on with theirs.
+    /// Name, address and mode stay what they are.
+    pub fn take(&self, config: ListenerConfig, policy: Arc<Policy>) {
+        self.0.send_modify(|listener| {
+            *listener = Arc::new(Listener {
+                config,
+                policy,
+                ..Listener::clone(listener)
+            });
+        });
+    }
 }
 
 /// Connections a peer has open.
 type Peers = Arc<Mutex<HashMap<IpAddr, usize>>>;
 
 impl Bound {
+    /// To reload it by.
+    pub fn reloadable(&self) -> Reloadable {
+        Reloadable(self.current.clone())
+    }
+
     /// Accepts until the daemon ends; the connections run in `tasks`.
     pub async fn accept(self, tasks: TaskTracker) {
         let peers = Peers::default();
-        let listener = self.listener;
         loop {
+            let listener = Arc::clone(&self.current.borrow());
+            crate::failpoints::stall("accept-hang");
+            listener.pulse.beat();
             let accepted = tokio::select! {
                 () = listener.stop.cancelled() => break,
+                () = listener.pulse.asked() => continue,
                 accepted = self.socket.accept() => accepted,
             };
             match accepted {
-                Ok((stream, peer)) => take(&listener, stream, peer, &peers, &tasks),
+                Ok((stream, peer)) => {
+                    // It may have waited here for long.
+                    let listener = Arc::clone(&self.current.borrow());
+                    take(&listener, stream, peer, &peers, &tasks);
+                }
                 Err(error) => {
                     // Out of descriptors and the like: a pause, or this loop would burn a core.
                     events::accept_failed(&listener.config.name, &error.kind().to_string());

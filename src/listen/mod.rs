@@ -11,5 +11,5 @@ mod endpoint;
 mod intake;
 mod memory;
 
-pub use endpoint::{Bound, Listener, bind};
+pub use endpoint::{Bound, Listener, Reloadable, bind};
 pub use memory::FrameMemory;

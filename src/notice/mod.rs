@@ -28,11 +28,19 @@ pub enum NoticeKind {
     ClockJumped,
     /// Messages are acknowledged but not looked at yet.
     FoldBehind,
+    /// The configuration was to be read again, and is wrong.
+    ConfigurationWrong,
+    /// What was read again waits, in part, for a restart.
+    RestartNeeded,
+    /// Feeds are silent beyond their own rhythm.
+    FeedSilent,
+    /// The clocks of senders are wrong.
+    FeedClock,
 }
 
 impl NoticeKind {
     /// Every kind, in the order in which they are listed.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 11] = [
         Self::CacheRebuilt,
         Self::CacheInMemory,
         Self::JournalDamaged,
@@ -40,6 +48,10 @@ impl NoticeKind {
         Self::DiskFailing,
         Self::ClockJumped,
         Self::FoldBehind,
+        Self::ConfigurationWrong,
+        Self::RestartNeeded,
+        Self::FeedSilent,
+        Self::FeedClock,
     ];
 
     /// The word in logs, metrics and the API.
@@ -52,6 +64,10 @@ impl NoticeKind {
             Self::DiskFailing => "disk_failing",
             Self::ClockJumped => "clock_jumped",
             Self::FoldBehind => "fold_behind",
+            Self::ConfigurationWrong => "configuration_wrong",
+            Self::RestartNeeded => "restart_needed",
+            Self::FeedSilent => "feed_silent",
+            Self::FeedClock => "feed_clock",
         }
     }
 }

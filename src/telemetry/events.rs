@@ -303,6 +303,46 @@ pub fn feed_seen(listener: &str, feed: &str, at_seconds: f64, skew_seconds: Opti
     }
 }
 
+/// A socket was handed over for a listener; its address holds, not the configured one.
+pub fn handed_over(listener: &str, address: SocketAddr, bind: SocketAddr) {
+    info!(event = "handed_over", listener, %address, "listening on the service manager's socket");
+    if address != bind {
+        warn!(event = "handed_over_elsewhere", listener, %address, %bind,
+            "the socket handed over is not the configured `bind`: the socket's address holds");
+    }
+}
+
+/// A loop of the daemon does not go round: the service manager's watchdog is no longer fed.
+pub fn stuck(part: &str, for_so_long: Duration) {
+    error!(
+        event = "stuck",
+        part,
+        seconds = for_so_long.as_secs_f64(),
+        "part of the daemon stands still: the watchdog is not fed any more"
+    );
+}
+
+/// It goes round again.
+pub fn unstuck(part: &str) {
+    info!(event = "unstuck", part, "it goes on");
+}
+
+/// The configuration was read again: keys that are in force now, and those that wait for a restart.
+pub fn reloaded(now: &str, restart: &str) {
+    info!(
+        event = "reloaded",
+        now, restart, "the configuration was read again"
+    );
+}
+
+/// The configuration was to be read again, and is wrong: nothing has changed.
+pub fn reload_refused(problem: &str) {
+    error!(
+        event = "reload_refused",
+        problem, "the configuration is wrong: the one in force stays"
+    );
+}
+
 /// The daemon is ending.
 pub fn stopping(signal: &'static str) {
     info!(

@@ -46,9 +46,9 @@ pub struct Seen {
     /// The state, for what is counted when it is asked for.
     pub state: StateHandle,
     /// Names of the sinks, whose queues are counted when they are asked for.
-    pub sinks: Vec<String>,
+    pub sinks: watch::Receiver<Vec<String>>,
     /// The policy in force.
-    pub policy: Arc<Policy>,
+    pub policy: watch::Receiver<Arc<Policy>>,
     /// The door to the journal, for what people do.
     pub appender: Appender,
     /// What an operator must act on.
@@ -67,9 +67,38 @@ pub struct Bound {
     pub address: SocketAddr,
 }
 
-/// Binds the HTTP port.
-pub async fn bind(at: SocketAddr, seen: Seen) -> io::Result<Bound> {
-    let socket = TcpListener::bind(at).await?;
+impl Seen {
+    /// Whether the daemon is ready, as `/readyz` says it: 200 or 503, and why.
+    pub fn readiness(&self) -> (StatusCode, String) {
+        readiness(
+            self.bound.load(Ordering::Acquire),
+            &self.status.borrow(),
+            &self.progress.borrow(),
+            &self.notices.list(),
+        )
+    }
+}
+
+/// Binds the HTTP port, or takes the socket that was bound for it before the daemon started.
+pub async fn bind(
+    at: SocketAddr,
+    handed: Option<std::net::TcpListener>,
+    seen: Seen,
+) -> io::Result<Bound> {
+    let socket = match handed {
+        Some(socket) => {
+            let local = socket.local_addr()?;
+            if !local.ip().to_canonical().is_loopback() {
+                let why = format!(
+                    "the pages show patients, and only loopback may serve them, not the socket {local} that was handed over"
+                );
+                return Err(io::Error::new(io::ErrorKind::InvalidInput, why));
+            }
+            socket.set_nonblocking(true)?;
+            TcpListener::from_std(socket)?
+        }
+        None => TcpListener::bind(at).await?,
+    };
     let address = socket.local_addr()?;
     Ok(Bound {
         socket,
@@ -111,12 +140,7 @@ async fn healthz() -> &'static str {
 
 async fn readyz(State(seen): State<Seen>) -> Response {
     let notices = seen.notices.list();
-    let (code, mut text) = readiness(
-        seen.bound.load(Ordering::Acquire),
-        &seen.status.borrow(),
-        &seen.progress.borrow(),
-        &notices,
-    );
+    let (code, mut text) = seen.readiness();
     for notice in &notices {
         text.push_str(&format!(
             "notice {} since {}: {}\n",
@@ -170,7 +194,7 @@ async fn metrics_page(State(seen): State<Seen>) -> Response {
     let folded = seen.progress.borrow().folded;
     events::fold_lag(seen.status.borrow().synced.0.saturating_sub(folded.0));
     // What the state cannot say now is left out; the doubt about it is the fold's.
-    let sinks = seen.sinks.clone();
+    let sinks = seen.sinks.borrow().clone();
     let counted = move |state: &dyn Folded| {
         events::undecided(views::dirty_count(state)?);
         for sink in &sinks {
