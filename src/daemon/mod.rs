@@ -5,6 +5,7 @@
 //! flushed and closed.
 
 mod alive;
+mod feeds;
 mod fold;
 mod reload;
 mod sinks;
@@ -23,8 +24,10 @@ use crate::notice::{NoticeKind, Notices};
 use crate::pulse::Pulse;
 use crate::service::{self, Handed, HandedError};
 use crate::telemetry::events;
+use crate::telemetry::peers::Peers;
 use crate::web;
 use alive::{Alive, Watched};
+use feeds::FeedWatch;
 use metrics_exporter_prometheus::PrometheusHandle;
 use reload::Reload;
 use sinks::{Sinks, Sources};
@@ -213,6 +216,8 @@ impl Daemon {
         let memory = Arc::new(FrameMemory::new(
             usize::try_from(config.limits.frame_memory).unwrap_or(usize::MAX),
         ));
+        let peers = Arc::new(Peers::default());
+        let listening_since = clock::now();
         let mut bound = Vec::new();
         let mut reloadable = Vec::new();
         let mut ports = BTreeMap::new();
@@ -227,6 +232,7 @@ impl Daemon {
                 memory: Arc::clone(&memory),
                 stop: stop_listening.clone(),
                 pulse,
+                peers: Arc::clone(&peers),
             };
             let socket = handed.take(&name);
             let was_handed = socket.is_some();
@@ -261,9 +267,19 @@ impl Daemon {
             policy: policy_in_force.clone(),
             appender: appender.clone(),
             notices: notices.clone(),
+            peers,
+            listening_since,
             bound: Arc::clone(&ready),
             metrics,
         };
+        let feed_watch = FeedWatch {
+            state: state.clone(),
+            progress: progress.clone(),
+            policy: policy_in_force.clone(),
+            notices: notices.clone(),
+            listening_since,
+        };
+        others.spawn(feed_watch.run(stop_all.clone()));
         let standing = standing(&seen, bound.len());
         let http = web::bind(config.http.bind, handed.take(HTTP), seen)
             .await

@@ -224,8 +224,12 @@ impl Folder {
                 }
                 std::mem::replace(progress, next) != next
             });
+            let others = self.settings.policies.has_changed().unwrap_or(false);
+            if others && !self.progress.borrow().current {
+                // Nothing has been considered with these yet.
+                return Err(FoldError::OtherTables);
+            }
             if at >= self.decided_at && (caught_up || self.progress.borrow().current) {
-                let others = self.settings.policies.has_changed().unwrap_or(false);
                 if others && self.consider_with_these_tables(state.as_ref())? {
                     return Err(FoldError::OtherTables);
                 }

@@ -5,6 +5,7 @@ use crate::clock;
 use crate::config::Listener as ListenerConfig;
 use crate::journal::Stored;
 use crate::telemetry::events;
+use crate::telemetry::peers::Peers;
 use jiff::tz::TimeZone;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -49,13 +50,14 @@ pub(super) struct Answerer {
     config: ListenerConfig,
     zone: TimeZone,
     peer: SocketAddr,
+    peers: Arc<Peers>,
 }
 
 impl Answering {
     pub(super) fn new(
         config: ListenerConfig,
         zone: TimeZone,
-        peer: SocketAddr,
+        (peer, peers): (SocketAddr, Arc<Peers>),
         max_frames: usize,
         max_bytes: usize,
     ) -> (Self, Answerer) {
@@ -73,6 +75,7 @@ impl Answering {
             config,
             zone,
             peer,
+            peers,
         };
         (
             Self {
@@ -139,9 +142,9 @@ impl Answerer {
                     self.line.broken.cancel();
                     return (None, false);
                 }
-                events::acknowledged(
-                    clock::monotonic().saturating_duration_since(pending.complete_at),
-                );
+                let after = clock::monotonic().saturating_duration_since(pending.complete_at);
+                events::acknowledged(after);
+                self.peers.answered(&self.config.name, self.peer, after);
             }
             self.line.frames.fetch_sub(1, Ordering::AcqRel);
             self.line.bytes.fetch_sub(pending.bytes, Ordering::AcqRel);

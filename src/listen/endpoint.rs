@@ -7,6 +7,7 @@ use crate::core::policy::Policy;
 use crate::journal::{Appender, Storing};
 use crate::pulse::Pulse;
 use crate::telemetry::events;
+use crate::telemetry::peers::Peers;
 use std::collections::HashMap;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
@@ -32,6 +33,8 @@ pub struct Listener {
     pub stop: CancellationToken,
     /// The sign of life of its loop.
     pub pulse: Pulse,
+    /// What is seen of each sender.
+    pub peers: Arc<Peers>,
 }
 
 /// A bound port that does not accept yet.
@@ -82,7 +85,7 @@ impl Reloadable {
 }
 
 /// Connections a peer has open.
-type Peers = Arc<Mutex<HashMap<IpAddr, usize>>>;
+type Open = Arc<Mutex<HashMap<IpAddr, usize>>>;
 
 impl Bound {
     /// To reload it by.
@@ -92,7 +95,7 @@ impl Bound {
 
     /// Accepts until the daemon ends; the connections run in `tasks`.
     pub async fn accept(self, tasks: TaskTracker) {
-        let peers = Peers::default();
+        let peers = Open::default();
         loop {
             let listener = Arc::clone(&self.current.borrow());
             crate::failpoints::stall("accept-hang");
@@ -122,7 +125,7 @@ fn take(
     listener: &Arc<Listener>,
     stream: TcpStream,
     peer: SocketAddr,
-    peers: &Peers,
+    peers: &Open,
     tasks: &TaskTracker,
 ) {
     let name = &listener.config.name;
@@ -171,12 +174,12 @@ pub(super) fn since_failing(listener: &Listener) -> Option<Duration> {
 
 /// One of the places that a peer, and a listener, has.
 struct Seat {
-    peers: Peers,
+    peers: Open,
     address: IpAddr,
 }
 
 impl Seat {
-    fn find(peers: &Peers, address: IpAddr, config: &ListenerConfig) -> Option<Self> {
+    fn find(peers: &Open, address: IpAddr, config: &ListenerConfig) -> Option<Self> {
         let mut open = peers.lock().unwrap_or_else(PoisonError::into_inner);
         let total: usize = open.values().sum();
         let mine = open.entry(address).or_insert(0);

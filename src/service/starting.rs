@@ -57,10 +57,9 @@ mod tests {
     #[test]
     fn computing_shows() {
         let before = computed();
-        let mut sum = 0_u64;
-        while computed() <= before {
-            sum = std::hint::black_box(sum.wrapping_add(1));
+        for number in 0..20_000_000_u64 {
+            std::hint::black_box(number);
         }
-        assert!(sum > 0);
+        assert!(computed() > before);
     }
 }

@@ -60,6 +60,22 @@ pub fn describe() {
         "Sender's clock minus ours at its last message"
     );
     describe_gauge!(
+        "pentamer_feed_silent",
+        "1 where a feed is silent beyond its own rhythm"
+    );
+    describe_gauge!(
+        "pentamer_feed_expected_messages",
+        "Messages of a feed that usually come in a time like that since its last"
+    );
+    describe_gauge!(
+        "pentamer_feed_lenient_framing",
+        "How often a sender's framing was not as the standard has it, since the start"
+    );
+    describe_gauge!(
+        "pentamer_feed_ack_mean_seconds",
+        "From a sender's complete frame to its written acknowledgement, in the mean since the start"
+    );
+    describe_gauge!(
         "pentamer_notices",
         "Notices that stand, by kind: an operator must act"
     );
@@ -341,6 +357,24 @@ pub fn reload_refused(problem: &str) {
         event = "reload_refused",
         problem, "the configuration is wrong: the one in force stays"
     );
+}
+
+/// How silent a feed is by its own rhythm.
+pub fn feed_judged(listener: &str, feed: &str, silent: bool, expected: f64) {
+    gauge!("pentamer_feed_silent", "listener" => listener.to_owned(), "feed" => feed.to_owned())
+        .set(if silent { 1.0 } else { 0.0 });
+    gauge!("pentamer_feed_expected_messages", "listener" => listener.to_owned(), "feed" => feed.to_owned())
+        .set(expected);
+}
+
+/// What is seen of a sender's connections.
+pub fn peer_seen(listener: &str, peer: &str, lenient: u64, mean_answer_seconds: Option<f64>) {
+    gauge!("pentamer_feed_lenient_framing", "listener" => listener.to_owned(), "peer" => peer.to_owned())
+        .set(lenient as f64);
+    if let Some(seconds) = mean_answer_seconds {
+        gauge!("pentamer_feed_ack_mean_seconds", "listener" => listener.to_owned(), "peer" => peer.to_owned())
+            .set(seconds);
+    }
 }
 
 /// The daemon is ending.

@@ -5,6 +5,7 @@
 
 pub mod events;
 mod journal;
+pub mod peers;
 
 use crate::config::{Log, LogFormat, LogLevel};
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
@@ -41,7 +42,7 @@ pub fn start_logging(log: &Log) -> Result<Level, String> {
     let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
     let terminal = std::io::IsTerminal::is_terminal(&std::io::stderr());
     let to_journal = (log.format == LogFormat::Auto && journal::is_behind_stderr())
-        .then(journal::layer)
+        .then(journal::Journal::open)
         .flatten();
     let written: Box<dyn Layer<_> + Send + Sync> = match (log.format, to_journal) {
         (_, Some(journal)) => Box::new(journal),

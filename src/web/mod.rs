@@ -1,7 +1,8 @@
-//! HTTP: `/healthz`, `/readyz`, `/metrics`, and patients and notices under `/api/v1/`.
+//! HTTP: `/healthz`, `/readyz`, `/metrics`, and feeds, patients and notices under `/api/v1/`.
 //!
 //! Patients' data is in answers only. No request is logged: paths hold identifiers.
 
+mod feeds;
 mod guard;
 mod notices;
 mod patients;
@@ -12,10 +13,12 @@ use crate::core::fact::JournalPosition;
 use crate::core::fold::state::State as Folded;
 use crate::core::fold::views;
 use crate::core::policy::Policy;
+use crate::core::time::Timestamp;
 use crate::engine::{Progress, StateHandle};
 use crate::journal::{Appender, Status, Storing};
 use crate::notice::{Notice, NoticeKind, Notices};
 use crate::telemetry::events;
+use crate::telemetry::peers::Peers;
 use axum::extract::{DefaultBodyLimit, State};
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -53,6 +56,10 @@ pub struct Seen {
     pub appender: Appender,
     /// What an operator must act on.
     pub notices: Notices,
+    /// What is seen of each sender.
+    pub peers: Arc<Peers>,
+    /// When this run began.
+    pub listening_since: Timestamp,
     /// All listeners are bound.
     pub bound: Arc<AtomicBool>,
     /// The recorder.
@@ -111,6 +118,7 @@ impl Bound {
     /// Serves until the daemon ends.
     pub async fn serve(self, stop: CancellationToken) -> io::Result<()> {
         let api = Router::new()
+            .route("/api/v1/feeds", get(feeds::list))
             .route("/api/v1/notices", get(notices::list))
             .route("/api/v1/patients/{key}", get(patients::show))
             .route("/api/v1/patients/{key}/unmerge", post(patients::unmerge))
@@ -205,6 +213,11 @@ async fn metrics_page(State(seen): State<Seen>) -> Response {
         Ok(())
     };
     let _ = seen.state.read_apart(counted).await;
+    for ((listener, address), peer) in seen.peers.list() {
+        let lenient = peer.framing.values().sum();
+        let mean = peer.mean_answer_seconds();
+        events::peer_seen(&listener, &address.to_string(), lenient, mean);
+    }
     seen.metrics.run_upkeep();
     (
         [(

@@ -8,6 +8,7 @@ mod damage;
 #[cfg(feature = "failpoints")]
 mod deliver;
 mod endpoint;
+mod feeds;
 mod fire;
 pub mod journal;
 mod life;

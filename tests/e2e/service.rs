@@ -274,14 +274,20 @@ fn the_journal_gets_fields() {
     }
     for field in [
         "PENTAMER_NAME=lab",
-        "PRIORITY=5",
+        "PRIORITY=6",
         "SYSLOG_IDENTIFIER=pentamer",
+        "PENTAMER_KIND=mllp",
     ] {
         assert!(
             seen.iter().any(|one| one == field),
             "{field} is not in {seen:?}"
         );
     }
+    let message = seen.iter().find(|one| one.starts_with("MESSAGE="));
+    assert!(
+        message.is_some_and(|one| one.contains("listening kind=mllp name=lab")),
+        "{seen:?}"
+    );
     assert_eq!(home.log(), "", "nothing twice");
     assert!(service.stop().success());
 }

@@ -7,6 +7,7 @@
 //! | `c` | parts of messages | position of the newest | `Waiting` |
 //! | `d` | dirty marks | patient | `DirtyMark` |
 //! | `f` | feeds | listener, feed | `FeedMark` |
+//! | `g` | rhythms of feeds | listener, feed | `Rhythm` |
 //! | `m` | meta | name | by name |
 //! | `o` | order index | filler number, patient | nothing |
 //! | `p` | records | patient, kind, item | by kind |
@@ -32,6 +33,8 @@ pub const PARTS: u8 = b'c';
 pub const DIRTY: u8 = b'd';
 /// Feeds seen.
 pub const FEEDS: u8 = b'f';
+/// The weeks of feeds.
+pub const RHYTHMS: u8 = b'g';
 /// Single values.
 pub const META: u8 = b'm';
 /// Filler number to the patients it was reported under.

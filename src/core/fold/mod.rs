@@ -22,6 +22,7 @@ pub mod views;
 mod apply;
 mod continuation;
 mod decide;
+mod feeds;
 mod identities;
 mod withdrawals;
 
