@@ -41,6 +41,10 @@ deb PROFILE="release":
     grep -q '^dir = "/var/lib/pentamer"' target/manual/pentamer.toml
     cargo deb --no-build --profile {{PROFILE}}
 
+# The Debian package on a throw-away machine with systemd: install, reload, watchdog, upgrade, bypass, purge
+deb-try:
+    .ci/deb
+
 # Load with restarts for so many minutes: memory and descriptors must stay flat
 soak MINUTES="5":
     PENTAMER_MINUTES={{MINUTES}} cargo test --features failpoints --test it -- e2e::soak --ignored --nocapture

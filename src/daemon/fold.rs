@@ -76,12 +76,15 @@ fn look_after(mut running: Running, spare: &Folder, with: &LookedAfter, stop: &C
         std::thread::park_timeout(LOOK_EVERY);
         pulse.beat();
         keeper.look();
+        let fold = running.thread.thread().id();
         let waiting = keeper.waiting(stop.is_cancelled());
-        if waiting.is_empty() {
+        // It may have followed a reader into the cache that was given up for that one.
+        let left_behind = keeper.is_left_behind(fold);
+        if waiting.is_empty() && !left_behind {
             continue;
         }
         let memory = keeper.leave_behind();
-        if !waiting.contains(&running.thread.thread().id()) {
+        if !waiting.contains(&fold) && !left_behind {
             // A reader waits, the fold does not: it replaces the state by itself.
             state.doubt("a call into sled does not return");
             continue;

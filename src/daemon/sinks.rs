@@ -68,9 +68,18 @@ impl Sinks {
                 self.sources.progress.clone(),
                 stop.clone(),
             );
+            let status = self.sources.appender.status();
+            let mut progress = self.sources.progress.clone();
+            let stop = stop.clone();
             let task = self.sources.tasks.spawn(async move {
                 if let Some(before) = before {
                     let _ = before.await;
+                    // What it recorded last must be folded, or the same alert would come next again.
+                    let recorded = status.borrow().synced;
+                    tokio::select! {
+                        () = stop.cancelled() => return,
+                        _ = progress.wait_for(|now| now.folded >= recorded) => {}
+                    }
                 }
                 queue.run().await;
             });

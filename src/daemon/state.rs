@@ -47,6 +47,8 @@ struct Inside {
     current: Option<Arc<Guarded>>,
     /// When it had to be built again.
     rebuilds: VecDeque<Instant>,
+    /// One that was given up with calls under way.
+    left: Option<Arc<Guarded>>,
     /// Memory it is until the daemon ends.
     in_memory: bool,
 }
@@ -194,10 +196,22 @@ impl Keeper {
     /// Gives up a cache that does not answer; memory in its place.
     pub(super) fn leave_behind(&self) -> Arc<dyn State> {
         let why = "a call into sled does not return";
-        if let Some(current) = self.lock().current.take() {
+        let mut inside = self.lock();
+        if let Some(current) = inside.current.take() {
             current.give_up(why);
+            inside.left = Some(current);
         }
+        drop(inside);
         self.memory(why)
+    }
+
+    /// Whether this thread is in a call into a cache that was given up, and so will not go on.
+    pub(super) fn is_left_behind(&self, thread: ThreadId) -> bool {
+        let left = self.lock().left.clone();
+        let (Some(disk), Some(left)) = (&self.disk, left) else {
+            return false;
+        };
+        left.waiting_longer_than(disk.patience).contains(&thread)
     }
 
     /// Clears what is over: no rebuild for an hour.
