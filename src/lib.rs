@@ -21,4 +21,5 @@ pub mod notice;
 pub mod pulse;
 pub mod service;
 pub mod telemetry;
+pub mod tls;
 pub mod web;

@@ -34,6 +34,7 @@ pub(super) fn serve(
         }
     };
     telemetry::quiet_panics();
+    raise_open_files();
     for warning in &warnings {
         events::configuration_warning(&warning.to_string());
     }
@@ -105,6 +106,18 @@ pub(super) fn serve(
     exit
 }
 
+/// Raises the limit of open files as far as it may be: every connection is one, and a relayed one two.
+fn raise_open_files() {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+    let limit = getrlimit(Resource::Nofile);
+    let raised = Rlimit {
+        current: limit.maximum,
+        maximum: limit.maximum,
+    };
+    // Where it may not be raised, accepting says so when it comes to that.
+    let _ = setrlimit(Resource::Nofile, raised);
+}
+
 /// Two workers: the rest of the work is in the journal's and the fold's own threads.
 pub(super) fn runtime() -> std::io::Result<tokio::runtime::Runtime> {
     tokio::runtime::Builder::new_multi_thread()
@@ -154,7 +167,10 @@ pub(super) fn explain_start(error: &StartError) -> String {
             _ => "choose another `bind`".to_owned(),
         },
         StartError::Journal {
-            source: JournalError::NewerFormat { .. } | JournalError::NewerRecord { .. },
+            source:
+                JournalError::NewerFormat { .. }
+                | JournalError::NewerCheckpoint { .. }
+                | JournalError::NewerRecord { .. },
             ..
         } => format!(
             "start the version that wrote it, or a newer one than {}; nothing was changed",
@@ -165,6 +181,7 @@ pub(super) fn explain_start(error: &StartError) -> String {
             dir.display()
         ),
         StartError::Handed(error) => error.remedy(),
+        StartError::Tls { source, .. } => source.remedy().to_owned(),
         StartError::Thread(_) => "the machine is out of threads or memory".to_owned(),
     };
     text.push_str(&format!("\n  help: {help}"));
@@ -173,7 +190,7 @@ pub(super) fn explain_start(error: &StartError) -> String {
 
 /// What a signal asks for.
 pub(super) enum Signal {
-    /// SIGHUP: the configuration is read again.
+    /// SIGHUP: configuration and certificates are read again.
     Reload,
     /// SIGTERM or SIGINT, by name.
     End(&'static str),

@@ -1,7 +1,7 @@
 //! What of another configuration can come into force while the daemon runs, and what waits for a
 //! restart: by the names of keys.
 
-use super::{Config, Listener};
+use super::{Config, Listener, Mode};
 use std::collections::BTreeMap;
 
 /// How two configurations differ, by key: `detection.confirm_after`, `listener.lab.allow`, `interval`.
@@ -36,17 +36,33 @@ const OF_CONNECTIONS: &[&str] = &[
     "allow",
 ];
 
-/// Whether a key comes into force without a restart.
-fn at_once(key: &str) -> bool {
+/// Those of them that do for a relay: the rest its tap was begun with.
+const OF_RELAYED: &[&str] = &[
+    "charset",
+    "decimal",
+    "processing",
+    "max_connections",
+    "max_connections_per_peer",
+    "accept_rate",
+    "allow",
+];
+
+/// Whether a key comes into force without a restart; `relays` are the listeners in that mode.
+fn at_once(key: &str, relays: &[&str]) -> bool {
     let (section, rest) = key.split_once('.').unwrap_or((key, ""));
     match section {
         "detection" | "analyte" | "interval" | "association" | "sink" | "escalation" => true,
         // Ids of alerts depend on it: two of them must not be in force in one run.
         "site" => rest != "name",
         "log" => rest == "level",
-        "listener" => rest
-            .rsplit_once('.')
-            .is_some_and(|(_, key)| OF_CONNECTIONS.contains(&key)),
+        "listener" => rest.rsplit_once('.').is_some_and(|(listener, key)| {
+            let keys = if relays.contains(&listener) {
+                OF_RELAYED
+            } else {
+                OF_CONNECTIONS
+            };
+            keys.contains(&key)
+        }),
         _ => false,
     }
 }
@@ -54,6 +70,10 @@ fn at_once(key: &str) -> bool {
 impl Config {
     /// How `new` differs from this one.
     pub fn changes(&self, new: &Self) -> Changes {
+        let relays: Vec<&str> = (self.listeners.iter())
+            .filter(|listener| listener.mode == Mode::Relay)
+            .map(|listener| listener.name.as_str())
+            .collect();
         let (old, new) = (keys(self), keys(new));
         let mut changes = Changes::default();
         let mut names: Vec<&String> = old.keys().chain(new.keys()).collect();
@@ -63,7 +83,9 @@ impl Config {
             if old.get(name) == new.get(name) {
                 continue;
             }
-            let list = if at_once(name) && !is_of_a_listener_that_comes_or_goes(name, &old, &new) {
+            let list = if at_once(name, &relays)
+                && !is_of_a_listener_that_comes_or_goes(name, &old, &new)
+            {
                 &mut changes.now
             } else {
                 &mut changes.restart
@@ -106,21 +128,25 @@ impl Listener {
     /// What concerns connections, not the port.
     fn take(&mut self, new: &Self) {
         let new = new.clone();
+        self.reading = new.reading;
+        self.max_connections = new.max_connections;
+        self.max_connections_per_peer = new.max_connections_per_peer;
+        self.accept_rate = new.accept_rate;
+        self.allow = new.allow;
+        if self.mode == Mode::Relay {
+            return;
+        }
         self.ack = new.ack;
         self.ack_policy = new.ack_policy;
         self.ack_application = new.ack_application;
         self.ack_facility = new.ack_facility;
         self.batch_ack = new.batch_ack;
-        self.reading = new.reading;
         self.max_message = new.max_message;
         self.frame_timeout = new.frame_timeout;
         self.idle_timeout = new.idle_timeout;
         self.end_grace = new.end_grace;
         self.max_junk = new.max_junk;
         self.store_wait = new.store_wait;
-        self.max_connections = new.max_connections;
-        self.max_connections_per_peer = new.max_connections_per_peer;
-        self.allow = new.allow;
     }
 }
 
@@ -242,6 +268,23 @@ mod tests {
         assert!(changes.restart.contains(&"listener.two.bind".to_owned()));
     }
 
+    #[test]
+    fn of_a_relay_only_what_concerns_who_may_connect_is_taken() {
+        let relay = |more: &str| {
+            read(&format!(
+                "[[listener]]\nname = \"lis\"\nmode = \"relay\"\nrelay_to = \"127.0.0.1:9\"\n{more}"
+            ))
+        };
+        let old = relay("");
+        let new = relay("max_message = \"1 MiB\"\nallow = [\"10.0.0.1\"]\n");
+        let changes = old.changes(&new);
+        assert_eq!(changes.now, ["listener.lis.allow"]);
+        assert_eq!(changes.restart, ["listener.lis.max_message"]);
+        let taken = old.taking(&new);
+        assert_eq!(taken.listeners[0].max_message, old.listeners[0].max_message);
+        assert_eq!(taken.listeners[0].allow, new.listeners[0].allow);
+    }
+
     /// A key that is written in one list and forgotten in the other would be told of and not done.
     #[test]
     fn every_key_that_is_said_to_come_into_force_does() {
@@ -256,7 +299,7 @@ mod tests {
              ack_application = \"X\"\nack_facility = \"Y\"\nbatch_ack = \"per_message\"\n\
              charset = \"ISO-8859-1\"\ndecimal = \",\"\nprocessing = \"T\"\nmax_message = \"1 MiB\"\n\
              frame_timeout = \"10s\"\nidle_timeout = \"1h\"\nend_grace = \"1s\"\nmax_junk = \"1 KiB\"\n\
-             store_wait = \"1s\"\nmax_connections = 3\nmax_connections_per_peer = 2\nallow = [\"10.0.0.1\"]\n",
+             store_wait = \"1s\"\naccept_rate = 7\nmax_connections = 3\nmax_connections_per_peer = 2\nallow = [\"10.0.0.1\"]\n",
         );
         let mut base = Config::built_in();
         base.listeners = vec![old];

@@ -7,9 +7,11 @@
 mod alive;
 mod feeds;
 mod fold;
+mod found;
 mod reload;
 mod sinks;
 mod state;
+mod tidy;
 mod watch;
 
 use crate::clock;
@@ -17,14 +19,15 @@ use crate::config::{Config, Loaded, LogLevel, Problems};
 use crate::core::fact::Fact;
 use crate::core::fold::views;
 use crate::core::policy::Policy;
-use crate::engine::{Folder, Progress, Settings, StateHandle};
-use crate::journal::{self, Appender, Draft, JournalError, OsDisk, Recovery, WriterHandle};
-use crate::listen::{self, FrameMemory, Listener};
+use crate::engine::{Checkpointing, Folder, Progress, Settings, StateHandle};
+use crate::journal::{self, Appender, Draft, JournalError, OsDisk, WriterHandle};
+use crate::listen::{self, Bound, Certificates, FrameMemory, Listener};
 use crate::notice::{NoticeKind, Notices};
 use crate::pulse::Pulse;
 use crate::service::{self, Handed, HandedError};
 use crate::telemetry::events;
 use crate::telemetry::peers::Peers;
+use crate::tls::TlsFault;
 use crate::web;
 use alive::{Alive, Watched};
 use feeds::FeedWatch;
@@ -39,12 +42,14 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
-use tokio::runtime::Handle;
+use tokio::runtime::{Handle, Runtime};
 use tokio::sync::watch as channel;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use watch::Watch;
 
+/// Threads that copy for all relays.
+const RELAY_THREADS: usize = 2;
 /// How long the start is waited for to be recorded.
 const RECORD_WITHIN: Duration = Duration::from_secs(2);
 /// How long sinks and HTTP may take to end.
@@ -77,6 +82,15 @@ pub enum StartError {
         #[source]
         source: io::Error,
     },
+    /// A listener's certificates.
+    #[error("cannot use the certificates of listener `{listener}`")]
+    Tls {
+        /// Its name.
+        listener: String,
+        /// What is wrong with them.
+        #[source]
+        source: TlsFault,
+    },
     /// A socket that the service manager handed over.
     #[error("cannot listen where the service manager does")]
     Handed(#[source] HandedError),
@@ -94,6 +108,30 @@ pub struct Ports {
     pub http: SocketAddr,
 }
 
+/// The threads of the relays. Apart from those of all else: a sink, a page or a log that holds up a
+/// thread holds up no feed.
+struct Background {
+    handle: Handle,
+    runtime: Option<Runtime>,
+}
+
+impl Background {
+    fn new(runtime: Runtime) -> Self {
+        Self {
+            handle: runtime.handle().clone(),
+            runtime: Some(runtime),
+        }
+    }
+}
+
+impl Drop for Background {
+    /// Where nothing may block.
+    fn drop(&mut self) {
+        if let Some(runtime) = self.runtime.take() {
+            runtime.shutdown_background();
+        }
+    }
+}
 /// How the daemon stands, in a line.
 type Standing = Arc<dyn Fn() -> String + Send + Sync>;
 
@@ -116,6 +154,9 @@ pub struct Daemon {
     alive: Alive,
     reload: Reload,
     standing: Standing,
+    tidier: tidy::Tidier,
+    certificates: Arc<[Certificates]>,
+    relays: Background,
     /// The door to the journal.
     pub appender: Appender,
     writer: WriterHandle,
@@ -146,6 +187,7 @@ impl Daemon {
             pulse: journal_pulse.clone(),
             segment_size: config.storage.segment_size,
             reserve: config.storage.reserve,
+            retention: tidy::retention(&config.storage),
             on_sync: Some(Arc::new(events::synced)),
             ..journal::Options::new(&dir, clock::now)
         };
@@ -154,7 +196,7 @@ impl Daemon {
         let opened = opened.map_err(|error| StartError::Thread(io::Error::other(error)))?;
         let (journal, recovery) = opened.map_err(in_dir)?;
         let notices = Notices::new();
-        report(&recovery, &notices, &config);
+        found::report(&recovery, &notices, &config);
         let (appender, writer) = journal.start();
 
         let stop_listening = CancellationToken::new();
@@ -175,6 +217,10 @@ impl Daemon {
             state_for: Arc::new(move |policy: &Policy| exchange.exchange(policy)),
             counted_through: begun.counted_through,
             fresh_state: keeper.fresh_state(),
+            checkpointing: Checkpointing {
+                after: config.storage.checkpoint_after,
+                every: config.storage.checkpoint_every,
+            },
             on_damage: Arc::new(move |what| {
                 let text = format!("{what}; what is whole is read; see `pentamer journal verify`");
                 told.raise(NoticeKind::JournalDamaged, text);
@@ -213,11 +259,30 @@ impl Daemon {
             watched(&fold_watch_pulse, patient, None),
         ];
 
+        let tidier = tidy::start(appender.keeper()).map_err(StartError::Thread)?;
+
         let memory = Arc::new(FrameMemory::new(
             usize::try_from(config.limits.frame_memory).unwrap_or(usize::MAX),
         ));
+        let relays = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(RELAY_THREADS)
+            .thread_name("relay")
+            .enable_all()
+            .build()
+            .map(Background::new)
+            .map_err(StartError::Thread)?;
         let peers = Arc::new(Peers::default());
         let listening_since = clock::now();
+        let common = listen::Common {
+            relays: relays.handle.clone(),
+            appender: appender.clone(),
+            policy: Arc::clone(&policy),
+            memory,
+            limits: config.limits.clone(),
+            dir: config.storage.dir.clone(),
+            stop: stop_listening.clone(),
+            peers: Arc::clone(&peers),
+        };
         let mut bound = Vec::new();
         let mut reloadable = Vec::new();
         let mut ports = BTreeMap::new();
@@ -225,15 +290,12 @@ impl Daemon {
             let (name, at) = (listener.name.clone(), listener.bind);
             let pulse = Pulse::new(format!("listener {name}"));
             watched.push(self::watched(&pulse, Duration::ZERO, None));
-            let listener = Listener {
-                config: listener,
-                appender: appender.clone(),
-                policy: Arc::clone(&policy),
-                memory: Arc::clone(&memory),
-                stop: stop_listening.clone(),
-                pulse,
-                peers: Arc::clone(&peers),
-            };
+            let listener = Listener::new(listener, common.clone(), pulse).map_err(|source| {
+                StartError::Tls {
+                    listener: name.clone(),
+                    source,
+                }
+            })?;
             let socket = handed.take(&name);
             let was_handed = socket.is_some();
             let one = listen::bind(listener, socket)
@@ -251,6 +313,9 @@ impl Daemon {
             reloadable.push(one.reloadable());
             bound.push(one);
         }
+        let certificates: Arc<[Certificates]> = bound.iter().map(Bound::certificates).collect();
+        others.spawn(watch_ends(Arc::clone(&certificates), stop_all.clone()));
+        others.spawn(take_up(metrics.clone(), stop_all.clone()));
         let mut sinks = Sinks::new(Sources {
             appender: appender.clone(),
             state: state.clone(),
@@ -269,6 +334,10 @@ impl Daemon {
             notices: notices.clone(),
             peers,
             listening_since,
+            open_relay: config
+                .listeners
+                .iter()
+                .any(crate::config::Listener::passes_on),
             bound: Arc::clone(&ready),
             metrics,
         };
@@ -300,7 +369,7 @@ impl Daemon {
             let _ = http.serve(stop_web).await;
         });
         for one in bound {
-            connections.spawn(one.accept(connections.clone()));
+            one.start(&connections);
         }
         ready.store(true, Ordering::Release);
         service::ready(&standing());
@@ -326,15 +395,21 @@ impl Daemon {
             alive,
             reload,
             standing,
+            tidier,
+            certificates,
+            relays,
             appender,
             writer,
         })
     }
 
     /// Goes on with what was read (SIGHUP), as far as that is possible without a restart; what is wrong
-    /// changes nothing. The level of the log that is in force then.
+    /// changes nothing. Certificates are read again with it. The level of the log that is in force then.
     pub fn reload(&mut self, read: Result<Loaded, Problems>) -> Option<LogLevel> {
         let level = self.reload.take(read);
+        if level.is_some() {
+            self.certificates.iter().for_each(Certificates::reload);
+        }
         service::ready(&(self.standing)());
         level
     }
@@ -346,6 +421,7 @@ impl Daemon {
         self.stop_listening.cancel();
         self.connections.close();
         self.connections.wait().await;
+        drop(self.relays);
         self.stop_all.cancel();
         self.others.close();
         let _ = tokio::time::timeout(END_WITHIN, self.others.wait()).await;
@@ -355,6 +431,7 @@ impl Daemon {
         let _ = tokio::task::spawn_blocking(move || {
             let _ = self.folder.join();
             self.writer.stop();
+            self.tidier.stop();
             self.writer.join();
         })
         .await;
@@ -400,30 +477,23 @@ async fn record_start(appender: &Appender) {
     }
 }
 
-/// Tells what opening the journal found.
-fn report(recovery: &Recovery, notices: &Notices, config: &Config) {
-    events::journal_opened(recovery.records, recovery.segments, recovery.last.0);
-    if let Some(torn) = &recovery.torn {
-        events::journal_torn(torn.segment, torn.offset, torn.bytes);
+/// Tells how long certificates are valid still: at the start, and then once an hour.
+async fn watch_ends(certificates: Arc<[Certificates]>, stop: CancellationToken) {
+    loop {
+        certificates.iter().for_each(Certificates::tell_ends);
+        tokio::select! {
+            () = stop.cancelled() => return,
+            () = tokio::time::sleep(Duration::from_secs(3_600)) => {}
+        }
     }
-    for damage in &recovery.damage {
-        events::journal_damaged(&damage.to_string());
+}
+
+/// Takes up what the histograms gathered: where nobody asks for the metrics it would pile up in memory.
+async fn take_up(metrics: PrometheusHandle, stop: CancellationToken) {
+    loop {
+        tokio::select! {
+            () = stop.cancelled() => return,
+            () = tokio::time::sleep(Duration::from_secs(5)) => metrics.run_upkeep(),
+        }
     }
-    let Some(first) = recovery.damage.first() else {
-        return;
-    };
-    let more = match recovery.damage.len() - 1 {
-        0 => String::new(),
-        more => format!(", and {more} more places"),
-    };
-    let storage = &config.storage;
-    let aside = journal::set_aside(&storage.dir, &recovery.damage, storage.reserve);
-    let aside = match aside {
-        Ok(dir) => format!("copies are in `{}`", dir.display()),
-        Err(error) => format!("no copy could be made: {error}"),
-    };
-    notices.raise(
-        NoticeKind::JournalDamaged,
-        format!("{first}{more}; what is whole was read, {aside}; see `pentamer journal verify`"),
-    );
 }

@@ -1,7 +1,8 @@
 //! The fold's thread.
 
-use super::batch::read_batch;
+use super::checkpointer::{self, Beginning, Checkpointer, Checkpointing};
 use super::handle::StateHandle;
+use super::source::{Facts, OnDamage, Source};
 use crate::clock;
 use crate::core::extract::{self, Extraction, Place, Refusal};
 use crate::core::fact::{Fact, JournalPosition, Reason, Received};
@@ -32,17 +33,22 @@ const NOTE_WITHIN: Duration = Duration::from_secs(2);
 /// Gives an empty state in place of one that cannot be used, for the reason told.
 pub type FreshState = Arc<dyn Fn(&str) -> Arc<dyn State> + Send + Sync>;
 
+/// Gives an empty state to be folded into with these tables.
+pub type StateFor = Arc<dyn Fn(&Policy) -> Arc<dyn State> + Send + Sync>;
+
 /// What the fold needs beside journal and state.
 #[derive(Clone)]
 pub struct Settings {
     /// Tables in force; others may come at any time.
     pub policies: watch::Receiver<Arc<Policy>>,
     /// Gives an empty state to be folded into with these tables.
-    pub state_for: Arc<dyn Fn(&Policy) -> Arc<dyn State> + Send + Sync>,
+    pub state_for: StateFor,
     /// Facts up to here were counted by an earlier run; folding them again counts nothing.
     pub counted_through: JournalPosition,
     /// Gives an empty state in place of one that cannot be used.
     pub fresh_state: FreshState,
+    /// When checkpoints are taken.
+    pub checkpointing: Checkpointing,
     /// Told of a place in the journal that cannot be read while it is folded.
     pub on_damage: Arc<dyn Fn(&str) + Send + Sync>,
     /// The fold's sign of life.
@@ -59,13 +65,13 @@ pub struct Progress {
 }
 
 /// The fold over one journal.
-#[derive(Clone)]
 pub struct Folder {
     appender: Appender,
     state: StateHandle,
     settings: Settings,
     /// What the state is folded with.
     policy: Arc<Policy>,
+    checkpointer: Checkpointer,
     progress: watch::Sender<Progress>,
     stop: CancellationToken,
     runtime: Handle,
@@ -102,6 +108,7 @@ impl Folder {
             Self {
                 appender,
                 state,
+                checkpointer: Checkpointer::new(settings.checkpointing),
                 settings,
                 policy,
                 progress,
@@ -123,13 +130,19 @@ impl Folder {
         let mut settings = self.settings.clone();
         let policy = Arc::clone(&settings.policies.borrow_and_update());
         Self {
+            appender: self.appender.clone(),
+            state: self.state.clone(),
+            checkpointer: Checkpointer::new(self.settings.checkpointing),
             settings,
             policy,
+            progress: self.progress.clone(),
+            stop: self.stop.clone(),
+            runtime: self.runtime.clone(),
             decided_at: JournalPosition::START,
             policy_noted: false,
             unrecorded: None,
+            counted: Arc::clone(&self.counted),
             retired: Arc::default(),
-            ..self.clone()
         }
     }
 
@@ -153,6 +166,7 @@ impl Folder {
         while !self.stop.is_cancelled() {
             // A failure of ours inside must not end the thread: that would be silence without a word.
             let folded = catch_unwind(AssertUnwindSafe(|| self.fold_on()));
+            self.checkpointer.give_up();
             let error = match folded {
                 Ok(Ok(())) => return,
                 Ok(Err(error)) => error,
@@ -180,11 +194,18 @@ impl Folder {
 
     fn fold_on(&mut self) -> Result<(), FoldError> {
         let state = self.state.get();
-        let mut at = state.position()?;
-        let mut reader = self
+        let policy = Arc::clone(&self.policy);
+        let mut at = checkpointer::begin(state.as_ref(), &Beginning::of(&self.appender), &policy)?;
+        let reader = self
             .appender
             .reader(at)
             .map_err(|error| FoldError::Journal(error.to_string()))?;
+        let told = Arc::clone(&self.settings.on_damage);
+        let on_damage: OnDamage = Arc::new(move |error| {
+            events::journal_damaged(&error.to_string());
+            told(&error.to_string());
+        });
+        let mut source = Source::new(reader, Arc::clone(&policy), on_damage);
         let started = clock::monotonic();
         let mut folded = 0_u64;
         let mut status = self.appender.status();
@@ -195,16 +216,16 @@ impl Folder {
                 return Err(FoldError::State(why));
             }
             let synced = status.borrow_and_update().synced;
-            let facts = read_batch(&mut reader, synced, |error| {
-                events::journal_damaged(&error.to_string());
-                (self.settings.on_damage)(&error.to_string());
-            });
-            let facts = facts.map_err(|error| FoldError::Journal(error.to_string()))?;
+            let batch = source.next(at, synced);
+            let batch = batch.map_err(|error| FoldError::Journal(error.to_string()))?;
+            let facts = &batch.facts;
             if let Some((last, _)) = facts.last() {
                 at = *last;
                 folded += facts.len() as u64;
-                self.apply(&facts, state.as_ref())?;
+                self.apply(&batch, state.as_ref())?;
             }
+            let stopping = self.stop.is_cancelled();
+            let more = !stopping && self.checkpointer.step(&self.appender, state.as_ref());
             // Nothing more was read up to there, be it that the rest is damaged.
             let caught_up = at >= synced || facts.is_empty();
             if caught_up && !self.policy_noted && self.note_policy(state.as_ref())? {
@@ -235,7 +256,7 @@ impl Folder {
                 }
                 self.decide(state.as_ref())?;
             }
-            if !caught_up {
+            if !caught_up || more {
                 continue;
             }
             if self.stop.is_cancelled() && facts.is_empty() {
@@ -267,11 +288,8 @@ impl Folder {
         }
     }
 
-    fn apply(
-        &mut self,
-        facts: &[(JournalPosition, Fact)],
-        state: &dyn State,
-    ) -> Result<(), FoldError> {
+    fn apply(&mut self, batch: &Facts, state: &dyn State) -> Result<(), FoldError> {
+        let facts = &batch.facts;
         for (position, fact) in facts {
             if let Fact::Received(received) = fact {
                 self.unrecorded = Some((*position, received.received_at));
@@ -280,7 +298,12 @@ impl Folder {
             }
         }
         let policy = self.policy.as_ref();
-        let applied = fold::apply(facts, state, policy, &extract_caught)?;
+        let extract = |received: &Received, position: JournalPosition, policy: &Policy| {
+            batch.extract(received, position, policy)
+        };
+        let applied = fold::apply(facts, state, policy, &extract)?;
+        self.checkpointer
+            .before_commit(facts, &applied.batch, state)?;
         state.commit(applied.batch, applied.through)?;
         if applied.through.0 > self.counted.fetch_max(applied.through.0, Ordering::AcqRel) {
             tell(&applied.effects);

@@ -5,7 +5,7 @@ use super::duplicates::Fingerprint;
 use super::error::{AppendError, DecodeError};
 use super::layout::MAX_PAYLOAD;
 use crate::core::fact::{
-    Decided, Fact, JournalPosition, MergeUndone, Origin, Reason, Received, Refused,
+    Decided, Fact, Gap, JournalPosition, LisAck, MergeUndone, Origin, Reason, Received, Refused,
 };
 use crate::core::time::Timestamp;
 use bytes::Bytes;
@@ -31,10 +31,12 @@ pub(crate) enum Kind {
     Started = 9,
     MergeUndone = 10,
     Deadline = 11,
+    Gap = 12,
+    LisAnswered = 13,
 }
 
 impl Kind {
-    const ALL: [Self; 12] = [
+    const ALL: [Self; 14] = [
         Self::Mark,
         Self::Received,
         Self::SeenAgain,
@@ -47,6 +49,8 @@ impl Kind {
         Self::Started,
         Self::MergeUndone,
         Self::Deadline,
+        Self::Gap,
+        Self::LisAnswered,
     ];
 
     fn from_number(number: u8) -> Option<Self> {
@@ -67,6 +71,8 @@ impl Kind {
             Self::Started => "started",
             Self::MergeUndone => "merge_undone",
             Self::Deadline => "deadline",
+            Self::Gap => "gap",
+            Self::LisAnswered => "lis_answered",
         }
     }
 }
@@ -151,6 +157,14 @@ struct StartedMeta {
 #[derive(Serialize, Deserialize)]
 struct DeadlineMeta {
     at: Timestamp,
+}
+
+#[derive(Serialize, Deserialize)]
+struct LisAnsweredMeta {
+    message: JournalPosition,
+    code: LisAck,
+    at: Timestamp,
+    after_micros: u64,
 }
 
 fn record(kind: Kind, meta: &impl Serialize, raw: &Bytes) -> Result<Encoded, AppendError> {
@@ -245,6 +259,21 @@ pub(crate) fn encode(
         }
         Fact::MergeUndone(undone) => record(Kind::MergeUndone, undone, &none),
         Fact::Deadline { at } => record(Kind::Deadline, &DeadlineMeta { at: *at }, &none),
+        Fact::Gap(gap) => record(Kind::Gap, gap, &none),
+        Fact::LisAnswered {
+            message,
+            code,
+            at,
+            after_micros,
+        } => {
+            let meta = LisAnsweredMeta {
+                message: *message,
+                code: *code,
+                at: *at,
+                after_micros: *after_micros,
+            };
+            record(Kind::LisAnswered, &meta, &none)
+        }
     }
 }
 
@@ -356,6 +385,21 @@ pub(crate) fn decode(
         Kind::Deadline => {
             let DeadlineMeta { at } = meta(kind, bytes)?;
             Fact::Deadline { at }
+        }
+        Kind::Gap => Fact::Gap(meta::<Gap>(kind, bytes)?),
+        Kind::LisAnswered => {
+            let LisAnsweredMeta {
+                message,
+                code,
+                at,
+                after_micros,
+            } = meta(kind, bytes)?;
+            Fact::LisAnswered {
+                message,
+                code,
+                at,
+                after_micros,
+            }
         }
     })
 }

@@ -1,5 +1,9 @@
 //! Everything worth telling, one function each: the log line and the counter in one place.
 
+mod relay;
+
+pub use relay::*;
+
 use metrics::{counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram};
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -76,10 +80,29 @@ pub fn describe() {
         "From a sender's complete frame to its written acknowledgement, in the mean since the start"
     );
     describe_gauge!(
+        "pentamer_checkpoint_position",
+        "Journal position of the newest checkpoint"
+    );
+    describe_gauge!("pentamer_checkpoint_bytes", "Size of the newest checkpoint");
+    describe_gauge!("pentamer_journal_bytes", "Size of all segments kept");
+    describe_gauge!(
+        "pentamer_journal_oldest_position",
+        "First journal position whose fact is kept"
+    );
+    describe_gauge!(
+        "pentamer_journal_oldest_seconds",
+        "Unix time from which on facts are kept"
+    );
+    describe_gauge!(
         "pentamer_notices",
         "Notices that stand, by kind: an operator must act"
     );
     describe_gauge!("pentamer_connections", "Open connections by listener");
+    describe_gauge!(
+        "pentamer_tls_expires_seconds",
+        "Seconds until a certificate of ours ends, by listener and side (tls, relay_tls)"
+    );
+    relay::describe();
 }
 
 /// A notice was raised.
@@ -116,10 +139,57 @@ pub fn disconnected(listener: &str, peer: SocketAddr, why: &'static str) {
     debug!(event = "disconnected", listener, %peer, why, "disconnected");
 }
 
-/// A connection was turned away at accept.
-pub fn turned_away(listener: &str, peer: SocketAddr, why: &'static str) {
+/// A connection was turned away at accept; `tell` is once a minute for each peer (WIRE N-3).
+pub fn turned_away(listener: &str, peer: SocketAddr, why: &'static str, tell: bool) {
     wire(listener, why, 1);
-    info!(event = "turned_away", listener, %peer, why, "connection turned away");
+    if tell {
+        info!(event = "turned_away", listener, %peer, why, "connection turned away");
+    }
+}
+
+/// A TLS handshake did not come about; `counter` is `tls_plaintext`, `tls_denied` or `tls_failed`.
+pub fn tls_refused(listener: &str, peer: SocketAddr, counter: &'static str, why: &str, tell: bool) {
+    wire(listener, counter, 1);
+    if tell {
+        warn!(event = counter, listener, %peer, why, "no TLS connection");
+    }
+}
+
+/// Certificates were read again; connections from now on have the new ones.
+pub fn certificates_reloaded(listener: &str, side: &'static str) {
+    info!(
+        event = "certificates_reloaded",
+        listener, side, "certificates read again; open connections go on"
+    );
+}
+
+/// Certificates could not be read again; those in force stay.
+pub fn certificates_kept(listener: &str, side: &'static str, why: &str, help: &str) {
+    error!(
+        event = "certificates_kept",
+        listener, side, why, help, "the certificates in force stay"
+    );
+}
+
+/// Days before a certificate's end from which on it is told of.
+const CERTIFICATE_DAYS: i64 = 30;
+
+/// How long a certificate of ours is valid for still.
+pub fn certificate_ends(listener: &str, side: &'static str, seconds: i64) {
+    gauge!("pentamer_tls_expires_seconds", "listener" => listener.to_owned(), "side" => side)
+        .set(seconds as f64);
+    let days = seconds.div_euclid(86_400);
+    if seconds <= 0 {
+        error!(
+            event = "certificate_ended",
+            listener, side, days, "the certificate is over: peers refuse it"
+        );
+    } else if days < CERTIFICATE_DAYS {
+        warn!(
+            event = "certificate_ends",
+            listener, side, days, "the certificate ends soon: have it renewed"
+        );
+    }
 }
 
 /// Something of WIRE.md was seen `times` times.
@@ -206,6 +276,82 @@ pub fn journal_damaged(detail: &str) {
     error!(
         event = "journal_damaged",
         detail, "the journal is damaged; what is whole was read"
+    );
+}
+
+/// What is damaged was told of at an earlier start.
+pub fn journal_damage_known(places: usize, folder: &str) {
+    warn!(
+        event = "journal_damage_known",
+        places,
+        folder,
+        "the journal is damaged as it was before; `pentamer journal verify` names the places"
+    );
+}
+
+/// A checkpoint was taken.
+pub fn checkpoint(position: u64, entries: u64, bytes: u64, took: Duration) {
+    gauge!("pentamer_checkpoint_position").set(position as f64);
+    gauge!("pentamer_checkpoint_bytes").set(bytes as f64);
+    let seconds = took.as_secs_f64();
+    info!(
+        event = "checkpoint",
+        position, entries, bytes, seconds, "checkpoint taken"
+    );
+}
+
+/// A checkpoint could not be taken; the ones before stay, and it is tried again.
+pub fn checkpoint_failed(why: &str) {
+    warn!(event = "checkpoint_failed", why, "no checkpoint was taken");
+}
+
+/// A checkpoint cannot be used and was set aside; the one before it or the journal serves.
+pub fn checkpoint_unfit(detail: &str) {
+    error!(
+        event = "checkpoint_unfit",
+        detail, "a checkpoint is damaged and was set aside; see docs/operating.md"
+    );
+}
+
+/// The state was filled from a checkpoint.
+pub fn checkpoint_loaded(position: u64, entries: u64, took: Duration) {
+    let seconds = took.as_secs_f64();
+    info!(
+        event = "checkpoint_loaded",
+        position, entries, seconds, "the state was filled from a checkpoint"
+    );
+}
+
+/// Tables have changed, and the messages before `oldest` are not kept: what was read of them stays as
+/// it was read.
+pub fn checkpoint_other_policy(oldest: u64) {
+    warn!(
+        event = "checkpoint_other_policy",
+        oldest,
+        "tables have changed: messages older than what is kept are not read again with them"
+    );
+}
+
+/// What of the journal is kept; `since` in seconds since 1970.
+pub fn journal_kept(bytes: u64, oldest: u64, since: f64) {
+    gauge!("pentamer_journal_bytes").set(bytes as f64);
+    gauge!("pentamer_journal_oldest_position").set(oldest as f64);
+    gauge!("pentamer_journal_oldest_seconds").set(since);
+}
+
+/// Closed segments were compressed or dropped; facts are kept from `since` on.
+pub fn journal_tidied(packed: usize, dropped: usize, bytes: u64, oldest: u64, since: &str) {
+    info!(
+        event = "journal_tidied",
+        packed, dropped, bytes, oldest, since, "closed segments compressed or dropped"
+    );
+}
+
+/// Closed segments could not be compressed or dropped; it is tried again.
+pub fn journal_untidy(why: &str) {
+    warn!(
+        event = "journal_untidy",
+        why, "closed segments cannot be compressed or dropped"
     );
 }
 

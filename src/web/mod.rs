@@ -60,6 +60,8 @@ pub struct Seen {
     pub peers: Arc<Peers>,
     /// When this run began.
     pub listening_since: Timestamp,
+    /// Some relay lets its feed pass whatever happens here (WIRE P-7).
+    pub open_relay: bool,
     /// All listeners are bound.
     pub bound: Arc<AtomicBool>,
     /// The recorder.
@@ -147,8 +149,12 @@ async fn healthz() -> &'static str {
 }
 
 async fn readyz(State(seen): State<Seen>) -> Response {
+    let failing = matches!(seen.status.borrow().storing, Storing::Failing { .. });
     let notices = seen.notices.list();
     let (code, mut text) = seen.readiness();
+    if failing && seen.open_relay {
+        text.insert_str(0, "degraded, relays go on: ");
+    }
     for notice in &notices {
         text.push_str(&format!(
             "notice {} since {}: {}\n",
@@ -278,6 +284,7 @@ mod tests {
             (NoticeKind::FoldBehind, 503),
             (NoticeKind::DiskLow, 200),
             (NoticeKind::JournalDamaged, 200),
+            (NoticeKind::CheckpointDamaged, 200),
         ] {
             let notices = Notices::new();
             notices.raise(kind, "why");

@@ -1,7 +1,9 @@
 //! The real binary over real sockets.
 
 pub mod harness;
+pub mod lis;
 
+mod backup;
 mod cache;
 mod commands;
 mod damage;
@@ -12,13 +14,16 @@ mod feeds;
 mod fire;
 pub mod journal;
 mod life;
+mod limits;
 mod load;
 mod manager;
 mod memory;
 mod patient;
+pub mod relay;
 mod reload;
 mod restart;
 mod service;
 mod soak;
 mod tables;
+pub mod tls;
 mod trouble;

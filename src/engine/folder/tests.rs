@@ -41,6 +41,10 @@ fn a_part_is_given_up_after_a_day_though_nothing_else_comes() {
         state_for: Arc::new(|_| Arc::new(Memory::new())),
         counted_through: JournalPosition::START,
         fresh_state: Arc::new(|_| Arc::new(Memory::new())),
+        checkpointing: Checkpointing {
+            after: u64::MAX,
+            every: Duration::MAX,
+        },
         on_damage: Arc::new(|_| {}),
         pulse: Pulse::new("fold"),
     };
