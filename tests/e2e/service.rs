@@ -1,7 +1,8 @@
 //! As a service of systemd: its protocols, by a manager of ours.
 
-use super::harness::{Home, Sender, low_igm, wait_for};
+use super::harness::{Home, Sender, framed, low_igm, wait_for};
 use super::manager::{Manager, get};
+use super::tls;
 use rustix::process::Signal;
 use std::time::Duration;
 
@@ -199,6 +200,33 @@ fn sockets_for_another_process_are_left_alone() {
     let service = manager.start();
     manager.wait_for("READY=1");
     assert_ne!(manager.bound("lab"), manager.address("lab"));
+    assert!(service.stop().success());
+}
+
+/// A certificate and its key as credentials: by their names, out of a directory that is the service's.
+#[test]
+fn keys_of_files_may_name_credentials() {
+    let authority = tls::Authority::new();
+    let identity = authority.issue("lab.example", 2100);
+    let home = Home::new(
+        "tls = { cert_file = \"lab-cert\", key_file = \"lab-key\" }",
+        "",
+    );
+    let credentials = home.path().join("credentials");
+    std::fs::create_dir(&credentials).expect("made");
+    std::fs::write(credentials.join("lab-cert"), &identity.cert).expect("written");
+    std::fs::write(credentials.join("lab-key"), &identity.key).expect("written");
+    let manager = Manager::new(home).with(
+        "CREDENTIALS_DIRECTORY",
+        credentials.to_str().expect("a path"),
+    );
+    let service = manager.start();
+    manager.wait_for("READY=1");
+    let to = manager.bound("lab");
+    let mut sender = tls::connect(to, &authority, None, rustls::ALL_VERSIONS);
+    let answer = tls::exchange(&mut sender, &framed(&low_igm("1", "1"))).expect("an answer");
+    assert!(String::from_utf8_lossy(&answer).contains("MSA|AA|1\r"));
+    drop(sender);
     assert!(service.stop().success());
 }
 
