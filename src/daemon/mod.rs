@@ -404,12 +404,11 @@ impl Daemon {
     }
 
     /// Goes on with what was read (SIGHUP), as far as that is possible without a restart; what is wrong
-    /// changes nothing. Certificates are read again with it. The level of the log that is in force then.
+    /// changes nothing. Certificates are read again in any case: they are no part of the file, and those
+    /// that cannot be used are told of. The level of the log that is in force then.
     pub fn reload(&mut self, read: Result<Loaded, Problems>) -> Option<LogLevel> {
         let level = self.reload.take(read);
-        if level.is_some() {
-            self.certificates.iter().for_each(Certificates::reload);
-        }
+        self.certificates.iter().for_each(Certificates::reload);
         service::ready(&(self.standing)());
         level
     }
