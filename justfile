@@ -70,6 +70,10 @@ bench *FILTER:
 idle:
     cargo bench --bench idle
 
+# What a feed sees while the disk is full, reading fails, the process is stopped
+trouble:
+    cargo nextest run --features failpoints --no-capture relay::feed
+
 # A year of a hospital from a seed: no trap pages, nobody is missed, power cuts lose nothing
 simulate RESULTS="100000" SEED=`date +%s`:
     PENTAMER_SIMULATION={{RESULTS}} PENTAMER_SEED={{SEED}} cargo test --release --test it \

@@ -59,6 +59,35 @@ fn main() {
     for one in flood {
         one.join().expect("ended");
     }
+    let stop = std::sync::Arc::new(std::sync::atomic::AtomicBool::new(false));
+    let flood: Vec<_> = (0..4)
+        .map(|number| {
+            let (stop, to) = (std::sync::Arc::clone(&stop), daemon.mllp);
+            std::thread::spawn(move || {
+                // One peer, as many messages as it gets in, and nobody who waits for an answer.
+                let mut one = connect_from(40_000, to);
+                let mut answers = one.try_clone().expect("cloned");
+                let reading = std::thread::spawn(move || {
+                    let mut buffer = vec![0; 64 << 10];
+                    while answers.read(&mut buffer).is_ok_and(|length| length > 0) {}
+                });
+                let mut next = number * 1_000_000_000;
+                while !stop.load(std::sync::atomic::Ordering::Relaxed) {
+                    next += 1;
+                    if one.write_all(message(next).as_bytes()).is_err() {
+                        break;
+                    }
+                }
+                let _ = one.shutdown(std::net::Shutdown::Both);
+                reading.join().expect("ended");
+            })
+        })
+        .collect();
+    daemon.show("4 of one flooding", 4, alone);
+    stop.store(true, std::sync::atomic::Ordering::Relaxed);
+    for one in flood {
+        one.join().expect("ended");
+    }
 }
 
 /// Raises the soft limit of open files to the hard one.
@@ -183,11 +212,15 @@ impl Daemon {
     }
 }
 
-fn exchange(good: &mut TcpStream, number: usize) -> Duration {
-    let message = format!(
+fn message(number: usize) -> String {
+    format!(
         "\x0bMSH|^~\\&|LAB|HOSP|||20261124||ORU^R01|{number}|P|2.5.1\rPID|1||1^^^HOSP^MR\r\
          OBR|1|P|F|CHEM^Chemistry^L\rOBX|1|NM|2345-7^Glucose^LN||5.4|mmol/L||N|||F\r\x1c\r"
-    );
+    )
+}
+
+fn exchange(good: &mut TcpStream, number: usize) -> Duration {
+    let message = message(number);
     let begun = Instant::now();
     good.write_all(message.as_bytes()).expect("sent");
     let mut answer = Vec::new();

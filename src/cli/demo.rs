@@ -5,6 +5,8 @@ use super::{Exit, after_help, complain, print};
 use crate::clock;
 use crate::config::Config;
 use crate::core::alert::{delivery_word, kind_word, severity_word};
+use crate::core::clinical::chart::Chart;
+use crate::core::clinical::results::Results;
 use crate::core::episode::assess::assess;
 use crate::core::fact::{Fact, JournalPosition};
 use crate::core::fold::views;
@@ -260,7 +262,10 @@ fn told(daemon: &Daemon, before: JournalPosition, alerts_before: u64) -> io::Res
                     let Ok(Some(patient)) = views::patient(state.as_ref(), &part.key) else {
                         continue;
                     };
-                    let assessed = assess(&patient, &daemon.policy.borrow(), clock::now());
+                    let policy = daemon.policy.borrow().clone();
+                    let results = Results::judge(&patient, &policy);
+                    let chart = Chart::read(&results, &policy);
+                    let assessed = assess(&chart, &patient, &policy, clock::now());
                     let _ = writeln!(
                         out,
                         "   => no alert: {}: {}",

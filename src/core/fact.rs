@@ -258,6 +258,9 @@ pub enum GapCause {
     Overflow,
     /// The tap could not keep up with the copy, or failed.
     Tap,
+    /// The process or the machine ended without order: what was not journaled yet is gone, if there was
+    /// anything.
+    Crash,
 }
 
 impl GapCause {
@@ -266,6 +269,7 @@ impl GapCause {
         match self {
             Self::Overflow => "overflow",
             Self::Tap => "tap",
+            Self::Crash => "crash",
         }
     }
 }
@@ -315,6 +319,11 @@ impl LisAck {
             Self::Cr => "CR",
             Self::Other => "other",
         }
+    }
+
+    /// It refuses the message: an error or a reject.
+    pub const fn is_negative(self) -> bool {
+        matches!(self, Self::Ae | Self::Ar | Self::Ce | Self::Cr)
     }
 
     /// A commit answer (CA, CE, CR): an application answer may follow.

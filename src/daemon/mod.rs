@@ -5,9 +5,11 @@
 //! flushed and closed.
 
 mod alive;
+mod certificates;
 mod feeds;
 mod fold;
 mod found;
+mod gaps;
 mod reload;
 mod sinks;
 mod state;
@@ -22,7 +24,7 @@ use crate::core::policy::Policy;
 use crate::engine::{Checkpointing, Folder, Progress, Settings, StateHandle};
 use crate::journal::{self, Appender, Draft, JournalError, OsDisk, WriterHandle};
 use crate::listen::{self, Bound, Certificates, FrameMemory, Listener};
-use crate::notice::{NoticeKind, Notices};
+use crate::notice::Notices;
 use crate::pulse::Pulse;
 use crate::service::{self, Handed, HandedError};
 use crate::telemetry::events;
@@ -31,6 +33,7 @@ use crate::tls::TlsFault;
 use crate::web;
 use alive::{Alive, Watched};
 use feeds::FeedWatch;
+use gaps::Gaps;
 use metrics_exporter_prometheus::PrometheusHandle;
 use reload::Reload;
 use sinks::{Sinks, Sources};
@@ -209,7 +212,6 @@ impl Daemon {
         let begun = keeper.open(recovery.last);
         let started_before = views::start_mark(begun.state.as_ref());
         let state = StateHandle::new(begun.state);
-        let told = notices.clone();
         let (policies, policy_in_force) = channel::channel(Arc::clone(&policy));
         let exchange = Arc::clone(&keeper);
         let settings = Settings {
@@ -221,10 +223,7 @@ impl Daemon {
                 after: config.storage.checkpoint_after,
                 every: config.storage.checkpoint_every,
             },
-            on_damage: Arc::new(move |what| {
-                let text = format!("{what}; what is whole is read; see `pentamer journal verify`");
-                told.raise(NoticeKind::JournalDamaged, text);
-            }),
+            on_damage: found::later(&recovery, notices.clone()),
             pulse: fold_pulse.clone(),
         };
         let (folder, progress) = Folder::new(
@@ -234,12 +233,14 @@ impl Daemon {
             stop_fold.clone(),
             Handle::current(),
         );
+        let gaps = Arc::new(Gaps::default());
         let watch = Watch {
             appender: appender.clone(),
             progress: progress.clone(),
             notices: notices.clone(),
             dir: config.storage.dir.clone(),
             reserve: config.storage.reserve,
+            gaps: Arc::clone(&gaps),
             started_before: started_before.ok().flatten().map(|mark| mark.at),
         };
         others.spawn(watch.run(stop_all.clone()));
@@ -280,6 +281,7 @@ impl Daemon {
             memory,
             limits: config.limits.clone(),
             dir: config.storage.dir.clone(),
+            on_gap: Arc::new(move |gap| gaps.note(gap)),
             stop: stop_listening.clone(),
             peers: Arc::clone(&peers),
         };
@@ -314,7 +316,11 @@ impl Daemon {
             bound.push(one);
         }
         let certificates: Arc<[Certificates]> = bound.iter().map(Bound::certificates).collect();
-        others.spawn(watch_ends(Arc::clone(&certificates), stop_all.clone()));
+        others.spawn(certificates::watch(
+            Arc::clone(&certificates),
+            notices.clone(),
+            stop_all.clone(),
+        ));
         others.spawn(take_up(metrics.clone(), stop_all.clone()));
         let mut sinks = Sinks::new(Sources {
             appender: appender.clone(),
@@ -473,17 +479,6 @@ async fn record_start(appender: &Appender) {
     // keep the listeners from binding.
     if let Ok(stored) = appender.submit(vec![started]).await {
         let _ = tokio::time::timeout(RECORD_WITHIN, stored).await;
-    }
-}
-
-/// Tells how long certificates are valid still: at the start, and then once an hour.
-async fn watch_ends(certificates: Arc<[Certificates]>, stop: CancellationToken) {
-    loop {
-        certificates.iter().for_each(Certificates::tell_ends);
-        tokio::select! {
-            () = stop.cancelled() => return,
-            () = tokio::time::sleep(Duration::from_secs(3_600)) => {}
-        }
     }
 }
 

@@ -11,7 +11,7 @@ use crate::core::fold::{self, Effects, views};
 use crate::core::policy::Policy;
 use crate::core::time::Timestamp;
 use crate::core::{alert, fact};
-use crate::journal::{Appender, Draft};
+use crate::journal::{Appender, Draft, ReadError};
 use crate::pulse::Pulse;
 use crate::telemetry::events;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -50,7 +50,7 @@ pub struct Settings {
     /// When checkpoints are taken.
     pub checkpointing: Checkpointing,
     /// Told of a place in the journal that cannot be read while it is folded.
-    pub on_damage: Arc<dyn Fn(&str) + Send + Sync>,
+    pub on_damage: Arc<dyn Fn(&ReadError) + Send + Sync>,
     /// The fold's sign of life.
     pub pulse: Pulse,
 }
@@ -203,7 +203,7 @@ impl Folder {
         let told = Arc::clone(&self.settings.on_damage);
         let on_damage: OnDamage = Arc::new(move |error| {
             events::journal_damaged(&error.to_string());
-            told(&error.to_string());
+            told(error);
         });
         let mut source = Source::new(reader, Arc::clone(&policy), on_damage);
         let started = clock::monotonic();

@@ -40,6 +40,7 @@ mod model_disk;
 mod open;
 mod os_disk;
 mod packed;
+mod patched;
 mod prepare;
 mod queue;
 mod reader;

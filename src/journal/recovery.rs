@@ -5,19 +5,22 @@
 
 use super::checkpoint::Unfit;
 use super::cursor::Cursor;
-use super::disk::{Disk, read_full_at};
+use super::disk::{Disk, DiskFile, read_full_at};
 use super::duplicates::{Fingerprint, Index};
 use super::encode;
 use super::error::{DecodeError, JournalError};
 use super::layout::{ALIGNMENT, FORMAT_VERSION, HeaderFault, SEGMENT_HEADER, SegmentHeader};
 use super::table::{
-    Segment, open_segment, packed_name, segment_name, segment_number, segment_path, segments_dir,
+    Segment, open_patched, open_segment, packed_name, segment_name, segment_number, segment_path,
+    segments_dir,
 };
 use crate::core::fact::JournalPosition;
 use crate::core::time::Timestamp;
 use std::collections::VecDeque;
 use std::fmt;
 use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 /// What was found at opening.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -75,6 +78,8 @@ pub enum DamageKind {
     Header,
     /// Records in the middle or at the end of a segment.
     Records,
+    /// As `Records`, and the disk refuses to read there.
+    Unreadable,
     /// A segment's file ends too early.
     Short,
     /// A segment's file is gone.
@@ -118,6 +123,10 @@ impl fmt::Display for Damage {
         match self.kind {
             DamageKind::Header => write!(f, "the header of segment `{name}` is damaged")?,
             DamageKind::Records => write!(f, "segment `{name}`: {bytes} bad bytes at {offset}")?,
+            DamageKind::Unreadable => write!(
+                f,
+                "segment `{name}`: the disk does not give back {bytes} bytes at {offset}"
+            )?,
             DamageKind::Short => write!(f, "segment `{name}` ends too early, at {offset}")?,
             DamageKind::MissingSegment => write!(f, "segment `{name}` is missing")?,
             DamageKind::Misplaced => {
@@ -205,7 +214,7 @@ pub(crate) fn recover(
         if file.limit <= skip.saturating_add(1) {
             continue;
         }
-        let mut cursor = open(disk, dir, file.number)?;
+        let mut cursor = open(disk, dir, file)?;
         let number = file.number;
         let io = |e| JournalError::io("read", segment_path(dir, number), e);
         let end = walk.records(file, &mut cursor).map_err(io)?;
@@ -229,6 +238,18 @@ pub(crate) fn recover(
             unproven = Some((file.number, kept));
         }
     }
+    for damage in &mut walk.recovery.damage {
+        let file = files.iter().find(|file| file.number == damage.segment);
+        if damage.kind == DamageKind::Records && file.is_some_and(SegmentFile::is_unreadable) {
+            damage.kind = DamageKind::Unreadable;
+        }
+    }
+    for file in &mut files {
+        let unreadable = file.is_unreadable();
+        if let Some(segment) = &mut file.segment {
+            segment.unreadable = unreadable;
+        }
+    }
     walk.expected = walk.expected.max(at.0 + 1);
     walk.recovery.last = JournalPosition(walk.expected - 1);
     Ok(Found {
@@ -240,9 +261,9 @@ pub(crate) fn recover(
     })
 }
 
-fn open(disk: &dyn Disk, dir: &Path, number: u64) -> Result<Cursor, JournalError> {
-    let path = segment_path(dir, number);
-    let file = open_segment(disk, dir, number);
+fn open(disk: &dyn Disk, dir: &Path, segment: &SegmentFile) -> Result<Cursor, JournalError> {
+    let path = segment_path(dir, segment.number);
+    let file = segment.open(disk, dir);
     let cursor = file.and_then(Cursor::new);
     cursor.map_err(|error| JournalError::io("open", path, error))
 }
@@ -250,6 +271,9 @@ fn open(disk: &dyn Disk, dir: &Path, number: u64) -> Result<Cursor, JournalError
 /// A segment's file.
 struct SegmentFile {
     number: u64,
+    /// Where another one is behind it, it is read over what the disk does not give back: set if there
+    /// was such a place.
+    unreadable: Option<Arc<AtomicBool>>,
     packed: bool,
     /// None where neither a header nor a record is whole.
     segment: Option<Segment>,
@@ -258,6 +282,18 @@ struct SegmentFile {
 }
 
 impl SegmentFile {
+    fn open(&self, disk: &dyn Disk, dir: &Path) -> std::io::Result<Arc<dyn DiskFile>> {
+        match &self.unreadable {
+            Some(met) => open_patched(disk, dir, self.number, met),
+            None => open_segment(disk, dir, self.number),
+        }
+    }
+
+    fn is_unreadable(&self) -> bool {
+        let met = self.unreadable.as_ref();
+        met.is_some_and(|met| met.load(Ordering::Relaxed))
+    }
+
     /// Its number, and whether it is compressed.
     fn name(&self) -> (u64, bool) {
         (self.number, self.packed)
@@ -277,11 +313,19 @@ fn survey(
     // One may be there in both forms: `open_segment` takes the plain one.
     numbers.dedup();
     let mut files: Vec<SegmentFile> = Vec::new();
+    let last = numbers.last().copied();
     for number in numbers {
         let path = segment_path(dir, number);
         let io = |error| JournalError::io("read", &path, error);
-        let file = open_segment(disk, dir, number).map_err(io)?;
-        let packed = !names.contains(&segment_name(number));
+        let mut this = SegmentFile {
+            number,
+            unreadable: (last != Some(number)).then(Arc::default),
+            packed: !names.contains(&segment_name(number)),
+            segment: None,
+            limit: u64::MAX,
+        };
+        let file = this.open(disk, dir).map_err(io)?;
+        let packed = this.packed;
         let mut bytes = [0; SEGMENT_HEADER as usize];
         let n = read_full_at(file.as_ref(), &mut bytes, 0).map_err(io)?;
         let found = n as u64;
@@ -339,12 +383,8 @@ fn survey(
                 }
             }
         };
-        files.push(SegmentFile {
-            number,
-            packed,
-            segment,
-            limit: u64::MAX,
-        });
+        this.segment = segment;
+        files.push(this);
     }
     Ok(files)
 }

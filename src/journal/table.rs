@@ -2,11 +2,12 @@
 
 use super::disk::{Disk, DiskFile};
 use super::packed::Packed;
+use super::patched::Patched;
 use crate::core::fact::JournalPosition;
 use crate::core::time::Timestamp;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// A place is remembered at least so many bytes after the last one.
@@ -35,12 +36,33 @@ pub(crate) fn open_segment(
     dir: &Path,
     number: u64,
 ) -> io::Result<Arc<dyn DiskFile>> {
+    open_as(disk, dir, number, |file| file)
+}
+
+/// Opens a segment that has another one behind it, reading over what the disk does not give back; `met`
+/// is set when there is such a place.
+pub(crate) fn open_patched(
+    disk: &dyn Disk,
+    dir: &Path,
+    number: u64,
+    met: &Arc<AtomicBool>,
+) -> io::Result<Arc<dyn DiskFile>> {
+    let patch = |file| Arc::new(Patched::new(file, Arc::clone(met))) as Arc<dyn DiskFile>;
+    open_as(disk, dir, number, patch)
+}
+
+fn open_as(
+    disk: &dyn Disk,
+    dir: &Path,
+    number: u64,
+    patch: impl Fn(Arc<dyn DiskFile>) -> Arc<dyn DiskFile>,
+) -> io::Result<Arc<dyn DiskFile>> {
     match disk.open_read(&segment_path(dir, number)) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
             let file = disk.open_read(&packed_path(dir, number))?;
-            Ok(Arc::new(Packed::open(file)?))
+            Ok(Arc::new(Packed::open(patch(file))?))
         }
-        opened => opened,
+        opened => opened.map(patch),
     }
 }
 
@@ -53,6 +75,8 @@ pub(crate) struct Segment {
     pub salt: u32,
     /// When it was begun; not known where its header is damaged.
     pub created: Option<Timestamp>,
+    /// Part of it could not be read at the opening: that counts as damaged until the next.
+    pub unreadable: bool,
     /// Some records and their offsets, rising.
     landmarks: Vec<(JournalPosition, u64)>,
 }
@@ -64,6 +88,7 @@ impl Segment {
             first,
             salt,
             created: None,
+            unreadable: false,
             landmarks: Vec::new(),
         }
     }
@@ -179,7 +204,12 @@ impl Library {
     }
 
     pub fn open(&self, number: u64) -> io::Result<Arc<dyn DiskFile>> {
-        open_segment(self.disk.as_ref(), &self.dir, number)
+        let disk = self.disk.as_ref();
+        let is_patched = |segment: &Segment| segment.number == number && segment.unreadable;
+        if self.lock().iter().any(is_patched) {
+            return open_patched(disk, &self.dir, number, &Arc::default());
+        }
+        open_segment(disk, &self.dir, number)
     }
 }
 

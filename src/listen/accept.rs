@@ -1,11 +1,13 @@
 //! Binding, accepting, turning away (WIRE N-2 to N-4, A-70, A-71, P-20).
 
+use super::certificates::Certificates;
 use super::connection::Connection;
 use super::door::{Door, Entry, Seat};
 use super::memory::FrameMemory;
 use super::relay::{self, Producer, Relay};
 use super::{socket, tls};
 use crate::config::{Limits, Listener as ListenerConfig, Mode};
+use crate::core::fact::Gap;
 use crate::core::policy::Policy;
 use crate::journal::{Appender, Storing};
 use crate::pulse::Pulse;
@@ -23,6 +25,9 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+/// Told of a gap when it begins, and when it is recorded (WIRE P-6).
+pub type OnGap = Arc<dyn Fn(&Gap) + Send + Sync>;
+
 /// What all listeners of a daemon have in common.
 #[derive(Clone)]
 pub struct Common {
@@ -38,6 +43,8 @@ pub struct Common {
     pub dir: PathBuf,
     /// Where relays run: apart from all else, so that nothing of it holds them up.
     pub relays: Handle,
+    /// Told of what relays cannot keep.
+    pub on_gap: OnGap,
     /// Set when the daemon ends.
     pub stop: CancellationToken,
     /// What is seen of each sender.
@@ -48,13 +55,14 @@ pub struct Common {
 #[derive(Clone)]
 pub struct Listener {
     /// The checked configuration.
-    pub(super) config: ListenerConfig,
+    pub(super) config: Arc<ListenerConfig>,
     pub(super) appender: Appender,
     pub(super) policy: Arc<Policy>,
     pub(super) memory: Arc<FrameMemory>,
     pub(super) limits: Limits,
     pub(super) dir: PathBuf,
     relays: Handle,
+    pub(super) on_gap: OnGap,
     pub(super) stop: CancellationToken,
     /// TLS to the senders.
     pub(super) tls: Option<Arc<Server>>,
@@ -72,13 +80,14 @@ impl Listener {
         let tls = config.tls.clone().map(Server::new).transpose()?;
         let relay_tls = config.relay_tls.clone().map(Client::new).transpose()?;
         Ok(Self {
-            config,
+            config: Arc::new(config),
             appender: common.appender,
             policy: common.policy,
             memory: common.memory,
             limits: common.limits,
             dir: common.dir,
             relays: common.relays,
+            on_gap: common.on_gap,
             stop: common.stop,
             tls: tls.map(Arc::new),
             relay_tls: relay_tls.map(Arc::new),
@@ -123,12 +132,7 @@ pub async fn bind(listener: Listener, handed: Option<std::net::TcpListener>) -> 
 impl Bound {
     /// What has certificates of this listener.
     pub fn certificates(&self) -> Certificates {
-        let listener = self.current.borrow();
-        Certificates {
-            listener: listener.config.name.clone(),
-            server: listener.tls.clone(),
-            client: listener.relay_tls.clone(),
-        }
+        Certificates::of(&self.current.borrow())
     }
 
     /// To reload it by.
@@ -191,56 +195,14 @@ impl Reloadable {
     /// Connections from now on are served with these settings; those that are open go on with theirs.
     /// Name, address and mode stay what they are.
     pub fn take(&self, config: ListenerConfig, policy: Arc<Policy>) {
+        let config = Arc::new(config);
         self.0.send_modify(|listener| {
             *listener = Arc::new(Listener {
-                config,
+                config: Arc::clone(&config),
                 policy,
                 ..Listener::clone(listener)
             });
         });
-    }
-}
-
-/// Certificates of one listener, to be read again without ending a connection.
-pub struct Certificates {
-    listener: String,
-    server: Option<Arc<Server>>,
-    client: Option<Arc<Client>>,
-}
-
-impl Certificates {
-    /// Reads all files again. What cannot be used is told, and what was in force stays.
-    pub fn reload(&self) {
-        let told = |side, result: Result<(), TlsFault>| match result {
-            Ok(()) => events::certificates_reloaded(&self.listener, side),
-            Err(fault) => {
-                events::certificates_kept(&self.listener, side, &fault.to_string(), fault.remedy());
-            }
-        };
-        if let Some(server) = &self.server {
-            told("tls", server.reload().map(drop));
-        }
-        if let Some(client) = &self.client {
-            told("relay_tls", client.reload().map(drop));
-        }
-        self.tell_ends();
-    }
-
-    /// Sets how many seconds each certificate is valid for still, and tells of those that end soon.
-    pub fn tell_ends(&self) {
-        let now = crate::clock::now();
-        let sides = [
-            ("tls", self.server.as_ref().map(|server| server.validity())),
-            (
-                "relay_tls",
-                self.client.as_ref().and_then(|client| client.validity()),
-            ),
-        ];
-        for (side, validity) in sides {
-            if let Some(validity) = validity {
-                events::certificate_ends(&self.listener, side, validity.seconds_left(now));
-            }
-        }
     }
 }
 
@@ -337,19 +299,23 @@ impl Arrival {
         let Some(tls) = self.listener.tls.clone() else {
             events::connected(&name, self.peer);
             let ended = match self.relay {
+                // Boxed, as all branches are: a connection takes the memory of its own kind only.
                 Some((relay, producer)) => {
-                    relay::serve(&relay, producer, &self.seat, self.peer, stream).await
+                    Box::pin(relay::serve(
+                        &relay, producer, &self.seat, self.peer, stream,
+                    ))
+                    .await
                 }
                 None => {
                     let (read, write) = stream.into_split();
                     let connection = Connection::new(&self.listener, &self.seat, self.peer);
-                    connection.serve(read, write).await.word()
+                    Box::pin(connection.serve(read, write)).await.word()
                 }
             };
             return events::disconnected(&name, self.peer, ended);
         };
         let shaken = tokio::select! {
-            shaken = tls::shake_hands(&tls, stream) => shaken,
+            shaken = Box::pin(tls::shake_hands(&tls, stream)) => shaken,
             () = self.listener.stop.cancelled() => return,
             () = self.seat.leave().cancelled() => return,
         };
@@ -358,12 +324,13 @@ impl Arrival {
                 events::connected(&name, self.peer);
                 let ended = match self.relay {
                     Some((relay, producer)) => {
-                        relay::serve(&relay, producer, &self.seat, self.peer, stream).await
+                        let (seat, peer) = (&self.seat, self.peer);
+                        Box::pin(relay::serve(&relay, producer, seat, peer, stream)).await
                     }
                     None => {
                         let (read, write) = tokio::io::split(stream);
                         let connection = Connection::new(&self.listener, &self.seat, self.peer);
-                        connection.serve(read, write).await.word()
+                        Box::pin(connection.serve(read, write)).await.word()
                     }
                 };
                 events::disconnected(&name, self.peer, ended);

@@ -67,7 +67,7 @@ pub(super) struct Answerer {
     line: Arc<Line>,
     queue: mpsc::UnboundedReceiver<Pending>,
     commits: mpsc::Receiver<bool>,
-    config: ListenerConfig,
+    config: Arc<ListenerConfig>,
     zone: TimeZone,
     peer: SocketAddr,
     peers: Arc<Peers>,
@@ -75,7 +75,7 @@ pub(super) struct Answerer {
 
 impl Answering {
     pub(super) fn new(
-        config: ListenerConfig,
+        config: Arc<ListenerConfig>,
         zone: TimeZone,
         (peer, peers): (SocketAddr, Arc<Peers>),
         max_frames: usize,
@@ -231,7 +231,7 @@ struct Writer {
     line: Arc<Line>,
     ready: mpsc::UnboundedReceiver<Step>,
     commits: mpsc::Receiver<bool>,
-    config: ListenerConfig,
+    config: Arc<ListenerConfig>,
     zone: TimeZone,
     /// Who waits for the answers, and where it is noted how long.
     peer: (SocketAddr, Arc<Peers>),

@@ -38,11 +38,15 @@ pub enum NoticeKind {
     FeedSilent,
     /// The clocks of senders are wrong.
     FeedClock,
+    /// A relay passed on messages within the last day that are not kept.
+    Gap,
+    /// A certificate ends soon or has ended, or new files of one cannot be used.
+    Certificate,
 }
 
 impl NoticeKind {
     /// Every kind, in the order in which they are listed.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 14] = [
         Self::CacheRebuilt,
         Self::CacheInMemory,
         Self::JournalDamaged,
@@ -55,6 +59,8 @@ impl NoticeKind {
         Self::RestartNeeded,
         Self::FeedSilent,
         Self::FeedClock,
+        Self::Gap,
+        Self::Certificate,
     ];
 
     /// The word in logs, metrics and the API.
@@ -72,6 +78,8 @@ impl NoticeKind {
             Self::RestartNeeded => "restart_needed",
             Self::FeedSilent => "feed_silent",
             Self::FeedClock => "feed_clock",
+            Self::Gap => "gap",
+            Self::Certificate => "certificate",
         }
     }
 }

@@ -39,6 +39,7 @@ pub struct Home {
     listener: String,
     storage: String,
     extra: String,
+    namespace: Option<String>,
 }
 
 impl Home {
@@ -51,7 +52,14 @@ impl Home {
             listener: listener.to_owned(),
             storage: String::new(),
             extra: extra.to_owned(),
+            namespace: None,
         }
+    }
+
+    /// The same directory, its daemon in this network namespace.
+    pub fn within(mut self, namespace: &str) -> Self {
+        self.namespace = Some(namespace.to_owned());
+        self
     }
 
     /// The same directory with more in `[storage]`.
@@ -369,7 +377,13 @@ pub fn spawn(home: Home) -> (Child, Home) {
         .append(true)
         .open(home.path().join("log"))
         .expect("a log");
-    let child = command()
+    let mut command = command();
+    if let Some(namespace) = &home.namespace {
+        let program = command.get_program().to_owned();
+        command = Command::new("ip");
+        command.args(["netns", "exec", namespace]).arg(program);
+    }
+    let child = command
         .arg("run")
         .arg("--config")
         .arg(config)

@@ -117,12 +117,18 @@ fn message(id: &str, sender: usize, number: usize, people: usize, every: usize) 
             .replace("2458-8^IgA", "2823-3^Potassium");
     }
     let turn = number / every;
-    if turn.is_multiple_of(PAGED) {
-        let patient = format!("low-{sender}-{}", turn / PAGED % people);
+    if let Some(patient) = low_patient(sender, number, people, every) {
         return panel(id, &patient, "0.21", "11.0", "2.0");
     }
     let patient = format!("well-{sender}-{}", turn % people);
     panel(id, &patient, "1.1", "11.0", "2.0")
+}
+
+/// The patient to page for that a sender's message is about, if it is about one.
+pub fn low_patient(sender: usize, number: usize, people: usize, every: usize) -> Option<String> {
+    let turn = number / every;
+    let is_low = number.is_multiple_of(every) && turn.is_multiple_of(PAGED);
+    is_low.then(|| format!("low-{sender}-{}", turn / PAGED % people))
 }
 
 fn exchange(shared: &Shared, stream: &mut Option<TcpStream>, bytes: &[u8]) -> std::io::Result<()> {

@@ -5,6 +5,7 @@ pub mod lis;
 
 mod backup;
 mod cache;
+mod checkpoints;
 mod commands;
 mod damage;
 #[cfg(feature = "failpoints")]
@@ -22,6 +23,7 @@ mod patient;
 pub mod relay;
 mod reload;
 mod restart;
+mod retention;
 mod service;
 mod soak;
 mod tables;

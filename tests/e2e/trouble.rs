@@ -57,10 +57,10 @@ fn nothing_can_be_stored(daemon: &Pentamer, mend: impl FnOnce(), notice: &str, r
 }
 
 /// A small file system of its own, where this machine allows that.
-struct Mount(PathBuf);
+pub struct Mount(PathBuf);
 
 impl Mount {
-    fn make(at: &Path, size: &str) -> Option<Self> {
+    pub fn make(at: &Path, size: &str) -> Option<Self> {
         std::fs::create_dir_all(at).ok()?;
         let mounted = Command::new("mount")
             .args([

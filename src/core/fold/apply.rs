@@ -8,7 +8,7 @@ use super::state::{State, StateError};
 use super::values::{
     AlertPointer, DeliveryMark, DeliveryOutcome, DirtyMark, PolicyMark, QuarantineEntry, StartMark,
 };
-use super::{records, tables};
+use super::{answers, records, tables};
 use crate::core::clinical::observation::PatientKey;
 use crate::core::episode::TransitionKind;
 use crate::core::extract::{Extraction, PatientPart, Place, Refusal, Understood};
@@ -135,8 +135,10 @@ impl Fold<'_> {
             ),
             Fact::MergeUndone(undone) => self.merge_undone(position, undone),
             Fact::Gap(gap) => self.gap(position, gap),
-            // Kept for those who look at messages; nothing is decided by it (P-5).
-            Fact::LisAnswered { .. } => Ok(()),
+            // Shown beside the results of the message; nothing is decided by it (P-5).
+            Fact::LisAnswered { message, code, .. } => {
+                answers::note(&mut self.overlay, *message, *code)
+            }
         }
     }
 

@@ -8,6 +8,7 @@
 //! | `d` | dirty marks | patient | `DirtyMark` |
 //! | `f` | feeds | listener, feed | `FeedMark` |
 //! | `g` | rhythms of feeds | listener, feed | `Rhythm` |
+//! | `l` | refusals by laboratory systems | position | `LisAck` |
 //! | `m` | meta | name | by name |
 //! | `o` | order index | filler number, patient | nothing |
 //! | `p` | records | patient, kind, item | by kind |
@@ -35,6 +36,8 @@ pub const DIRTY: u8 = b'd';
 pub const FEEDS: u8 = b'f';
 /// The weeks of feeds.
 pub const RHYTHMS: u8 = b'g';
+/// Refusals of relayed messages by the laboratory system behind.
+pub const ANSWERS: u8 = b'l';
 /// Single values.
 pub const META: u8 = b'm';
 /// Filler number to the patients it was reported under.
@@ -124,6 +127,13 @@ pub fn alert(place: u64) -> Vec<u8> {
 pub fn part(position: JournalPosition) -> Vec<u8> {
     let mut key = vec![PARTS];
     key.extend_from_slice(&position.0.to_be_bytes());
+    key
+}
+
+/// A refusal of the message at that position.
+pub fn answer(message: JournalPosition) -> Vec<u8> {
+    let mut key = vec![ANSWERS];
+    key.extend_from_slice(&message.0.to_be_bytes());
     key
 }
 

@@ -19,6 +19,7 @@ pub mod tables;
 pub mod values;
 pub mod views;
 
+mod answers;
 mod apply;
 mod continuation;
 mod decide;

@@ -12,6 +12,7 @@ use crate::core::clinical::observation::{
 };
 use crate::core::episode::Transition;
 use crate::core::extract::IdentityEvent;
+use crate::core::fact::LisAck;
 use crate::core::feed::{FeedMark, Rhythm};
 use std::collections::BTreeSet;
 
@@ -27,6 +28,8 @@ pub const DIRTY: &str = "dirty";
 pub const FEEDS: &str = "feeds";
 /// The weeks of feeds.
 pub const RHYTHMS: &str = "rhythms";
+/// Refusals by laboratory systems.
+pub const ANSWERS: &str = "answers";
 /// Single values.
 pub const META: &str = "meta";
 /// Filler number to patients.
@@ -48,6 +51,8 @@ pub const META_POLICY: &str = "policy";
 pub const META_STARTED: &str = "started";
 /// Meta: place of the last alert in the log.
 pub const META_LAST_ALERT: &str = "last_alert";
+/// Meta: how many refusals by laboratory systems are kept.
+pub const META_ANSWERS: &str = "answers";
 /// Meta: number of the last step of any episode.
 pub const META_LAST_STEP: &str = "last_step";
 
@@ -68,6 +73,7 @@ pub fn verify(key: &[u8], value: &[u8]) -> Result<(), StateError> {
         }
         keys::FEEDS => decode::<FeedMark>(FEEDS, value).map(drop),
         keys::RHYTHMS => decode::<Rhythm>(RHYTHMS, value).map(drop),
+        keys::ANSWERS => decode::<LisAck>(ANSWERS, value).map(drop),
         keys::META => verify_meta(rest, value),
         keys::ORDERS => decode::<()>(ORDERS, value),
         keys::RECORDS => verify_record(rest, value),
@@ -86,7 +92,7 @@ fn verify_meta(rest: &[u8], value: &[u8]) -> Result<(), StateError> {
         META_FOLDED_WITH => decode::<String>(META, value).map(drop),
         META_POLICY => decode::<PolicyMark>(META, value).map(drop),
         META_STARTED => decode::<StartMark>(META, value).map(drop),
-        META_LAST_ALERT | META_LAST_STEP => decode::<u64>(META, value).map(drop),
+        META_LAST_ALERT | META_LAST_STEP | META_ANSWERS => decode::<u64>(META, value).map(drop),
         _ => Err(foreign("an unknown name")),
     }
 }

@@ -10,6 +10,7 @@ use crate::core::fact::{Gap, GapCause, Origin};
 use crate::core::hl7::envelope::RawMessage;
 use crate::core::phi::Phi;
 use crate::core::time::Timestamp;
+use crate::listen::accept::OnGap;
 use crate::telemetry::events;
 use std::collections::VecDeque;
 use std::io;
@@ -54,6 +55,7 @@ pub(super) struct Queue {
     listener: String,
     state: Mutex<State>,
     spill: Arc<Mutex<Spill>>,
+    on_gap: OnGap,
     /// Bytes in memory, and on the disk.
     limit: usize,
     disk_limit: u64,
@@ -111,7 +113,13 @@ impl Drop for Producer {
 
 impl Queue {
     /// A queue that goes on with what an earlier run left on the disk.
-    pub(super) fn new(listener: String, limit: u64, disk_limit: u64, spill: Spill) -> Self {
+    pub(super) fn new(
+        listener: String,
+        limit: u64,
+        disk_limit: u64,
+        spill: Spill,
+        on_gap: OnGap,
+    ) -> Self {
         let left = spill.has_more();
         let state = State {
             on_disk: left,
@@ -123,12 +131,25 @@ impl Queue {
             listener,
             state: Mutex::new(state),
             spill: Arc::new(Mutex::new(spill)),
+            on_gap,
             limit: usize::try_from(limit).unwrap_or(usize::MAX),
             disk_limit,
             filled: Notify::new(),
             spilled: Notify::new(),
             room: Notify::new(),
         }
+    }
+
+    /// The same with what is missing before anything of it.
+    pub(super) fn after(self, gap: Option<Gap>) -> Self {
+        self.lock().gap = gap;
+        self
+    }
+
+    /// Everything that was pushed is journaled.
+    pub(super) fn is_drained(&self) -> bool {
+        let state = self.lock();
+        state.bytes == 0 && !state.on_disk && state.gap.is_none()
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -270,7 +291,15 @@ impl Queue {
             bytes,
             control_ids: control_id.into_iter().collect(),
         };
-        events::tap_lost(&self.listener, gap.cause.word(), 1, state.gap.is_none());
+        self.note(state, gap);
+    }
+
+    fn note(&self, state: &mut State, gap: Gap) {
+        let first = state.gap.is_none();
+        events::tap_lost(&self.listener, gap.cause.word(), gap.messages, first);
+        if first {
+            (self.on_gap)(&gap);
+        }
         merge(&mut state.gap, gap);
     }
 
@@ -291,13 +320,7 @@ impl Queue {
             control_ids: Vec::new(),
         };
         let mut state = self.lock();
-        events::tap_lost(
-            &self.listener,
-            gap.cause.word(),
-            messages,
-            state.gap.is_none(),
-        );
-        merge(&mut state.gap, gap);
+        self.note(&mut state, gap);
         drop(state);
         self.filled.notify_one();
     }

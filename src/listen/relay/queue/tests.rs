@@ -27,7 +27,8 @@ fn frame(number: u64, kib: usize) -> Item {
 fn queue(dir: &std::path::Path, memory: usize, disk: u64) -> Arc<Queue> {
     let spill = Spill::open(dir, "lab").expect("opened");
     let memory = (memory * KIB) as u64;
-    Arc::new(Queue::new("lab".to_owned(), memory, disk, spill))
+    let on_gap: OnGap = Arc::new(|_: &Gap| {});
+    Arc::new(Queue::new("lab".to_owned(), memory, disk, spill, on_gap))
 }
 
 /// Journals everything: the numbers in order, and the gap.
