@@ -18,6 +18,8 @@ pub mod failpoints;
 pub mod journal;
 pub mod listen;
 pub mod notice;
+pub mod pulse;
+pub mod service;
 pub mod telemetry;
 pub mod tls;
 pub mod web;
