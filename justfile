@@ -31,6 +31,24 @@ crash SEEDS="1000":
 kill ROUNDS="200":
     PENTAMER_ROUNDS={{ROUNDS}} cargo test --features failpoints --test it -- e2e::fire --nocapture --test-threads 2
 
+# So many restarts under load behind a socket that stays open: counts who is refused, what is lost
+restarts ROUNDS="20":
+    PENTAMER_RESTARTS={{ROUNDS}} cargo test --features failpoints --test it -- e2e::restart --nocapture
+
+# The Debian package, target/debian/pentamer_*.deb
+deb PROFILE="release":
+    cargo deb --version >/dev/null 2>&1 || cargo install cargo-deb --locked
+    cargo build --profile {{PROFILE}}
+    rm -rf target/manual
+    target/{{ if PROFILE == "dev" { "debug" } else { PROFILE } }}/pentamer manual target/manual
+    sed 's|^dir = "pentamer-data"|dir = "/var/lib/pentamer"|' config/pentamer.toml > target/manual/pentamer.toml
+    grep -q '^dir = "/var/lib/pentamer"' target/manual/pentamer.toml
+    cargo deb --no-build --profile {{PROFILE}}
+
+# The Debian package on a throw-away machine with systemd: install, reload, watchdog, upgrade, bypass, purge
+deb-try:
+    .ci/deb
+
 # Load with restarts for so many minutes: memory and descriptors must stay flat
 soak MINUTES="5":
     PENTAMER_MINUTES={{MINUTES}} cargo test --features failpoints --test it -- e2e::soak --ignored --nocapture

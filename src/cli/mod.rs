@@ -8,7 +8,9 @@ pub mod completions;
 mod daemon_main;
 pub mod demo;
 pub mod explain;
+pub mod feeds;
 pub mod journal;
+pub mod manual;
 pub mod patient;
 pub mod run;
 pub mod send;
@@ -73,6 +75,8 @@ enum Command {
     Explain(explain::Args),
     /// Show a patient as the running daemon has it, or take back a merge
     Patient(patient::Args),
+    /// List the sending systems: last message, rhythm, clock, framing, and what to look at
+    Feeds(feeds::Args),
     /// Check the journal, write messages out of it, or build the cache from it again
     Journal(journal::Args),
     /// Name every configuration error and what deserves a second look
@@ -83,6 +87,8 @@ enum Command {
     Backup(backup::Args),
     /// Print the completions of a shell
     Completions(completions::Args),
+    #[command(hide = true)]
+    Manual(manual::Args),
     #[command(hide = true)]
     VerifyCache(verify_cache::Args),
 }
@@ -106,11 +112,13 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> Exit {
         Command::Demo(args) => demo::run(&args),
         Command::Explain(args) => explain::run(&args),
         Command::Patient(args) => patient::run(&args),
+        Command::Feeds(args) => feeds::run(&args),
         Command::Journal(args) => journal::run(&args),
         Command::Check(args) => check::run(&args),
         Command::Send(args) => send::run(&args),
         Command::Backup(args) => backup::run(&args),
         Command::Completions(args) => completions::run(&args),
+        Command::Manual(args) => manual::run(&args),
         Command::VerifyCache(args) => verify_cache::run(&args),
     }
 }

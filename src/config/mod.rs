@@ -10,6 +10,7 @@
 //! added; a repeated `name` is an error.
 
 mod checks;
+mod credentials;
 mod keys;
 mod layer;
 mod listener;
@@ -19,6 +20,7 @@ mod overview;
 mod problem;
 mod quantity;
 mod relay;
+mod reload;
 mod section;
 mod settings;
 mod sink;
@@ -33,6 +35,7 @@ pub use listener::{Listener, Mode};
 pub use origin::Origin;
 pub use problem::{Problem, Problems, Warning, Wrong};
 pub use relay::{Framing, OnTrouble, RelayTo};
+pub use reload::Changes;
 pub use settings::{CacheKind, Http, Limits, Log, LogFormat, LogLevel, Storage};
 pub use sink::{Sink, SinkKind};
 pub use tables::Tables;

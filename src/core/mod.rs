@@ -12,6 +12,7 @@ pub mod clinical;
 pub mod episode;
 pub mod extract;
 pub mod fact;
+pub mod feed;
 pub mod fold;
 pub mod hl7;
 pub mod identity;

@@ -4,30 +4,40 @@
 //! End: no new connections, frames under way finished and answered, fold and sinks to a stop, journal
 //! flushed and closed.
 
+mod alive;
 mod certificates;
+mod feeds;
 mod fold;
 mod found;
 mod gaps;
+mod reload;
+mod sinks;
 mod state;
 mod tidy;
 mod watch;
 
 use crate::clock;
-use crate::config::{Config, SinkKind};
+use crate::config::{Config, Loaded, LogLevel, Problems};
 use crate::core::fact::Fact;
 use crate::core::fold::views;
 use crate::core::policy::Policy;
-use crate::deliver::{Choice, FileSink, LogSink, Queue, QueueSettings, Sink};
 use crate::engine::{Checkpointing, Folder, Progress, Settings, StateHandle};
 use crate::journal::{self, Appender, Draft, JournalError, OsDisk, WriterHandle};
 use crate::listen::{self, Bound, Certificates, FrameMemory, Listener};
 use crate::notice::Notices;
+use crate::pulse::Pulse;
 use crate::seal::{self, KeyFileError};
+use crate::service::{self, Handed, HandedError};
 use crate::telemetry::events;
+use crate::telemetry::peers::Peers;
 use crate::tls::TlsFault;
 use crate::web;
+use alive::{Alive, Watched};
+use feeds::FeedWatch;
 use gaps::Gaps;
 use metrics_exporter_prometheus::PrometheusHandle;
+use reload::Reload;
+use sinks::{Sinks, Sources};
 use state::Keeper;
 use std::collections::BTreeMap;
 use std::io;
@@ -48,6 +58,10 @@ const RELAY_THREADS: usize = 2;
 const RECORD_WITHIN: Duration = Duration::from_secs(2);
 /// How long sinks and HTTP may take to end.
 const END_WITHIN: Duration = Duration::from_secs(5);
+/// How long all of the end may take, as the service manager is told.
+const STOP_WITHIN: Duration = Duration::from_secs(60);
+/// The name of a socket handed over for HTTP.
+const HTTP: &str = "http";
 
 /// Why a daemon cannot start.
 #[derive(Debug, thiserror::Error)]
@@ -84,6 +98,9 @@ pub enum StartError {
         #[source]
         source: TlsFault,
     },
+    /// A socket that the service manager handed over.
+    #[error("cannot listen where the service manager does")]
+    Handed(#[source] HandedError),
     /// A thread could not be started.
     #[error("cannot start a thread")]
     Thread(#[source] io::Error),
@@ -122,6 +139,8 @@ impl Drop for Background {
         }
     }
 }
+/// How the daemon stands, in a line.
+type Standing = Arc<dyn Fn() -> String + Send + Sync>;
 
 /// A running daemon.
 pub struct Daemon {
@@ -132,13 +151,16 @@ pub struct Daemon {
     /// How far the fold is.
     pub progress: channel::Receiver<Progress>,
     /// The policy in force.
-    pub policy: Arc<Policy>,
+    pub policy: channel::Receiver<Arc<Policy>>,
     stop_listening: CancellationToken,
     stop_all: CancellationToken,
     stop_fold: CancellationToken,
     connections: TaskTracker,
     others: TaskTracker,
     folder: std::thread::JoinHandle<()>,
+    alive: Alive,
+    reload: Reload,
+    standing: Standing,
     tidier: tidy::Tidier,
     certificates: Arc<[Certificates]>,
     relays: Background,
@@ -148,16 +170,29 @@ pub struct Daemon {
 }
 
 impl Daemon {
-    /// Starts everything. When it returns, all ports are bound and being served.
-    pub async fn start(config: Config, metrics: PrometheusHandle) -> Result<Self, StartError> {
+    /// Starts everything. When it returns, all ports are bound and being served. A listener that a
+    /// socket was handed over for takes that one.
+    pub async fn start(
+        config: Config,
+        mut handed: Handed,
+        metrics: PrometheusHandle,
+    ) -> Result<Self, StartError> {
+        let names = config.listeners.iter().map(|one| one.name.as_str());
+        handed
+            .check(names.chain([HTTP]))
+            .map_err(StartError::Handed)?;
         let policy = Arc::new(config.policy());
         let dir = config.storage.dir.clone();
         let in_dir = |source| StartError::Journal {
             dir: dir.clone(),
             source,
         };
+        let journal_pulse = Pulse::new("journal");
+        let fold_pulse = Pulse::new("fold");
+        let fold_watch_pulse = Pulse::new("fold-watch");
         let keys = seal::read(config.storage.encryption_key_file.as_deref())?;
         let options = journal::Options {
+            pulse: journal_pulse.clone(),
             keys: keys.clone(),
             segment_size: config.storage.segment_size,
             reserve: config.storage.reserve,
@@ -183,8 +218,11 @@ impl Daemon {
         let begun = keeper.open(recovery.last);
         let started_before = views::start_mark(begun.state.as_ref());
         let state = StateHandle::new(begun.state);
+        let (policies, policy_in_force) = channel::channel(Arc::clone(&policy));
+        let exchange = Arc::clone(&keeper);
         let settings = Settings {
-            policy: Arc::clone(&policy),
+            policies: policy_in_force.clone(),
+            state_for: Arc::new(move |policy: &Policy| exchange.exchange(policy)),
             counted_through: begun.counted_through,
             fresh_state: keeper.fresh_state(),
             checkpointing: Checkpointing {
@@ -192,6 +230,7 @@ impl Daemon {
                 every: config.storage.checkpoint_every,
             },
             on_damage: found::later(&recovery, notices.clone()),
+            pulse: fold_pulse.clone(),
         };
         let (folder, progress) = Folder::new(
             appender.clone(),
@@ -212,8 +251,20 @@ impl Daemon {
         };
         others.spawn(watch.run(stop_all.clone()));
         record_start(&appender).await;
-        let folder = fold::start(folder, keeper, state.clone(), stop_fold.clone())
-            .map_err(StartError::Thread)?;
+        let looked_after = fold::LookedAfter {
+            keeper,
+            state: state.clone(),
+            pulse: fold_watch_pulse.clone(),
+        };
+        let folder =
+            fold::start(folder, looked_after, stop_fold.clone()).map_err(StartError::Thread)?;
+        // A call into the cache may take `cache_wait` before it is left behind, and so may the next.
+        let patient = config.storage.cache_wait * 2;
+        let mut watched = vec![
+            watched(&journal_pulse, Duration::ZERO, None),
+            watched(&fold_pulse, patient, Some(&journal_pulse)),
+            watched(&fold_watch_pulse, patient, None),
+        ];
 
         let tidier = tidy::start(appender.keeper()).map_err(StartError::Thread)?;
 
@@ -227,6 +278,8 @@ impl Daemon {
             .build()
             .map(Background::new)
             .map_err(StartError::Thread)?;
+        let peers = Arc::new(Peers::default());
+        let listening_since = clock::now();
         let common = listen::Common {
             relays: relays.handle.clone(),
             appender: appender.clone(),
@@ -237,25 +290,36 @@ impl Daemon {
             keys,
             on_gap: Arc::new(move |gap| gaps.note(gap)),
             stop: stop_listening.clone(),
+            peers: Arc::clone(&peers),
         };
         let mut bound = Vec::new();
+        let mut reloadable = Vec::new();
         let mut ports = BTreeMap::new();
         for listener in config.listeners.clone() {
             let (name, at) = (listener.name.clone(), listener.bind);
-            let listener =
-                Listener::new(listener, common.clone()).map_err(|source| StartError::Tls {
+            let pulse = Pulse::new(format!("listener {name}"));
+            watched.push(self::watched(&pulse, Duration::ZERO, None));
+            let listener = Listener::new(listener, common.clone(), pulse).map_err(|source| {
+                StartError::Tls {
                     listener: name.clone(),
                     source,
-                })?;
-            let one = listen::bind(listener)
+                }
+            })?;
+            let socket = handed.take(&name);
+            let was_handed = socket.is_some();
+            let one = listen::bind(listener, socket)
                 .await
                 .map_err(|source| StartError::Bind {
                     what: format!("listener `{name}`"),
                     address: at,
                     source,
                 })?;
+            if was_handed {
+                events::handed_over(&name, one.address, at);
+            }
             events::listening("mllp", &name, one.address);
             ports.insert(name, one.address);
+            reloadable.push(one.reloadable());
             bound.push(one);
         }
         let certificates: Arc<[Certificates]> = bound.iter().map(Bound::certificates).collect();
@@ -265,23 +329,41 @@ impl Daemon {
             stop_all.clone(),
         ));
         others.spawn(take_up(metrics.clone(), stop_all.clone()));
+        let mut sinks = Sinks::new(Sources {
+            appender: appender.clone(),
+            state: state.clone(),
+            progress: progress.clone(),
+            stop: stop_all.clone(),
+            tasks: others.clone(),
+        });
         let ready = Arc::new(AtomicBool::new(false));
         let seen = web::Seen {
             status: appender.status(),
             progress: progress.clone(),
             state: state.clone(),
-            sinks: config.sinks.iter().map(|sink| sink.name.clone()).collect(),
-            policy: Arc::clone(&policy),
+            sinks: sinks.names.subscribe(),
+            policy: policy_in_force.clone(),
             appender: appender.clone(),
+            notices: notices.clone(),
+            peers,
+            listening_since,
             open_relay: config
                 .listeners
                 .iter()
                 .any(crate::config::Listener::passes_on),
-            notices,
             bound: Arc::clone(&ready),
             metrics,
         };
-        let http = web::bind(config.http.bind, seen)
+        let feed_watch = FeedWatch {
+            state: state.clone(),
+            progress: progress.clone(),
+            policy: policy_in_force.clone(),
+            notices: notices.clone(),
+            listening_since,
+        };
+        others.spawn(feed_watch.run(stop_all.clone()));
+        let standing = standing(&seen, bound.len());
+        let http = web::bind(config.http.bind, handed.take(HTTP), seen)
             .await
             .map_err(|source| StartError::Bind {
                 what: "HTTP".to_owned(),
@@ -294,17 +376,7 @@ impl Daemon {
             http: http.address,
         };
 
-        for (settings, sink) in sinks(&config) {
-            let queue = Queue::new(
-                settings,
-                sink,
-                appender.clone(),
-                state.clone(),
-                progress.clone(),
-                stop_all.clone(),
-            );
-            others.spawn(queue.run());
-        }
+        sinks.replace(&config);
         let stop_web = stop_all.clone();
         others.spawn(async move {
             let _ = http.serve(stop_web).await;
@@ -313,17 +385,29 @@ impl Daemon {
             one.start(&connections);
         }
         ready.store(true, Ordering::Release);
+        service::ready(&standing());
+        let alive = Alive::start(watched, Arc::clone(&standing)).map_err(StartError::Thread)?;
+        let reload = Reload {
+            config,
+            policy: policies,
+            listeners: reloadable,
+            sinks,
+            notices,
+        };
         Ok(Self {
             ports,
             state,
             progress,
-            policy,
+            policy: policy_in_force,
             stop_listening,
             stop_all,
             stop_fold,
             connections,
             others,
             folder,
+            alive,
+            reload,
+            standing,
             tidier,
             certificates,
             relays,
@@ -332,14 +416,20 @@ impl Daemon {
         })
     }
 
-    /// Reads all certificates again (SIGHUP). Open connections go on; files that cannot be used are told
-    /// of and change nothing.
-    pub fn reload_certificates(&self) {
+    /// Goes on with what was read (SIGHUP), as far as that is possible without a restart; what is wrong
+    /// changes nothing. Certificates are read again in any case: they are no part of the file, and those
+    /// that cannot be used are told of. The level of the log that is in force then.
+    pub fn reload(&mut self, read: Result<Loaded, Problems>) -> Option<LogLevel> {
+        let level = self.reload.take(read);
         self.certificates.iter().for_each(Certificates::reload);
+        service::ready(&(self.standing)());
+        level
     }
 
     /// Ends in order (WIRE A-71). Returns when the journal is closed.
     pub async fn stop(self) {
+        service::stopping(STOP_WITHIN);
+        self.alive.stop();
         self.stop_listening.cancel();
         self.connections.close();
         self.connections.wait().await;
@@ -349,7 +439,7 @@ impl Daemon {
         let _ = tokio::time::timeout(END_WITHIN, self.others.wait()).await;
         // Last of all: what the sinks recorded is folded, so that the next start has nothing to catch up.
         self.stop_fold.cancel();
-        drop(self.appender);
+        drop((self.appender, self.reload));
         let _ = tokio::task::spawn_blocking(move || {
             let _ = self.folder.join();
             self.writer.stop();
@@ -359,6 +449,31 @@ impl Daemon {
         .await;
         events::stopped();
     }
+}
+
+/// A loop that the service manager's watchdog hangs on.
+fn watched(pulse: &Pulse, turn: Duration, behind: Option<&Pulse>) -> Watched {
+    Watched {
+        pulse: pulse.clone(),
+        turn,
+        behind: behind.cloned(),
+    }
+}
+
+/// How the daemon stands, in a line for `systemctl status`.
+fn standing(seen: &web::Seen, listeners: usize) -> Standing {
+    let seen = seen.clone();
+    Arc::new(move || {
+        let (_, said) = seen.readiness();
+        let notices: Vec<&str> = (seen.notices.list().iter())
+            .map(|notice| notice.kind.word())
+            .collect();
+        let mut line = format!("{}; listeners: {listeners}", said.trim_end());
+        if !notices.is_empty() {
+            line.push_str(&format!("; notices: {}", notices.join(", ")));
+        }
+        line
+    })
 }
 
 /// Notes the start. A policy that has changed since is noted by the fold, which knows the last one.
@@ -382,27 +497,4 @@ async fn take_up(metrics: PrometheusHandle, stop: CancellationToken) {
             () = tokio::time::sleep(Duration::from_secs(5)) => metrics.run_upkeep(),
         }
     }
-}
-
-/// The configured sinks; `alerts.jsonl` is always the last of them.
-fn sinks(config: &Config) -> Vec<(QueueSettings, Sink)> {
-    let made = |sink: &crate::config::Sink| {
-        let choice = Choice {
-            events: sink.events.clone(),
-            minimum_severity: sink.minimum_severity,
-            phi: sink.phi,
-            worklist: true,
-        };
-        let settings = QueueSettings {
-            name: sink.name.clone(),
-            site: config.site.name.clone(),
-            choice,
-        };
-        let made = match &sink.kind {
-            SinkKind::Log => Sink::Log(LogSink),
-            SinkKind::File { path } => Sink::File(FileSink::new(path.clone())),
-        };
-        (settings, made)
-    };
-    config.sinks.iter().map(made).collect()
 }

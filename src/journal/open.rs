@@ -19,6 +19,7 @@ use super::table::{Library, Segment, open_segment, segments_dir};
 use super::writer::{Status, Storing, Writer};
 use crate::core::fact::JournalPosition;
 use crate::core::time::{Span, Timestamp};
+use crate::pulse::Pulse;
 use crate::seal::Keyring;
 use bytes::Bytes;
 use std::collections::{BTreeSet, VecDeque};
@@ -64,6 +65,8 @@ pub struct Options {
     pub on_sync: Option<Arc<dyn Fn(Duration) + Send + Sync>>,
     /// The time, for the headers of segments.
     pub clock: fn() -> Timestamp,
+    /// The writer's sign of life.
+    pub pulse: Pulse,
 }
 
 impl Options {
@@ -81,6 +84,7 @@ impl Options {
             prepare_ahead: true,
             on_sync: None,
             clock,
+            pulse: Pulse::new("journal"),
         }
     }
 }

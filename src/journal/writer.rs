@@ -113,7 +113,10 @@ impl Writer {
     /// Works until the queue is closed and empty.
     pub fn run(mut self) {
         let mut failing: Option<(Instant, Instant)> = None;
+        let pulse = self.options.pulse.clone();
         loop {
+            crate::failpoints::stall("writer-hang");
+            pulse.beat();
             let ending = match failing {
                 None => {
                     let shared = Arc::clone(&self.shared);
@@ -126,7 +129,10 @@ impl Writer {
                     ending
                 }
             };
-            match self.attempt(failing.is_some()) {
+            let at_the_disk = pulse.outside();
+            let attempted = self.attempt(failing.is_some());
+            drop(at_the_disk);
+            match attempted {
                 Ok(()) => {
                     if failing.take().is_some() {
                         self.say(Storing::Good);

@@ -10,8 +10,10 @@ use crate::config::{Limits, Listener as ListenerConfig, Mode};
 use crate::core::fact::Gap;
 use crate::core::policy::Policy;
 use crate::journal::{Appender, Storing};
+use crate::pulse::Pulse;
 use crate::seal::Keyring;
 use crate::telemetry::events;
+use crate::telemetry::peers::Peers;
 use crate::tls::{Client, Server, TlsFault};
 use std::io;
 use std::net::SocketAddr;
@@ -20,6 +22,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime::Handle;
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -47,9 +50,12 @@ pub struct Common {
     pub on_gap: OnGap,
     /// Set when the daemon ends.
     pub stop: CancellationToken,
+    /// What is seen of each sender.
+    pub peers: Arc<Peers>,
 }
 
 /// What all connections of a listener share.
+#[derive(Clone)]
 pub struct Listener {
     /// The checked configuration.
     pub(super) config: Arc<ListenerConfig>,
@@ -66,11 +72,15 @@ pub struct Listener {
     pub(super) tls: Option<Arc<Server>>,
     /// TLS to the system behind a relay.
     pub(super) relay_tls: Option<Arc<Client>>,
+    /// What is seen of each sender.
+    pub(super) peers: Arc<Peers>,
+    /// The sign of life of its loop.
+    pulse: Pulse,
 }
 
 impl Listener {
-    /// A listener with its certificates read.
-    pub fn new(config: ListenerConfig, common: Common) -> Result<Self, TlsFault> {
+    /// A listener with its certificates read; `pulse` is the sign of life of its loop.
+    pub fn new(config: ListenerConfig, common: Common, pulse: Pulse) -> Result<Self, TlsFault> {
         let tls = config.tls.clone().map(Server::new).transpose()?;
         let relay_tls = config.relay_tls.clone().map(Client::new).transpose()?;
         Ok(Self {
@@ -86,6 +96,8 @@ impl Listener {
             stop: common.stop,
             tls: tls.map(Arc::new),
             relay_tls: relay_tls.map(Arc::new),
+            peers: common.peers,
+            pulse,
         })
     }
 }
@@ -93,15 +105,21 @@ impl Listener {
 /// A bound port that does not accept yet.
 pub struct Bound {
     socket: TcpListener,
-    listener: Arc<Listener>,
+    current: watch::Sender<Arc<Listener>>,
     door: Door,
     /// Where it listens; with port 0, the one that the system chose.
     pub address: SocketAddr,
 }
 
-/// Binds a listener's port.
-pub async fn bind(listener: Listener) -> io::Result<Bound> {
-    let mut socket = TcpListener::bind(listener.config.bind).await?;
+/// Binds a listener's port, or takes the socket that was bound for it before the daemon started.
+pub async fn bind(listener: Listener, handed: Option<std::net::TcpListener>) -> io::Result<Bound> {
+    let mut socket = match handed {
+        Some(socket) => {
+            socket.set_nonblocking(true)?;
+            TcpListener::from_std(socket)?
+        }
+        None => TcpListener::bind(listener.config.bind).await?,
+    };
     if listener.config.mode == Mode::Relay {
         let moved = socket.into_std()?;
         let _there = listener.relays.enter();
@@ -110,7 +128,7 @@ pub async fn bind(listener: Listener) -> io::Result<Bound> {
     let address = socket.local_addr()?;
     Ok(Bound {
         socket,
-        listener: Arc::new(listener),
+        current: watch::Sender::new(Arc::new(listener)),
         door: Door::default(),
         address,
     })
@@ -119,16 +137,22 @@ pub async fn bind(listener: Listener) -> io::Result<Bound> {
 impl Bound {
     /// What has certificates of this listener.
     pub fn certificates(&self) -> Certificates {
-        Certificates::of(&self.listener)
+        Certificates::of(&self.current.borrow())
+    }
+
+    /// To reload it by.
+    pub fn reloadable(&self) -> Reloadable {
+        Reloadable(self.current.clone())
     }
 
     /// Accepts until the daemon ends, in `tasks`; so do the connections. A relay runs where relays do,
     /// and reads what passed in the runtime that this is called in.
     pub fn start(self, tasks: &TaskTracker) {
-        if self.listener.config.mode == Mode::Relay {
-            let relay = Relay::start(&self.listener, tasks);
+        let listener = Arc::clone(&self.current.borrow());
+        if listener.config.mode == Mode::Relay {
+            let relay = Relay::start(&listener, tasks);
             let producer = relay.producer();
-            let there = self.listener.relays.clone();
+            let there = listener.relays.clone();
             tasks.spawn_on(self.accept(tasks.clone(), Some((relay, producer))), &there);
         } else {
             tasks.spawn(self.accept(tasks.clone(), None));
@@ -136,18 +160,24 @@ impl Bound {
     }
 
     async fn accept(self, tasks: TaskTracker, relay: Option<(Arc<Relay>, Producer)>) {
-        let hall = Hall {
-            listener: self.listener,
+        let mut hall = Hall {
+            listener: Arc::clone(&self.current.borrow()),
             door: self.door,
             relay,
         };
         loop {
+            crate::failpoints::stall("accept-hang");
+            hall.listener.pulse.beat();
             let accepted = tokio::select! {
                 () = hall.listener.stop.cancelled() => break,
+                () = hall.listener.pulse.asked() => continue,
                 accepted = self.socket.accept() => accepted,
             };
             match accepted {
-                Ok((stream, peer)) => hall.take(stream, peer, &tasks),
+                Ok((stream, peer)) => {
+                    hall.listener = Arc::clone(&self.current.borrow());
+                    hall.take(stream, peer, &tasks);
+                }
                 Err(error) => {
                     // Out of descriptors and the like: a pause, or this loop would burn a core.
                     events::accept_failed(&hall.listener.config.name, &error.kind().to_string());
@@ -155,6 +185,29 @@ impl Bound {
                 }
             }
         }
+    }
+}
+
+/// How a listener is told to go on with another configuration.
+pub struct Reloadable(watch::Sender<Arc<Listener>>);
+
+impl Reloadable {
+    /// The listener's name.
+    pub fn name(&self) -> String {
+        self.0.borrow().config.name.clone()
+    }
+
+    /// Connections from now on are served with these settings; those that are open go on with theirs.
+    /// Name, address and mode stay what they are.
+    pub fn take(&self, config: ListenerConfig, policy: Arc<Policy>) {
+        let config = Arc::new(config);
+        self.0.send_modify(|listener| {
+            *listener = Arc::new(Listener {
+                config: Arc::clone(&config),
+                policy,
+                ..Listener::clone(listener)
+            });
+        });
     }
 }
 

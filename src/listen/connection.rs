@@ -118,7 +118,7 @@ impl<'a> Connection<'a> {
         let (mut answering, answerer) = Answering::new(
             Arc::clone(&self.listener.config),
             self.listener.policy.site.zone.clone(),
-            self.peer,
+            (self.peer, std::sync::Arc::clone(&self.listener.peers)),
             UNANSWERED_MESSAGES,
             size(self.listener.config.max_message).saturating_mul(2),
         );
@@ -403,6 +403,9 @@ impl<'a> Connection<'a> {
         let counts = self.decoder.take_counts();
         for (name, times) in counts.iter() {
             events::wire(&self.origin.listener, name, times);
+            self.listener
+                .peers
+                .lenient(&self.origin.listener, self.peer, name, times);
         }
     }
 }

@@ -18,6 +18,6 @@ mod relay;
 mod socket;
 mod tls;
 
-pub use accept::{Bound, Common, Listener, OnGap, bind};
+pub use accept::{Bound, Common, Listener, OnGap, Reloadable, bind};
 pub use certificates::Certificates;
 pub use memory::FrameMemory;

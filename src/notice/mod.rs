@@ -30,6 +30,14 @@ pub enum NoticeKind {
     ClockJumped,
     /// Messages are acknowledged but not looked at yet.
     FoldBehind,
+    /// The configuration was to be read again, and is wrong.
+    ConfigurationWrong,
+    /// What was read again waits, in part, for a restart.
+    RestartNeeded,
+    /// Feeds are silent beyond their own rhythm.
+    FeedSilent,
+    /// The clocks of senders are wrong.
+    FeedClock,
     /// A relay passed on messages within the last day that are not kept.
     Gap,
     /// A certificate ends soon or has ended, or new files of one cannot be used.
@@ -38,7 +46,7 @@ pub enum NoticeKind {
 
 impl NoticeKind {
     /// Every kind, in the order in which they are listed.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 14] = [
         Self::CacheRebuilt,
         Self::CacheInMemory,
         Self::JournalDamaged,
@@ -47,6 +55,10 @@ impl NoticeKind {
         Self::DiskFailing,
         Self::ClockJumped,
         Self::FoldBehind,
+        Self::ConfigurationWrong,
+        Self::RestartNeeded,
+        Self::FeedSilent,
+        Self::FeedClock,
         Self::Gap,
         Self::Certificate,
     ];
@@ -62,6 +74,10 @@ impl NoticeKind {
             Self::DiskFailing => "disk_failing",
             Self::ClockJumped => "clock_jumped",
             Self::FoldBehind => "fold_behind",
+            Self::ConfigurationWrong => "configuration_wrong",
+            Self::RestartNeeded => "restart_needed",
+            Self::FeedSilent => "feed_silent",
+            Self::FeedClock => "feed_clock",
             Self::Gap => "gap",
             Self::Certificate => "certificate",
         }

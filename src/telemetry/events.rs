@@ -64,6 +64,22 @@ pub fn describe() {
         "Sender's clock minus ours at its last message"
     );
     describe_gauge!(
+        "pentamer_feed_silent",
+        "1 where a feed is silent beyond its own rhythm"
+    );
+    describe_gauge!(
+        "pentamer_feed_expected_messages",
+        "Messages of a feed that usually come in a time like that since its last"
+    );
+    describe_gauge!(
+        "pentamer_feed_lenient_framing",
+        "How often a sender's framing was not as the standard has it, since the start"
+    );
+    describe_gauge!(
+        "pentamer_feed_ack_mean_seconds",
+        "From a sender's complete frame to its written acknowledgement, in the mean since the start"
+    );
+    describe_gauge!(
         "pentamer_checkpoint_position",
         "Journal position of the newest checkpoint"
     );
@@ -446,6 +462,64 @@ pub fn feed_seen(listener: &str, feed: &str, at_seconds: f64, skew_seconds: Opti
     if let Some(skew) = skew_seconds {
         gauge!("pentamer_feed_clock_skew_seconds", "listener" => listener.to_owned(), "feed" => feed.to_owned())
             .set(skew);
+    }
+}
+
+/// A socket was handed over for a listener; its address holds, not the configured one.
+pub fn handed_over(listener: &str, address: SocketAddr, bind: SocketAddr) {
+    info!(event = "handed_over", listener, %address, "listening on the service manager's socket");
+    if address != bind {
+        warn!(event = "handed_over_elsewhere", listener, %address, %bind,
+            "the socket handed over is not the configured `bind`: the socket's address holds");
+    }
+}
+
+/// A loop of the daemon does not go round: the service manager's watchdog is no longer fed.
+pub fn stuck(part: &str, for_so_long: Duration) {
+    error!(
+        event = "stuck",
+        part,
+        seconds = for_so_long.as_secs_f64(),
+        "part of the daemon stands still: the watchdog is not fed any more"
+    );
+}
+
+/// It goes round again.
+pub fn unstuck(part: &str) {
+    info!(event = "unstuck", part, "it goes on");
+}
+
+/// The configuration was read again: keys that are in force now, and those that wait for a restart.
+pub fn reloaded(now: &str, restart: &str) {
+    info!(
+        event = "reloaded",
+        now, restart, "the configuration was read again"
+    );
+}
+
+/// The configuration was to be read again, and is wrong: nothing has changed.
+pub fn reload_refused(problem: &str) {
+    error!(
+        event = "reload_refused",
+        problem, "the configuration is wrong: the one in force stays"
+    );
+}
+
+/// How silent a feed is by its own rhythm.
+pub fn feed_judged(listener: &str, feed: &str, silent: bool, expected: f64) {
+    gauge!("pentamer_feed_silent", "listener" => listener.to_owned(), "feed" => feed.to_owned())
+        .set(if silent { 1.0 } else { 0.0 });
+    gauge!("pentamer_feed_expected_messages", "listener" => listener.to_owned(), "feed" => feed.to_owned())
+        .set(expected);
+}
+
+/// What is seen of a sender's connections.
+pub fn peer_seen(listener: &str, peer: &str, lenient: u64, mean_answer_seconds: Option<f64>) {
+    gauge!("pentamer_feed_lenient_framing", "listener" => listener.to_owned(), "peer" => peer.to_owned())
+        .set(lenient as f64);
+    if let Some(seconds) = mean_answer_seconds {
+        gauge!("pentamer_feed_ack_mean_seconds", "listener" => listener.to_owned(), "peer" => peer.to_owned())
+            .set(seconds);
     }
 }
 

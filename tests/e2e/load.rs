@@ -20,6 +20,7 @@ struct Shared {
     address: Mutex<Option<SocketAddr>>,
     stop: AtomicBool,
     sent: AtomicUsize,
+    refused: AtomicUsize,
     acknowledged: AtomicUsize,
 }
 
@@ -60,6 +61,11 @@ impl Load {
     /// How often a message was sent so far, repetitions counted.
     pub fn sent(&self) -> usize {
         self.shared.sent.load(Ordering::Relaxed)
+    }
+
+    /// How often a connection was refused so far.
+    pub fn refused(&self) -> usize {
+        self.shared.refused.load(Ordering::Relaxed)
     }
 
     /// Ends; the control ids that were acknowledged.
@@ -129,7 +135,9 @@ fn exchange(shared: &Shared, stream: &mut Option<TcpStream>, bytes: &[u8]) -> st
     let nowhere = || std::io::Error::from(std::io::ErrorKind::NotConnected);
     if stream.is_none() {
         let address = lock(&shared.address).ok_or_else(nowhere)?;
-        let new = TcpStream::connect_timeout(&address, DEADLINE)?;
+        let new = TcpStream::connect_timeout(&address, DEADLINE).inspect_err(|_| {
+            shared.refused.fetch_add(1, Ordering::Relaxed);
+        })?;
         new.set_read_timeout(Some(PATIENCE))?;
         *stream = Some(new);
     }

@@ -1,6 +1,7 @@
 //! Encryption at rest with the real binary: what shows on the disk, and what happens without a key.
 
-use super::harness::{Home, Pentamer, command, low_igm, panel, wait_for};
+use super::harness::{Home, Pentamer, Sender, command, low_igm, panel, wait_for};
+use super::manager::Manager;
 use std::collections::BTreeMap;
 use std::fs;
 use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
@@ -262,4 +263,37 @@ fn a_daemon_without_its_key_touches_nothing_and_keys_are_changed() {
     daemon.settle();
     assert_eq!(daemon.home.alerts().len(), 1, "told once");
     assert_eq!(showing(&daemon.home.data()), Vec::<String>::new());
+}
+
+/// As systemd hands keys over: a bare name is a credential, whose mode has its group's bit set where an
+/// access list lets in the service's user alone.
+#[test]
+fn keys_come_as_a_credential() {
+    let home = Home::new("", "").with_storage("encryption_key_file = \"keys\"");
+    let credentials = home.path().join("credentials");
+    fs::create_dir(&credentials).expect("made");
+    let file = credentials.join("keys");
+    write_keys(&file, &["ab"]);
+    fs::set_permissions(&file, fs::Permissions::from_mode(0o440)).expect("set");
+    let directory = credentials.display().to_string();
+    let manager = Manager::new(home).with("CREDENTIALS_DIRECTORY", &directory);
+    for life in 0..2 {
+        let service = manager.start();
+        manager.wait_for("READY=1");
+        let mut sender = Sender::new(manager.bound("lab"));
+        assert_eq!(sender.exchange(&message(&life.to_string(), true)), "AA");
+        drop(sender);
+        assert!(service.stop().success());
+    }
+    let data = manager.home.data();
+    assert_eq!(showing(&data), Vec::<String>::new());
+    let named = fs::read_to_string(data.join("cache.key")).expect("read");
+    assert_eq!(named, "d2bbbf3162ad4512");
+    // The child that looks at the cache has them too.
+    assert!(!manager.home.log().contains("\"cache_rebuild\""));
+    // Anywhere else such a mode is refused.
+    let home = Home::new("", "");
+    let storage = format!("encryption_key_file = \"{}\"", file.display());
+    let text = start_fails(&home.with_storage(&storage));
+    assert!(text.contains("mode 0440"), "{text}");
 }

@@ -90,7 +90,7 @@ fn provider() -> Arc<rustls::crypto::CryptoProvider> {
     Arc::new(rustls::crypto::ring::default_provider())
 }
 
-type Stream = StreamOwned<ClientConnection, TcpStream>;
+pub type Stream = StreamOwned<ClientConnection, TcpStream>;
 
 /// A sender that trusts `authority` and may show `identity`.
 pub fn connect(
@@ -118,7 +118,7 @@ pub fn connect(
 }
 
 /// Sends a frame and returns what comes back as one.
-fn exchange(stream: &mut Stream, frame: &[u8]) -> std::io::Result<Vec<u8>> {
+pub fn exchange(stream: &mut Stream, frame: &[u8]) -> std::io::Result<Vec<u8>> {
     stream.write_all(frame)?;
     stream.flush()?;
     let mut answer = Vec::new();

@@ -7,6 +7,7 @@
 //! | `c` | parts of messages | position of the newest | `Waiting` |
 //! | `d` | dirty marks | patient | `DirtyMark` |
 //! | `f` | feeds | listener, feed | `FeedMark` |
+//! | `g` | rhythms of feeds | listener, feed | `Rhythm` |
 //! | `l` | refusals by laboratory systems | position | `LisAck` |
 //! | `m` | meta | name | by name |
 //! | `o` | order index | filler number, patient | nothing |
@@ -33,6 +34,8 @@ pub const PARTS: u8 = b'c';
 pub const DIRTY: u8 = b'd';
 /// Feeds seen.
 pub const FEEDS: u8 = b'f';
+/// The weeks of feeds.
+pub const RHYTHMS: u8 = b'g';
 /// Refusals of relayed messages by the laboratory system behind.
 pub const ANSWERS: u8 = b'l';
 /// Single values.

@@ -23,6 +23,7 @@ mod answers;
 mod apply;
 mod continuation;
 mod decide;
+mod feeds;
 mod identities;
 mod withdrawals;
 

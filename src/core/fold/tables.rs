@@ -5,8 +5,7 @@ use super::continuation::Waiting;
 use super::keys::{self, Kind};
 use super::state::StateError;
 use super::values::{
-    AlertPointer, DeliveryMark, DirtyMark, FeedMark, PolicyMark, QuarantineEntry, StartMark,
-    UndoMark,
+    AlertPointer, DeliveryMark, DirtyMark, PolicyMark, QuarantineEntry, StartMark, UndoMark,
 };
 use crate::core::clinical::observation::{
     AssociationSeen, DemographicsReport, GroupWithdrawal, Observation,
@@ -14,6 +13,7 @@ use crate::core::clinical::observation::{
 use crate::core::episode::Transition;
 use crate::core::extract::IdentityEvent;
 use crate::core::fact::LisAck;
+use crate::core::feed::{FeedMark, Rhythm};
 use std::collections::BTreeSet;
 
 /// Alert log.
@@ -26,6 +26,8 @@ pub const PARTS: &str = "parts";
 pub const DIRTY: &str = "dirty";
 /// Feeds.
 pub const FEEDS: &str = "feeds";
+/// The weeks of feeds.
+pub const RHYTHMS: &str = "rhythms";
 /// Refusals by laboratory systems.
 pub const ANSWERS: &str = "answers";
 /// Single values.
@@ -70,6 +72,7 @@ pub fn verify(key: &[u8], value: &[u8]) -> Result<(), StateError> {
             decode::<DirtyMark>(DIRTY, value).map(drop)
         }
         keys::FEEDS => decode::<FeedMark>(FEEDS, value).map(drop),
+        keys::RHYTHMS => decode::<Rhythm>(RHYTHMS, value).map(drop),
         keys::ANSWERS => decode::<LisAck>(ANSWERS, value).map(drop),
         keys::META => verify_meta(rest, value),
         keys::ORDERS => decode::<()>(ORDERS, value),

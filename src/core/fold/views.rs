@@ -1,12 +1,13 @@
 //! The state as its readers see it: sinks, pages, commands. Nothing here writes.
 
+pub use super::feeds::{Feed, feeds};
 use super::keys;
 use super::overlay::Overlay;
 use super::pool::Component;
 use super::records;
 use super::state::{Entry, State, StateError};
 use super::tables;
-use super::values::{AlertPointer, DeliveryMark, FeedMark, PolicyMark, QuarantineEntry, StartMark};
+use super::values::{AlertPointer, DeliveryMark, PolicyMark, QuarantineEntry, StartMark};
 use crate::core::clinical::observation::PatientKey;
 use crate::core::episode::Transition;
 use crate::core::extract::IdentityEvent;
@@ -259,23 +260,6 @@ pub fn inactive_merges(
 /// How many patients have news that no decision covers yet.
 pub fn dirty_count(state: &dyn State) -> Result<usize, StateError> {
     Ok(Overlay::new(state).scan_all(&[keys::DIRTY])?.len())
-}
-
-/// Every feed heard, by listener and `MSH-3/MSH-4`.
-pub fn feeds(state: &dyn State) -> Result<Vec<(String, String, FeedMark)>, StateError> {
-    let mut feeds = Vec::new();
-    for (key, bytes) in Overlay::new(state).scan_all(&[keys::FEEDS])? {
-        let names = key.get(1..).and_then(|rest| {
-            let (listener, rest) = keys::read_text(rest)?;
-            let (feed, _) = keys::read_text(rest)?;
-            Some((listener, feed))
-        });
-        if let Some((listener, feed)) = names {
-            let mark = super::codec::decode(tables::FEEDS, &bytes)?;
-            feeds.push((listener, feed, mark));
-        }
-    }
-    Ok(feeds)
 }
 
 /// The policy in force as last recorded; `None` if no change was ever recorded.
