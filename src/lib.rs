@@ -19,6 +19,7 @@ pub mod journal;
 pub mod listen;
 pub mod notice;
 pub mod pulse;
+pub mod seal;
 pub mod service;
 pub mod telemetry;
 pub mod tls;

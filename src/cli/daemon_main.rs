@@ -147,7 +147,11 @@ pub(super) fn explain_start(error: &StartError) -> String {
     let mut text = format!("error: {error}");
     let mut cause = error.source();
     while let Some(one) = cause {
-        text.push_str(&format!(": {one}"));
+        // One says again what its cause says.
+        let said = one.to_string();
+        if !text.ends_with(&said) {
+            text.push_str(&format!(": {said}"));
+        }
         cause = one.source();
     }
     let help = match error {
@@ -176,6 +180,11 @@ pub(super) fn explain_start(error: &StartError) -> String {
             "start the version that wrote it, or a newer one than {}; nothing was changed",
             env!("CARGO_PKG_VERSION")
         ),
+        StartError::Journal {
+            source: JournalError::Sealed { source, .. },
+            ..
+        } => source.remedy().to_owned(),
+        StartError::Keys(error) => error.remedy(),
         StartError::Journal { dir, .. } => format!(
             "one daemon a directory, owned by its user; choose another with `[storage] dir`, or see docs/operating.md about `{}`",
             dir.display()

@@ -101,9 +101,15 @@ fn the_commented_rows_of_the_reference_are_right() {
                     .split_once(" = ")
                     .is_some_and(|(key, _)| !key.contains(' '));
             // Files that are not there, and keys of a relay.
-            let skip = ["path = ", "tls = ", "relay_to = ", "relay_tls = "]
-                .iter()
-                .any(|key| inner.starts_with(key));
+            let skip = [
+                "path = ",
+                "tls = ",
+                "relay_to = ",
+                "relay_tls = ",
+                "encryption_key_file = ",
+            ]
+            .iter()
+            .any(|key| inner.starts_with(key));
             format!("{}\n", if is_code && !skip { inner } else { line })
         })
         .collect();

@@ -26,6 +26,7 @@ use crate::journal::{self, Appender, Draft, JournalError, OsDisk, WriterHandle};
 use crate::listen::{self, Bound, Certificates, FrameMemory, Listener};
 use crate::notice::Notices;
 use crate::pulse::Pulse;
+use crate::seal::{self, KeyFileError};
 use crate::service::{self, Handed, HandedError};
 use crate::telemetry::events;
 use crate::telemetry::peers::Peers;
@@ -74,6 +75,9 @@ pub enum StartError {
         #[source]
         source: JournalError,
     },
+    /// The file of keys.
+    #[error(transparent)]
+    Keys(#[from] KeyFileError),
     /// A port.
     #[error("cannot bind {what} to {address}")]
     Bind {
@@ -183,11 +187,13 @@ impl Daemon {
             dir: dir.clone(),
             source,
         };
+        let keys = seal::read(config.storage.encryption_key_file.as_deref())?;
         let journal_pulse = Pulse::new("journal");
         let fold_pulse = Pulse::new("fold");
         let fold_watch_pulse = Pulse::new("fold-watch");
         let options = journal::Options {
             pulse: journal_pulse.clone(),
+            keys: keys.clone(),
             segment_size: config.storage.segment_size,
             reserve: config.storage.reserve,
             retention: tidy::retention(&config.storage),
@@ -208,7 +214,7 @@ impl Daemon {
         let connections = TaskTracker::new();
         let others = TaskTracker::new();
 
-        let keeper = Keeper::new(&config, &policy, recovery.last, notices.clone());
+        let keeper = Keeper::new(&config, &policy, &keys, recovery.last, notices.clone());
         let begun = keeper.open(recovery.last);
         let started_before = views::start_mark(begun.state.as_ref());
         let state = StateHandle::new(begun.state);
@@ -281,6 +287,7 @@ impl Daemon {
             memory,
             limits: config.limits.clone(),
             dir: config.storage.dir.clone(),
+            keys,
             on_gap: Arc::new(move |gap| gaps.note(gap)),
             stop: stop_listening.clone(),
             peers: Arc::clone(&peers),

@@ -8,6 +8,7 @@ use crate::core::fold::state::State;
 use crate::core::policy::Policy;
 use crate::engine::FreshState;
 use crate::notice::{NoticeKind, Notices};
+use crate::seal::Keyring;
 use crate::telemetry::events;
 use std::collections::VecDeque;
 use std::path::{Path, PathBuf};
@@ -38,6 +39,8 @@ struct Disk {
     patience: Duration,
     /// Hash of the tables in force.
     policy: Mutex<String>,
+    keys: Keyring,
+    key_file: Option<PathBuf>,
     journal_end: JournalPosition,
 }
 
@@ -64,6 +67,7 @@ impl Keeper {
     pub(super) fn new(
         config: &Config,
         policy: &Policy,
+        keys: &Keyring,
         journal_end: JournalPosition,
         notices: Notices,
     ) -> Arc<Self> {
@@ -75,6 +79,8 @@ impl Keeper {
                 memory: storage.cache_memory,
                 patience: storage.cache_wait,
                 policy: Mutex::new(policy.hash()),
+                keys: keys.clone(),
+                key_file: storage.encryption_key_file.clone(),
                 journal_end,
             }),
             notices,
@@ -279,6 +285,8 @@ impl Disk {
             within: self.patience,
             memory: self.memory,
             policy,
+            keys: &self.keys,
+            key_file: self.key_file.as_deref(),
             journal_end: self.journal_end,
         }
     }

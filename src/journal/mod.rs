@@ -45,6 +45,7 @@ mod prepare;
 mod queue;
 mod reader;
 mod recovery;
+mod sealing;
 mod table;
 mod writer;
 
@@ -63,7 +64,9 @@ pub use error::{AppendError, DecodeError, JournalError, ReadError};
 pub use keeper::{Keeper, Tidied};
 pub use layout::{FORMAT_VERSION, MAX_PAYLOAD};
 pub use model_disk::{Fault, ModelDisk};
-pub use open::{Inspection, Journal, Options, Retention, WriterHandle, inspect, open};
+pub use open::{
+    Inspection, Journal, Options, Retention, WriterHandle, inspect, inspect_with, open,
+};
 pub use os_disk::OsDisk;
 pub use reader::Reader;
 pub use recovery::{Damage, DamageKind, Recovery, TornTail};

@@ -10,12 +10,14 @@ use super::duplicates::{Fingerprint, Index};
 use super::encode;
 use super::error::{DecodeError, JournalError};
 use super::layout::{ALIGNMENT, FORMAT_VERSION, HeaderFault, SEGMENT_HEADER, SegmentHeader};
+use super::sealing::Opener;
 use super::table::{
-    Segment, open_patched, open_segment, packed_name, segment_name, segment_number, segment_path,
-    segments_dir,
+    Segment, open_patched, open_segment, packed_name, packed_path, segment_name, segment_number,
+    segment_path, segments_dir,
 };
 use crate::core::fact::JournalPosition;
 use crate::core::time::Timestamp;
+use crate::seal::Keyring;
 use std::collections::VecDeque;
 use std::fmt;
 use std::path::Path;
@@ -86,6 +88,9 @@ pub enum DamageKind {
     MissingSegment,
     /// A whole file that belongs to another number: a copy, or one that was renamed. It is not read.
     Misplaced,
+    /// Records that are as they were written to the disk, but not by the daemon: their checksum is right
+    /// and their seal is broken.
+    Tampered,
 }
 
 /// One damaged place.
@@ -123,6 +128,10 @@ impl fmt::Display for Damage {
         match self.kind {
             DamageKind::Header => write!(f, "the header of segment `{name}` is damaged")?,
             DamageKind::Records => write!(f, "segment `{name}`: {bytes} bad bytes at {offset}")?,
+            DamageKind::Tampered => write!(
+                f,
+                "segment `{name}`: {bytes} bytes at {offset} were changed or moved by somebody: their seal is broken"
+            )?,
             DamageKind::Unreadable => write!(
                 f,
                 "segment `{name}`: the disk does not give back {bytes} bytes at {offset}"
@@ -165,6 +174,7 @@ pub(crate) enum Base {
 pub(crate) fn recover(
     disk: &dyn Disk,
     dir: &Path,
+    keys: &Keyring,
     base: Base,
     index: &mut Index,
 ) -> Result<Found, JournalError> {
@@ -174,8 +184,9 @@ pub(crate) fn recover(
         expected: 1,
         proven: 0,
         pending: VecDeque::new(),
+        scratch: Vec::new(),
     };
-    let mut files = survey(disk, dir, &mut walk.recovery)?;
+    let mut files = survey(disk, dir, keys, &mut walk.recovery)?;
     walk.recovery.segments = files.len();
     let first = files.iter().find_map(|file| file.segment.as_ref());
     let first_kept = first.map(|segment| segment.first);
@@ -214,19 +225,31 @@ pub(crate) fn recover(
         if file.limit <= skip.saturating_add(1) {
             continue;
         }
-        let mut cursor = open(disk, dir, file)?;
+        let mut cursor = open(disk, dir, file, keys)?;
         let number = file.number;
         let io = |e| JournalError::io("read", segment_path(dir, number), e);
-        let end = walk.records(file, &mut cursor).map_err(io)?;
+        let (end, bad) = walk.records(file, &mut cursor).map_err(io)?;
         let cut = cursor.is_cut(end).map_err(io)?;
         if file.limit == u64::MAX {
             if file.segment.is_some() {
                 let data = cursor.end_of_data(end).map_err(io)?;
-                tail = Some((index, End { end, data, cut }));
+                let end = End {
+                    end,
+                    data,
+                    cut,
+                    bad,
+                };
+                tail = Some((index, end));
             }
         } else if next == Some(number + 1) {
             let data = cursor.len();
-            walk.leave(file, &End { end, data, cut });
+            let end = End {
+                end,
+                data,
+                cut,
+                bad,
+            };
+            walk.leave(file, &end);
         }
     }
     let mut unproven = None;
@@ -261,15 +284,20 @@ pub(crate) fn recover(
     })
 }
 
-fn open(disk: &dyn Disk, dir: &Path, segment: &SegmentFile) -> Result<Cursor, JournalError> {
+fn open(
+    disk: &dyn Disk,
+    dir: &Path,
+    segment: &SegmentFile,
+    keys: &Keyring,
+) -> Result<Cursor, JournalError> {
     let path = segment_path(dir, segment.number);
-    let file = segment.open(disk, dir);
+    let file = segment.open(disk, dir, keys);
     let cursor = file.and_then(Cursor::new);
     cursor.map_err(|error| JournalError::io("open", path, error))
 }
 
 /// A segment's file.
-struct SegmentFile {
+pub(crate) struct SegmentFile {
     number: u64,
     /// Where another one is behind it, it is read over what the disk does not give back: set if there
     /// was such a place.
@@ -282,10 +310,15 @@ struct SegmentFile {
 }
 
 impl SegmentFile {
-    fn open(&self, disk: &dyn Disk, dir: &Path) -> std::io::Result<Arc<dyn DiskFile>> {
+    fn open(
+        &self,
+        disk: &dyn Disk,
+        dir: &Path,
+        keys: &Keyring,
+    ) -> std::io::Result<Arc<dyn DiskFile>> {
         match &self.unreadable {
-            Some(met) => open_patched(disk, dir, self.number, met),
-            None => open_segment(disk, dir, self.number),
+            Some(met) => open_patched(disk, dir, self.number, keys, met),
+            None => open_segment(disk, dir, self.number, keys),
         }
     }
 
@@ -301,9 +334,10 @@ impl SegmentFile {
 }
 
 /// All segments by number, with what their headers say.
-fn survey(
+pub(crate) fn survey(
     disk: &dyn Disk,
     dir: &Path,
+    keys: &Keyring,
     recovery: &mut Recovery,
 ) -> Result<Vec<SegmentFile>, JournalError> {
     let names = disk.list(dir);
@@ -315,24 +349,33 @@ fn survey(
     let mut files: Vec<SegmentFile> = Vec::new();
     let last = numbers.last().copied();
     for number in numbers {
-        let path = segment_path(dir, number);
+        let packed = !names.contains(&segment_name(number));
+        let path = if packed {
+            packed_path(dir, number)
+        } else {
+            segment_path(dir, number)
+        };
         let io = |error| JournalError::io("read", &path, error);
+        let sealed = |source| JournalError::Sealed {
+            path: path.clone(),
+            source,
+        };
         let mut this = SegmentFile {
             number,
             unreadable: (last != Some(number)).then(Arc::default),
-            packed: !names.contains(&segment_name(number)),
+            packed,
             segment: None,
             limit: u64::MAX,
         };
-        let file = this.open(disk, dir).map_err(io)?;
-        let packed = this.packed;
+        let file = this.open(disk, dir, keys).map_err(io)?;
         let mut bytes = [0; SEGMENT_HEADER as usize];
         let n = read_full_at(file.as_ref(), &mut bytes, 0).map_err(io)?;
         let found = n as u64;
         let segment = match SegmentHeader::decode(bytes.get(..n).unwrap_or_default()) {
             Ok(header) if header.number == number => {
+                let opener = Opener::of(&header, keys).map_err(sealed)?;
                 let segment = Segment::new(number, header.first, header.salt);
-                Some(segment.created(header.created))
+                Some(segment.created(header.created).opened_by(opener))
             }
             // A whole header of another number: its first position says nothing about this place.
             Ok(_) => {
@@ -365,20 +408,28 @@ fn survey(
                 let mut cursor = Cursor::new(file).map_err(io)?;
                 let place = cursor.find(SEGMENT_HEADER, None).map_err(io)?;
                 match place {
-                    Some(place) => cursor.record(place, None).map_err(io)?.and_then(|record| {
-                        let behind = if encode::is_fact(record.header.kind) {
-                            record.header.position
-                        } else {
-                            record.header.position.next()
-                        };
-                        let salt = record.header.salt;
-                        let of_this = |file: &SegmentFile| {
-                            file.segment.as_ref().is_some_and(|one| one.salt == salt)
-                        };
-                        // A damaged copy: its records are where they belong as well.
-                        let is_copy = files.iter().any(of_this);
-                        (!is_copy).then(|| Segment::new(number, behind, salt))
-                    }),
+                    Some(place) => match cursor.record(place, None).map_err(io)? {
+                        None => None,
+                        Some(record) => {
+                            let behind = if encode::is_fact(record.header.kind) {
+                                record.header.position
+                            } else {
+                                record.header.position.next()
+                            };
+                            let salt = record.header.salt;
+                            let of_this = |file: &SegmentFile| {
+                                file.segment.as_ref().is_some_and(|one| one.salt == salt)
+                            };
+                            // A damaged copy: its records are where they belong as well.
+                            let is_copy = files.iter().any(of_this);
+                            if is_copy {
+                                None
+                            } else {
+                                let opener = Opener::by_record(&record, keys).map_err(sealed)?;
+                                Some(Segment::new(number, behind, salt).opened_by(opener))
+                            }
+                        }
+                    },
                     None => None,
                 }
             }
@@ -394,8 +445,37 @@ struct Pending {
     position: u64,
     offset: u64,
     /// The bad bytes before it.
-    gap: Option<(u64, u64)>,
+    gap: Option<Bad>,
     fingerprint: Option<(Fingerprint, Timestamp)>,
+}
+
+/// Bad bytes.
+#[derive(Debug, Clone, Copy)]
+struct Bad {
+    offset: u64,
+    bytes: u64,
+    kind: DamageKind,
+}
+
+impl Bad {
+    /// These and more behind them.
+    fn and(before: Option<Self>, offset: u64, bytes: u64, kind: DamageKind) -> Option<Self> {
+        Some(match before {
+            Some(first) => Self {
+                bytes: (offset + bytes).saturating_sub(first.offset),
+                ..first
+            },
+            None => Self {
+                offset,
+                bytes,
+                kind,
+            },
+        })
+    }
+
+    fn place(&self) -> (u64, u64) {
+        (self.offset, self.bytes)
+    }
 }
 
 /// How a segment ends.
@@ -406,11 +486,15 @@ struct End {
     data: u64,
     /// The file ends within a record.
     cut: bool,
+    /// Whole records before the end that are not the daemon's.
+    bad: Option<Bad>,
 }
 
 impl End {
     fn kind(&self) -> DamageKind {
-        if self.cut {
+        if let Some(bad) = &self.bad {
+            bad.kind
+        } else if self.cut {
             DamageKind::Short
         } else {
             DamageKind::Records
@@ -418,7 +502,10 @@ impl End {
     }
 
     fn place(&self) -> (u64, u64) {
-        (self.end, self.data.saturating_sub(self.end))
+        match &self.bad {
+            Some(bad) => bad.place(),
+            None => (self.end, self.data.saturating_sub(self.end)),
+        }
     }
 }
 
@@ -431,6 +518,8 @@ struct Walk<'a> {
     /// Every position up to here was synced.
     proven: u64,
     pending: VecDeque<Pending>,
+    /// What was opened last.
+    scratch: Vec<u8>,
 }
 
 impl Walk<'_> {
@@ -474,33 +563,57 @@ impl Walk<'_> {
         }
     }
 
-    /// Takes in a segment's records; where they end.
-    fn records(&mut self, file: &mut SegmentFile, cursor: &mut Cursor) -> std::io::Result<u64> {
+    /// Takes in a segment's records; where they end, and what is bad right before that.
+    fn records(
+        &mut self,
+        file: &mut SegmentFile,
+        cursor: &mut Cursor,
+    ) -> std::io::Result<(u64, Option<Bad>)> {
         let mut offset = SEGMENT_HEADER;
         let mut gap = None;
-        let Some(salt) = file.segment.as_ref().map(|segment| segment.salt) else {
-            return Ok(offset);
+        let Some((salt, opener)) = file.segment.as_ref().map(|s| (s.salt, s.opener.clone())) else {
+            return Ok((offset, None));
         };
         loop {
             let Some(record) = cursor.record(offset, Some(salt))? else {
                 match cursor.find(offset + ALIGNMENT, Some(salt))? {
                     Some(next) => {
-                        gap = Some((offset, next - offset));
+                        gap = Bad::and(gap, offset, next - offset, DamageKind::Records);
                         offset = next;
                         continue;
                     }
-                    None => return Ok(offset),
+                    None => return Ok((offset, gap)),
                 }
             };
             let header = record.header;
             let position = header.position.0;
+            let mut scratch = std::mem::take(&mut self.scratch);
+            let opened = opener
+                .open(&record, &mut scratch)
+                .map(|(meta, _)| encode::fingerprint(header.kind, header.version, meta));
+            self.scratch = scratch;
+            let Ok(fingerprint) = opened else {
+                let whole = record.end - offset;
+                gap = Bad::and(gap, offset, whole, DamageKind::Tampered);
+                offset = record.end;
+                // No crash leaves such a record: if it stands where the next one belongs, one was there.
+                let last = self
+                    .pending
+                    .back()
+                    .map_or(self.expected, |p| p.position + 1);
+                if encode::is_fact(header.kind) && position == last && position < file.limit {
+                    self.proven = self.proven.max(position);
+                    self.settle(file);
+                }
+                continue;
+            };
             // A record cannot know of more than was there before it.
             if header.durable <= header.position {
                 self.proven = self.proven.max(header.durable.0);
             }
             if encode::is_fact(header.kind) {
                 if position >= file.limit {
-                    return Ok(offset);
+                    return Ok((offset, gap));
                 }
                 if let Err(newer) = encode::known(header.kind, header.version)
                     && self.recovery.newer.is_none()
@@ -517,7 +630,7 @@ impl Walk<'_> {
                         position,
                         offset,
                         gap: gap.take(),
-                        fingerprint: encode::fingerprint(header.kind, header.version, record.meta),
+                        fingerprint,
                     });
                 }
             }
@@ -530,9 +643,14 @@ impl Walk<'_> {
     fn settle(&mut self, file: &mut SegmentFile) {
         while let Some(front) = self.pending.front().filter(|p| p.position <= self.proven) {
             if front.position > self.expected {
-                let place = front.gap.unwrap_or((front.offset, 0));
+                let none = Bad {
+                    offset: front.offset,
+                    bytes: 0,
+                    kind: DamageKind::Records,
+                };
+                let bad = front.gap.unwrap_or(none);
                 let through = front.position - 1;
-                self.lose(DamageKind::Records, file.name(), place, through);
+                self.lose(bad.kind, file.name(), bad.place(), through);
             }
             self.accept(file);
         }
@@ -563,9 +681,12 @@ impl Walk<'_> {
     fn finish(&mut self, file: &mut SegmentFile, end: &End) -> Vec<u64> {
         let mut tail = Some(end.place());
         if self.expected <= self.proven {
-            let gap = self.pending.front().map(|p| p.gap.unwrap_or((p.offset, 0)));
+            let gap = self.pending.front().map(|p| {
+                let none = (DamageKind::Records, (p.offset, 0));
+                p.gap.map_or(none, |bad| (bad.kind, bad.place()))
+            });
             let (kind, place) = match gap {
-                Some(place) => (DamageKind::Records, place),
+                Some(found) => found,
                 None => (end.kind(), tail.take().unwrap_or_default()),
             };
             self.lose(kind, file.name(), place, self.proven);
@@ -579,7 +700,7 @@ impl Walk<'_> {
             kept.extend(self.accept(file));
         }
         if let Some(cut) = self.pending.front() {
-            let offset = cut.gap.map_or(cut.offset, |(offset, _)| offset);
+            let offset = cut.gap.map_or(cut.offset, |bad| bad.offset);
             tail = Some((offset, end.data.max(end.end) - offset));
         }
         if let Some((offset, bytes)) = tail.filter(|(_, bytes)| *bytes > 0) {

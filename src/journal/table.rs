@@ -3,8 +3,10 @@
 use super::disk::{Disk, DiskFile};
 use super::packed::Packed;
 use super::patched::Patched;
+use super::sealing::Opener;
 use crate::core::fact::JournalPosition;
 use crate::core::time::Timestamp;
+use crate::seal::Keyring;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -35,8 +37,9 @@ pub(crate) fn open_segment(
     disk: &dyn Disk,
     dir: &Path,
     number: u64,
+    keys: &Keyring,
 ) -> io::Result<Arc<dyn DiskFile>> {
-    open_as(disk, dir, number, |file| file)
+    open_as(disk, dir, number, keys, |file| file)
 }
 
 /// Opens a segment that has another one behind it, reading over what the disk does not give back; `met`
@@ -45,22 +48,24 @@ pub(crate) fn open_patched(
     disk: &dyn Disk,
     dir: &Path,
     number: u64,
+    keys: &Keyring,
     met: &Arc<AtomicBool>,
 ) -> io::Result<Arc<dyn DiskFile>> {
     let patch = |file| Arc::new(Patched::new(file, Arc::clone(met))) as Arc<dyn DiskFile>;
-    open_as(disk, dir, number, patch)
+    open_as(disk, dir, number, keys, patch)
 }
 
 fn open_as(
     disk: &dyn Disk,
     dir: &Path,
     number: u64,
+    keys: &Keyring,
     patch: impl Fn(Arc<dyn DiskFile>) -> Arc<dyn DiskFile>,
 ) -> io::Result<Arc<dyn DiskFile>> {
     match disk.open_read(&segment_path(dir, number)) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
             let file = disk.open_read(&packed_path(dir, number))?;
-            Ok(Arc::new(Packed::open(patch(file))?))
+            Ok(Arc::new(Packed::open(patch(file), number, keys)?))
         }
         opened => opened.map(patch),
     }
@@ -75,6 +80,8 @@ pub(crate) struct Segment {
     pub salt: u32,
     /// When it was begun; not known where its header is damaged.
     pub created: Option<Timestamp>,
+    /// What opens its records.
+    pub opener: Opener,
     /// Part of it could not be read at the opening: that counts as damaged until the next.
     pub unreadable: bool,
     /// Some records and their offsets, rising.
@@ -88,6 +95,7 @@ impl Segment {
             first,
             salt,
             created: None,
+            opener: Opener::Plain,
             unreadable: false,
             landmarks: Vec::new(),
         }
@@ -96,6 +104,12 @@ impl Segment {
     /// The same, begun at this time.
     pub fn created(mut self, at: Timestamp) -> Self {
         self.created = Some(at);
+        self
+    }
+
+    /// The same, its records opened by this.
+    pub fn opened_by(mut self, opener: Opener) -> Self {
+        self.opener = opener;
         self
     }
 
@@ -119,6 +133,7 @@ impl Segment {
 pub(crate) struct Library {
     pub disk: Arc<dyn Disk>,
     pub dir: PathBuf,
+    pub keys: Keyring,
     segments: Mutex<Vec<Segment>>,
     /// What lies before the first segment was dropped in good order: up to here.
     dropped: AtomicU64,
@@ -129,12 +144,14 @@ impl Library {
     pub fn new(
         disk: Arc<dyn Disk>,
         dir: PathBuf,
+        keys: Keyring,
         segments: Vec<Segment>,
         dropped: JournalPosition,
     ) -> Self {
         Self {
             disk,
             dir,
+            keys,
             segments: Mutex::new(segments),
             dropped: AtomicU64::new(dropped.0),
         }
@@ -175,6 +192,7 @@ impl Library {
         let found = segments.iter().rev().find(|s| s.first <= position);
         let found = found.or_else(|| segments.first())?;
         let bare = Segment::new(found.number, found.first, found.salt);
+        let bare = bare.opened_by(found.opener.clone());
         Some((bare, found.near(position)))
     }
 
@@ -207,9 +225,9 @@ impl Library {
         let disk = self.disk.as_ref();
         let is_patched = |segment: &Segment| segment.number == number && segment.unreadable;
         if self.lock().iter().any(is_patched) {
-            return open_patched(disk, &self.dir, number, &Arc::default());
+            return open_patched(disk, &self.dir, number, &self.keys, &Arc::default());
         }
-        open_segment(disk, &self.dir, number)
+        open_segment(disk, &self.dir, number, &self.keys)
     }
 }
 

@@ -11,6 +11,7 @@ use crate::core::fact::Gap;
 use crate::core::policy::Policy;
 use crate::journal::{Appender, Storing};
 use crate::pulse::Pulse;
+use crate::seal::Keyring;
 use crate::telemetry::events;
 use crate::telemetry::peers::Peers;
 use crate::tls::{Client, Server, TlsFault};
@@ -41,6 +42,8 @@ pub struct Common {
     pub limits: Limits,
     /// The data directory, for what relays cannot hold in memory.
     pub dir: PathBuf,
+    /// Keys that it is sealed with.
+    pub keys: Keyring,
     /// Where relays run: apart from all else, so that nothing of it holds them up.
     pub relays: Handle,
     /// Told of what relays cannot keep.
@@ -61,6 +64,7 @@ pub struct Listener {
     pub(super) memory: Arc<FrameMemory>,
     pub(super) limits: Limits,
     pub(super) dir: PathBuf,
+    pub(super) keys: Keyring,
     relays: Handle,
     pub(super) on_gap: OnGap,
     pub(super) stop: CancellationToken,
@@ -86,6 +90,7 @@ impl Listener {
             memory: common.memory,
             limits: common.limits,
             dir: common.dir,
+            keys: common.keys,
             relays: common.relays,
             on_gap: common.on_gap,
             stop: common.stop,

@@ -24,6 +24,7 @@ pub mod relay;
 mod reload;
 mod restart;
 mod retention;
+mod sealed;
 mod service;
 mod soak;
 mod tables;

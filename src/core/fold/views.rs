@@ -285,17 +285,16 @@ pub fn dump(state: &dyn State) -> Result<Vec<Entry>, StateError> {
 /// Reads every value: its version, its checksum, and whether it is what its key says. The number of
 /// values.
 pub fn verify(state: &dyn State) -> Result<usize, StateError> {
-    let overlay = Overlay::new(state);
     let mut count = 0_usize;
-    let mut from = Vec::new();
+    let mut behind: Option<Vec<u8>> = None;
     loop {
-        let chunk = overlay.scan(&[], &from, CHUNK)?;
-        for (key, value) in &chunk {
+        let chunk = state.walk(behind.as_deref(), CHUNK)?;
+        for (_, (key, value)) in &chunk {
             tables::verify(key, value)?;
         }
         count = count.saturating_add(chunk.len());
-        match chunk.last() {
-            Some((last, _)) if chunk.len() == CHUNK => from = keys::after(last),
+        match chunk.into_iter().next_back() {
+            Some((last, _)) if count.is_multiple_of(CHUNK) => behind = Some(last),
             _ => return Ok(count),
         }
     }

@@ -4,6 +4,7 @@ use super::read::{Checkpoint, Fault};
 use crate::core::fact::JournalPosition;
 use crate::journal::disk::Disk;
 use crate::journal::error::JournalError;
+use crate::seal::Keyring;
 use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -77,8 +78,9 @@ fn position_in(name: &str) -> Option<JournalPosition> {
 ///
 /// # Errors
 /// [`JournalError::NewerCheckpoint`] when a newer version wrote one: what it says may not be passed
-/// over. [`JournalError::Io`] when one cannot be read and no other serves.
-pub(crate) fn survey(disk: &dyn Disk, data: &Path) -> Result<Kept, JournalError> {
+/// over. [`JournalError::Sealed`] when its key is missing. [`JournalError::Io`] when one cannot be read
+/// and no other serves.
+pub(crate) fn survey(disk: &dyn Disk, data: &Path, keys: &Keyring) -> Result<Kept, JournalError> {
     let dir = checkpoints_dir(data);
     let names = match disk.list(&dir) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Vec::new(),
@@ -92,7 +94,7 @@ pub(crate) fn survey(disk: &dyn Disk, data: &Path) -> Result<Kept, JournalError>
         if kept.good.len() == KEPT {
             break;
         }
-        match Checkpoint::open(disk, &checkpoint_path(&dir, position), position) {
+        match Checkpoint::open(disk, &checkpoint_path(&dir, position), position, keys) {
             Ok(checkpoint) => kept.good.push(checkpoint),
             Err(Fault::Unfit(unfit)) => kept.unfit.push(unfit),
             // One before it, or none, may serve; but it may be all there is, and the disk mend.
@@ -116,11 +118,11 @@ pub(crate) fn survey(disk: &dyn Disk, data: &Path) -> Result<Kept, JournalError>
 }
 
 /// Chooses what serves at an opening: sets aside what cannot be used, removes what nobody needs.
-pub(crate) fn choose(disk: &dyn Disk, data: &Path) -> Result<Kept, JournalError> {
+pub(crate) fn choose(disk: &dyn Disk, data: &Path, keys: &Keyring) -> Result<Kept, JournalError> {
     let dir = checkpoints_dir(data);
     let made = disk.create_dir(&dir);
     made.map_err(|error| JournalError::io("create", &dir, error))?;
-    let kept = survey(disk, data)?;
+    let kept = survey(disk, data, keys)?;
     for unfit in &kept.unfit {
         set_aside(disk, unfit);
     }

@@ -109,6 +109,7 @@ impl Relay {
             events::spill_failed(&name, "open", &error.kind().to_string());
             Spill::empty(&listener.dir, &name)
         });
+        let spill = spill.sealed_with(listener.keys.clone());
         let limits = &listener.limits;
         let on_gap = Arc::clone(&listener.on_gap);
         let now = clock::now();

@@ -1,12 +1,13 @@
 //! What waits on the disk when memory is full (WIRE P-6): files of one listener, read in their order
 //! and deleted when they are read.
 //!
-//! `tap/NAME.NUMBER.spill` in the data directory, mode 0600. A record is the length of its payload and
+//! Where there is a key each payload is sealed. `tap/NAME.NUMBER.spill` in the data directory, mode 0600. A record is the length of its payload and
 //! the payload's CRC-32C (4 bytes each, little endian), then the payload. The files are not synced: a
 //! relay promises nobody what is in them, but after a crash of the daemon they are still there, and the
 //! next start takes them first.
 
 use super::item::Item;
+use crate::seal::{CIPHER, KeyId, Keyring};
 use std::collections::VecDeque;
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, ErrorKind, Read as _, Seek as _, SeekFrom, Write as _};
@@ -18,6 +19,8 @@ const SEGMENT: u64 = 16 << 20;
 /// The first file's number: room below for what must be read before it.
 const FIRST: u64 = 1_000_000_000;
 const HEAD: usize = 8;
+/// In the length of a record that is sealed: the id of the key, then what is sealed.
+const SEALED: u32 = 1 << 31;
 
 struct Segment {
     number: u64,
@@ -28,6 +31,7 @@ struct Segment {
 pub(super) struct Spill {
     dir: PathBuf,
     name: String,
+    keys: Keyring,
     segments: VecDeque<Segment>,
     /// Where the next record of the first file is.
     read_at: u64,
@@ -73,10 +77,17 @@ impl Spill {
         Self {
             dir: data.join("tap"),
             name: name.to_owned(),
+            keys: Keyring::none(),
             segments: VecDeque::new(),
             read_at: 0,
             writing: None,
         }
+    }
+
+    /// The same; what is written from now on is sealed with the first of these keys.
+    pub(super) fn sealed_with(mut self, keys: Keyring) -> Self {
+        self.keys = keys;
+        self
     }
 
     fn path(&self, number: u64) -> PathBuf {
@@ -113,7 +124,7 @@ impl Spill {
         if crate::failpoints::on("spill-write") {
             return Err(io::Error::other("a fault switched on by a test"));
         }
-        let bytes = encode(items)?;
+        let bytes = self.encode(items)?;
         let full = self
             .segments
             .back()
@@ -150,7 +161,7 @@ impl Spill {
             }
             self.drop_first()?;
         }
-        let bytes = encode(&items)?;
+        let bytes = self.encode(&items)?;
         let number = self
             .segments
             .front()
@@ -178,7 +189,7 @@ impl Spill {
             let mut items = Vec::new();
             let mut taken = 0_usize;
             while taken < most {
-                match read_record(&mut reader)? {
+                match read_record(&mut reader, &self.name, &self.keys)? {
                     Record::Item(item, length) => {
                         self.read_at += length as u64;
                         taken = taken.saturating_add(length);
@@ -218,16 +229,40 @@ impl Spill {
     }
 }
 
-fn encode(items: &[Item]) -> io::Result<Vec<u8>> {
-    let mut bytes = Vec::new();
-    for item in items {
-        let payload = postcard::to_stdvec(item).map_err(io::Error::other)?;
-        let length = u32::try_from(payload.len()).map_err(io::Error::other)?;
-        bytes.extend_from_slice(&length.to_le_bytes());
-        bytes.extend_from_slice(&crc32c::crc32c(&payload).to_le_bytes());
-        bytes.extend_from_slice(&payload);
+impl Spill {
+    fn encode(&self, items: &[Item]) -> io::Result<Vec<u8>> {
+        let mut bytes = Vec::new();
+        for item in items {
+            let mut payload = postcard::to_stdvec(item).map_err(io::Error::other)?;
+            let mut mark = 0;
+            if let Some(sealer) = self.keys.sealer() {
+                let mut sealed = sealer.id().0.to_vec();
+                sealer.seal(&belongs_to(&self.name), &[&payload], &mut sealed)?;
+                (payload, mark) = (sealed, SEALED);
+            }
+            let length = u32::try_from(payload.len()).map_err(io::Error::other)?;
+            if length >= SEALED {
+                return Err(ErrorKind::FileTooLarge.into());
+            }
+            bytes.extend_from_slice(&(length | mark).to_le_bytes());
+            bytes.extend_from_slice(&crc32c::crc32c(&payload).to_le_bytes());
+            bytes.extend_from_slice(&payload);
+        }
+        Ok(bytes)
     }
-    Ok(bytes)
+}
+
+fn belongs_to(name: &str) -> Vec<u8> {
+    [b"spill", name.as_bytes()].concat()
+}
+
+/// What is in a sealed payload; `None` where no key opens it.
+fn opened(payload: &[u8], name: &str, keys: &Keyring) -> Option<Vec<u8>> {
+    let (id, sealed) = payload.split_first_chunk()?;
+    let opener = keys.opener(CIPHER, KeyId(*id)).ok()?;
+    let mut plain = Vec::new();
+    opener.open(&belongs_to(name), sealed, &mut plain).ok()?;
+    Some(plain)
 }
 
 enum Record {
@@ -236,7 +271,7 @@ enum Record {
     Damaged,
 }
 
-fn read_record(reader: &mut impl io::Read) -> io::Result<Record> {
+fn read_record(reader: &mut impl io::Read, name: &str, keys: &Keyring) -> io::Result<Record> {
     let mut length = [0; 4];
     match reader.read(&mut length)? {
         0 => return Ok(Record::End),
@@ -252,11 +287,18 @@ fn read_record(reader: &mut impl io::Read) -> io::Result<Record> {
     if reader.read_exact(&mut checksum).is_err() {
         return Ok(Record::Damaged);
     }
-    let length = u32::from_le_bytes(length) as usize;
+    let marked = u32::from_le_bytes(length);
+    let length = (marked & !SEALED) as usize;
     let mut payload = Vec::new();
     reader.take(length as u64).read_to_end(&mut payload)?;
     if payload.len() < length || crc32c::crc32c(&payload) != u32::from_le_bytes(checksum) {
         return Ok(Record::Damaged);
+    }
+    if marked & SEALED != 0 {
+        match opened(&payload, name, keys) {
+            Some(plain) => payload = plain,
+            None => return Ok(Record::Damaged),
+        }
     }
     Ok(match postcard::from_bytes(&payload) {
         Ok(item) => Record::Item(Box::new(item), HEAD + length),
@@ -330,6 +372,36 @@ mod tests {
         spill.append(&items(10..12)).expect("written");
         assert_eq!(rest(&mut spill), items(3..12));
         assert_eq!(files(dir.path()), 1);
+    }
+
+    #[test]
+    fn what_waits_is_sealed_and_comes_back_under_the_next_key() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let open = |keys: &str| {
+            let keys = Keyring::parse(keys).expect("keys");
+            let spill = Spill::open(dir.path(), "lab").expect("opened");
+            spill.sealed_with(keys)
+        };
+        let gap = |marker: &str| Item::Answer {
+            message: u64::from_le_bytes(marker.as_bytes().try_into().expect("8 bytes")),
+            code: LisAck::Aa,
+            at: Timestamp::from_micros(0),
+            after_micros: 0,
+        };
+        let (old, new) = ("ab".repeat(32), "cd".repeat(32));
+        // Without a key first: what an earlier run left in the clear is read all the same.
+        let mut spill = Spill::open(dir.path(), "lab").expect("opened");
+        spill.append(&items(0..2)).expect("written");
+        drop(spill);
+        let mut spill = open(&old);
+        spill.append(&[gap("PLANTED!")]).expect("written");
+        let sealed = fs::read(spill.path(FIRST + 1)).expect("read");
+        let plain = postcard::to_stdvec(&gap("PLANTED!")).expect("encoded");
+        assert!(!sealed.windows(plain.len()).any(|bytes| bytes == plain));
+        drop(spill);
+        let mut spill = open(&format!("{new}\n{old}"));
+        let all = [items(0..2), vec![gap("PLANTED!")]].concat();
+        assert_eq!(rest(&mut spill), all);
     }
 
     #[test]
