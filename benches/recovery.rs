@@ -13,6 +13,7 @@ use pentamer::core::policy::Policy;
 use pentamer::core::time::Timestamp;
 use pentamer::engine::{Checkpointing, Folder, Settings, StateHandle};
 use pentamer::journal::{Appender, Draft, Fingerprint, Options, OsDisk, open};
+use pentamer::pulse::Pulse;
 use std::path::Path;
 use std::process::Command;
 use std::sync::Arc;
@@ -129,7 +130,8 @@ fn come_back(dir: &Path, messages: u64, beside: Beside) {
     views::note_policy(state.as_ref(), &policy.hash()).expect("noted");
     let stop = CancellationToken::new();
     let settings = Settings {
-        policy,
+        policies: tokio::sync::watch::channel(policy).1,
+        state_for: Arc::new(|_| Arc::new(Memory::new())),
         counted_through: recovery.last,
         fresh_state: Arc::new(|_| Arc::new(Memory::new())),
         checkpointing: Checkpointing {
@@ -137,6 +139,7 @@ fn come_back(dir: &Path, messages: u64, beside: Beside) {
             every: Duration::MAX,
         },
         on_damage: Arc::new(|_| {}),
+        pulse: Pulse::new("fold"),
     };
     let handle = StateHandle::new(Arc::clone(&state));
     let (folder, mut progress) = Folder::new(
