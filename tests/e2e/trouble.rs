@@ -369,7 +369,7 @@ fn a_directory_of_a_newer_version_is_refused() {
     };
     let mut home = home;
     for (bytes, named) in [
-        (newer_header, "format version 1"),
+        (newer_header, "format version 2"),
         (newer_record, "newer version"),
     ] {
         std::fs::write(&segment, &bytes).expect("written");
