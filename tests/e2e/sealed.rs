@@ -59,7 +59,7 @@ fn files(dir: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
 fn showing(dir: &Path) -> Vec<String> {
     let shows = |bytes: &[u8]| {
         let holds = |marker: &&str| bytes.windows(marker.len()).any(|w| w == marker.as_bytes());
-        MARKERS.iter().any(|marker| holds(marker))
+        MARKERS.iter().any(holds)
     };
     files(dir)
         .into_iter()
