@@ -187,10 +187,10 @@ impl Daemon {
             dir: dir.clone(),
             source,
         };
+        let keys = seal::read(config.storage.encryption_key_file.as_deref())?;
         let journal_pulse = Pulse::new("journal");
         let fold_pulse = Pulse::new("fold");
         let fold_watch_pulse = Pulse::new("fold-watch");
-        let keys = seal::read(config.storage.encryption_key_file.as_deref())?;
         let options = journal::Options {
             pulse: journal_pulse.clone(),
             keys: keys.clone(),
