@@ -9,8 +9,10 @@
 
 #![expect(clippy::disallowed_methods, reason = "a benchmark measures time")]
 
+mod daemon;
+
+use daemon::Daemon;
 use std::net::SocketAddr;
-use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
@@ -31,7 +33,10 @@ fn main() {
         .build()
         .expect("a runtime");
     let lis = runtime.block_on(lis());
-    let daemon = Daemon::start(dir.path(), lis);
+    let daemon = Daemon::start(
+        dir.path(),
+        &format!("mode = \"relay\"\nrelay_to = \"{lis}\""),
+    );
     let bare = runtime.block_on(bare(lis));
     println!(
         "messages/s   direct p50/p99/p99.9 ms   added by a bare copy        added by the relay"
@@ -64,7 +69,9 @@ fn main() {
     );
     println!(
         "lost to the tap meanwhile (tap_lost): {}",
-        daemon.lost().unwrap_or_else(|| "?".to_owned())
+        daemon
+            .metric("pentamer_wire_tap_lost_total")
+            .unwrap_or_default()
     );
 }
 
@@ -219,73 +226,4 @@ async fn bare(to: SocketAddr) -> SocketAddr {
         }
     });
     address
-}
-
-struct Daemon {
-    child: Child,
-    mllp: SocketAddr,
-    http: SocketAddr,
-}
-
-impl Daemon {
-    fn start(dir: &std::path::Path, lis: SocketAddr) -> Self {
-        let config = dir.join("pentamer.toml");
-        let text = format!(
-            "[[listener]]\nname = \"lab\"\nbind = \"127.0.0.1:0\"\nmode = \"relay\"\nrelay_to = \"{lis}\"\n\
-             [storage]\ndir = \"{}\"\nreserve = \"0\"\n\
-             [http]\nbind = \"127.0.0.1:0\"\n[log]\nlevel = \"warn\"\n",
-            dir.join("data").display()
-        );
-        std::fs::write(&config, text).expect("written");
-        let ports = dir.join("ports.json");
-        let child = Command::new(env!("CARGO_BIN_EXE_pentamer"))
-            .arg("run")
-            .arg("--config")
-            .arg(&config)
-            .arg("--print-ports")
-            .arg(&ports)
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .spawn()
-            .expect("started");
-        let end = Instant::now() + Duration::from_secs(30);
-        let ports: serde_json::Value = loop {
-            if let Ok(text) = std::fs::read(&ports) {
-                break serde_json::from_slice(&text).expect("JSON");
-            }
-            assert!(Instant::now() < end, "it does not start");
-            std::thread::sleep(Duration::from_millis(10));
-        };
-        let address =
-            |value: &serde_json::Value| value.as_str().expect("text").parse().expect("an address");
-        Self {
-            child,
-            mllp: address(&ports["listeners"]["lab"]),
-            http: address(&ports["http"]),
-        }
-    }
-
-    /// What the metrics say of messages lost to the tap.
-    fn lost(&self) -> Option<String> {
-        use std::io::{Read as _, Write as _};
-        let mut stream = std::net::TcpStream::connect(self.http).ok()?;
-        let request = "GET /metrics HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
-        stream.write_all(request.as_bytes()).ok()?;
-        let mut text = String::new();
-        stream.read_to_string(&mut text).ok()?;
-        let line = text
-            .lines()
-            .find(|line| line.starts_with("pentamer_wire_tap_lost_total{"));
-        Some(
-            line.map_or("0", |line| line.rsplit(' ').next().unwrap_or("?"))
-                .to_owned(),
-        )
-    }
-}
-
-impl Drop for Daemon {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
 }

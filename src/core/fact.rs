@@ -261,6 +261,9 @@ pub enum GapCause {
     /// The process or the machine ended without order: what was not journaled yet is gone, if there was
     /// anything.
     Crash,
+    /// What waited on the disk cannot be read back: it is damaged, sealed with a key that is not there, or
+    /// the disk does not give it. It is still there, in `tap/`.
+    Spill,
 }
 
 impl GapCause {
@@ -270,6 +273,7 @@ impl GapCause {
             Self::Overflow => "overflow",
             Self::Tap => "tap",
             Self::Crash => "crash",
+            Self::Spill => "spill",
         }
     }
 }

@@ -15,15 +15,19 @@ pub(super) struct Gaps(Mutex<Option<(String, Instant)>>);
 impl Gaps {
     /// Messages pass unseen, so far these.
     pub(super) fn note(&self, gap: &Gap) {
-        let what = if gap.cause == GapCause::Crash {
-            "may have passed on messages".to_owned()
-        } else {
-            format!("passed on {} messages ({} bytes)", gap.messages, gap.bytes)
-        };
-        let why = if gap.cause == GapCause::Crash {
-            ", for the last run did not end in order"
-        } else {
-            ""
+        let (what, why) = match gap.cause {
+            GapCause::Crash => (
+                "may have passed on messages".to_owned(),
+                ", for the last run did not end in order",
+            ),
+            GapCause::Spill => (
+                format!("passed on messages ({} bytes)", gap.bytes),
+                ", for what waited for the journal in `tap/` cannot be read",
+            ),
+            _ => (
+                format!("passed on {} messages ({} bytes)", gap.messages, gap.bytes),
+                "",
+            ),
         };
         let text = format!(
             "relay `{}` {what} between {} and {} that are not kept{why}: have them sent again; see `tap_gap` in the quarantine",

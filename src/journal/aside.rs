@@ -1,6 +1,6 @@
 //! Keeping what is damaged: a copy in a folder of its own, before a repair or a retention takes it.
 
-use super::recovery::{Damage, DamageKind};
+use super::damage::{Damage, DamageKind};
 use super::table::segments_dir;
 use crate::core::time::Timestamp;
 use std::collections::BTreeMap;

@@ -30,6 +30,7 @@ mod aside;
 mod backup;
 mod checkpoint;
 mod cursor;
+mod damage;
 mod disk;
 mod duplicates;
 mod encode;
@@ -58,6 +59,7 @@ pub use backup::{BackupError, Copied, backup};
 pub use checkpoint::{
     CHECKPOINT_VERSION, Checkpoint, Kept, TakeError, Taking, Unfit, Window, remove_checkpoints,
 };
+pub use damage::{Damage, DamageKind, TornTail};
 pub use disk::{Disk, DiskFile, DiskLock};
 pub use duplicates::Fingerprint;
 pub use error::{AppendError, DecodeError, JournalError, ReadError};
@@ -69,5 +71,5 @@ pub use open::{
 };
 pub use os_disk::OsDisk;
 pub use reader::Reader;
-pub use recovery::{Damage, DamageKind, Recovery, TornTail};
+pub use recovery::Recovery;
 pub use writer::{Status, Stored, Storing};

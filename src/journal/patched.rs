@@ -4,7 +4,7 @@
 //! Only for segments with another one behind them, whose first position proves what was stored before.
 //! Of the last one nobody could say where it ends, so there an error stays an error.
 
-use super::disk::DiskFile;
+use super::disk::{DiskFile, OnlyRead};
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -31,8 +31,8 @@ impl Patched {
     }
 }
 
-impl DiskFile for Patched {
-    fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
+impl OnlyRead for Patched {
+    fn bytes_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
         let is_bad = |read: &io::Result<usize>| {
             let code = read.as_ref().err().and_then(io::Error::raw_os_error);
             code == Some(EIO)
@@ -70,23 +70,7 @@ impl DiskFile for Patched {
         Ok(size)
     }
 
-    fn write_at(&self, _data: &[u8], _offset: u64) -> io::Result<usize> {
-        Err(io::ErrorKind::ReadOnlyFilesystem.into())
-    }
-
-    fn sync_data(&self) -> io::Result<()> {
-        Ok(())
-    }
-
-    fn set_len(&self, _len: u64) -> io::Result<()> {
-        Err(io::ErrorKind::ReadOnlyFilesystem.into())
-    }
-
-    fn preallocate(&self, _len: u64) -> io::Result<()> {
-        Err(io::ErrorKind::ReadOnlyFilesystem.into())
-    }
-
-    fn len(&self) -> io::Result<u64> {
+    fn size(&self) -> io::Result<u64> {
         self.file.len()
     }
 }
@@ -100,8 +84,8 @@ mod tests {
     /// A file of ones, of which some bytes cannot be read.
     struct Bad(Range<u64>);
 
-    impl DiskFile for Bad {
-        fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
+    impl OnlyRead for Bad {
+        fn bytes_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
             let end = (offset + buffer.len() as u64).min(LEN);
             if offset < self.0.end && self.0.start < end {
                 return Err(io::Error::from_raw_os_error(EIO));
@@ -110,19 +94,7 @@ mod tests {
             buffer[..size].fill(1);
             Ok(size)
         }
-        fn write_at(&self, _: &[u8], _: u64) -> io::Result<usize> {
-            unreachable!()
-        }
-        fn sync_data(&self) -> io::Result<()> {
-            unreachable!()
-        }
-        fn set_len(&self, _: u64) -> io::Result<()> {
-            unreachable!()
-        }
-        fn preallocate(&self, _: u64) -> io::Result<()> {
-            unreachable!()
-        }
-        fn len(&self) -> io::Result<u64> {
+        fn size(&self) -> io::Result<u64> {
             Ok(LEN)
         }
     }

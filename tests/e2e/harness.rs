@@ -295,6 +295,22 @@ impl Pentamer {
         rustix::process::kill_process(id, signal).expect("signalled");
     }
 
+    /// SIGSTOP, and every thread stands: a signal is on its way for a while.
+    pub fn pause(&self) {
+        self.signal(rustix::process::Signal::STOP);
+        let tasks = format!("/proc/{}/task", self.child.id());
+        wait_for("a pause", || {
+            let all_stand = std::fs::read_dir(&tasks).ok()?.flatten().all(|task| {
+                let stat = std::fs::read_to_string(task.path().join("stat"));
+                stat.is_ok_and(|stat| {
+                    let state = stat.rsplit_once(") ").map(|(_, rest)| rest);
+                    state.is_some_and(|state| state.starts_with('T'))
+                })
+            });
+            all_stand.then_some(())
+        });
+    }
+
     /// SIGTERM, and the exit status.
     pub fn stop(mut self) -> (Home, ExitStatus) {
         self.signal(rustix::process::Signal::TERM);

@@ -551,7 +551,7 @@ fn a_stopped_process_is_a_pause() {
     let first = framed(&low_igm("1", "1"));
     sender.send(&first);
     assert_eq!(sender.answer(), Some(acknowledge(&first, "AA")));
-    daemon.signal(rustix::process::Signal::STOP);
+    daemon.pause();
     let second = framed(&low_igm("2", "2"));
     sender.send(&second);
     let mut byte = [0];

@@ -87,7 +87,7 @@ fn faults(names: &'static [&'static str]) -> impl FnMut(&Pentamer, usize) {
 /// A pause of two seconds in the middle, by a stopped process.
 fn stopped(daemon: &Pentamer, number: usize) {
     if number == TROUBLE.start {
-        daemon.signal(rustix::process::Signal::STOP);
+        daemon.pause();
     } else if number == TROUBLE.end {
         daemon.signal(rustix::process::Signal::CONT);
     }

@@ -1,7 +1,10 @@
 //! Against what a queue must keep: everything, in order; and what it may lose: the oldest, noted.
 
+use super::losses::merge;
 use super::*;
-use crate::core::fact::Reason;
+use crate::core::fact::{Origin, Reason};
+use crate::core::phi::Phi;
+use crate::core::time::Timestamp;
 use std::time::Duration;
 
 const KIB: usize = 1 << 10;
