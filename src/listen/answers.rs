@@ -6,7 +6,7 @@ use crate::config::{Framing, Listener as ListenerConfig};
 use crate::core::mllp::{ACK, CR, FS, NAK, VT};
 use crate::journal::Stored;
 use crate::telemetry::events;
-use crate::telemetry::peers::Peers;
+use crate::telemetry::peers::Sender;
 use jiff::tz::TimeZone;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -70,14 +70,14 @@ pub(super) struct Answerer {
     config: Arc<ListenerConfig>,
     zone: TimeZone,
     peer: SocketAddr,
-    peers: Arc<Peers>,
+    sender: Arc<Sender>,
 }
 
 impl Answering {
     pub(super) fn new(
         config: Arc<ListenerConfig>,
         zone: TimeZone,
-        (peer, peers): (SocketAddr, Arc<Peers>),
+        (peer, sender): (SocketAddr, Arc<Sender>),
         max_frames: usize,
         max_bytes: usize,
     ) -> (Self, Answerer) {
@@ -88,7 +88,7 @@ impl Answering {
             broken: CancellationToken::new(),
         });
         // Unbounded as a type, bounded by `wait_for_room`.
-        let (sender, queue) = mpsc::unbounded_channel();
+        let (line_in, queue) = mpsc::unbounded_channel();
         let (commit, commits) = mpsc::channel(COMMITS);
         let answerer = Answerer {
             line: Arc::clone(&line),
@@ -97,12 +97,12 @@ impl Answering {
             config,
             zone,
             peer,
-            peers,
+            sender,
         };
         (
             Self {
                 line,
-                queue: sender,
+                queue: line_in,
                 commits: commit,
                 max_frames,
                 max_bytes,
@@ -165,7 +165,7 @@ impl Answerer {
             commits: self.commits,
             config: self.config,
             zone: self.zone,
-            peer: (self.peer, self.peers),
+            sender: self.sender,
         };
         let (gathered, write) = tokio::join!(gather.run(), writer.run(write));
         match gathered {
@@ -233,8 +233,8 @@ struct Writer {
     commits: mpsc::Receiver<bool>,
     config: Arc<ListenerConfig>,
     zone: TimeZone,
-    /// Who waits for the answers, and where it is noted how long.
-    peer: (SocketAddr, Arc<Peers>),
+    /// Where it is noted how long answers took.
+    sender: Arc<Sender>,
 }
 
 impl Writer {
@@ -277,8 +277,7 @@ impl Writer {
             }
             let after = clock::monotonic().saturating_duration_since(ready.complete_at);
             events::acknowledged(after);
-            let (peer, peers) = &self.peer;
-            peers.answered(&self.config.name, *peer, after);
+            self.sender.answered(after);
         }
         self.line.frames.fetch_sub(1, Ordering::AcqRel);
         self.line.bytes.fetch_sub(ready.bytes, Ordering::AcqRel);

@@ -11,6 +11,7 @@ use crate::core::fact::{Fact, Origin, Reason, Refused};
 use crate::core::mllp::{Decoder, Event, Limits, Phase};
 use crate::journal::{Draft, Storing};
 use crate::telemetry::events;
+use crate::telemetry::peers::Sender;
 use bytes::Bytes;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -75,6 +76,8 @@ pub(super) struct Connection<'a> {
     /// It sent a complete frame.
     proven: bool,
     peer: SocketAddr,
+    /// What is seen of the peer is noted there.
+    sender: Arc<Sender>,
     origin: Origin,
     decoder: Decoder,
     share: Share<'a>,
@@ -92,6 +95,7 @@ impl<'a> Connection<'a> {
             seat,
             proven: false,
             peer,
+            sender: Arc::new(Sender::new(&listener.peers, &config.name, peer)),
             origin: Origin {
                 listener: config.name.clone(),
                 peer: peer.to_string(),
@@ -118,7 +122,7 @@ impl<'a> Connection<'a> {
         let (mut answering, answerer) = Answering::new(
             Arc::clone(&self.listener.config),
             self.listener.policy.site.zone.clone(),
-            (self.peer, std::sync::Arc::clone(&self.listener.peers)),
+            (self.peer, Arc::clone(&self.sender)),
             UNANSWERED_MESSAGES,
             size(self.listener.config.max_message).saturating_mul(2),
         );
@@ -403,9 +407,7 @@ impl<'a> Connection<'a> {
         let counts = self.decoder.take_counts();
         for (name, times) in counts.iter() {
             events::wire(&self.origin.listener, name, times);
-            self.listener
-                .peers
-                .lenient(&self.origin.listener, self.peer, name, times);
+            self.sender.lenient(name, times);
         }
     }
 }

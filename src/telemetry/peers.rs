@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
 /// Senders that are told apart; what more there are is not looked at.
@@ -11,9 +11,12 @@ const MOST: usize = 4_096;
 /// What a sender that frames correctly may do.
 const HARMLESS: &[&str] = &["interframe_padding", "empty_frames"];
 
-/// All senders, by listener and address.
+/// A sender by the listener that it connects to and its address.
+type Key = (String, IpAddr);
+
+/// All senders.
 #[derive(Debug, Default)]
-pub struct Peers(Mutex<BTreeMap<(String, IpAddr), Peer>>);
+pub struct Peers(Mutex<BTreeMap<Key, Arc<Mutex<Peer>>>>);
 
 /// One sender.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -33,43 +36,78 @@ impl Peer {
     }
 }
 
-impl Peers {
-    fn lock(&self) -> MutexGuard<'_, BTreeMap<(String, IpAddr), Peer>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+/// Where one connection notes what is seen of its sender. It counts as one with the first note.
+#[derive(Debug)]
+pub struct Sender {
+    peers: Arc<Peers>,
+    key: Key,
+    /// None of what more there are than [`MOST`].
+    peer: OnceLock<Option<Arc<Mutex<Peer>>>>,
+}
+
+impl Sender {
+    /// That of a connection.
+    pub fn new(peers: &Arc<Peers>, listener: &str, peer: SocketAddr) -> Self {
+        Self {
+            peers: Arc::clone(peers),
+            key: (listener.to_owned(), peer.ip().to_canonical()),
+            peer: OnceLock::new(),
+        }
     }
 
-    fn note(&self, listener: &str, peer: SocketAddr, note: impl FnOnce(&mut Peer)) {
-        let mut peers = self.lock();
-        let key = (listener.to_owned(), peer.ip().to_canonical());
-        if peers.len() < MOST || peers.contains_key(&key) {
-            note(peers.entry(key).or_default());
+    fn note(&self, note: impl FnOnce(&mut Peer)) {
+        let peer = self.peer.get_or_init(|| self.peers.find(&self.key));
+        if let Some(peer) = peer {
+            note(&mut peer.lock().unwrap_or_else(PoisonError::into_inner));
         }
     }
 
     /// A leniency was needed so many times.
-    pub fn lenient(&self, listener: &str, peer: SocketAddr, name: &'static str, times: u64) {
+    pub fn lenient(&self, name: &'static str, times: u64) {
         if times == 0 || HARMLESS.contains(&name) {
             return;
         }
-        self.note(listener, peer, |peer| {
+        self.note(|peer| {
             let count = peer.framing.entry(name).or_default();
             *count = count.saturating_add(times);
         });
     }
 
     /// An answer was written, so long after its frame was complete.
-    pub fn answered(&self, listener: &str, peer: SocketAddr, after: Duration) {
+    pub fn answered(&self, after: Duration) {
         let seconds = after.as_secs_f64();
-        self.note(listener, peer, |peer| {
+        self.note(|peer| {
             peer.answers = peer.answers.saturating_add(1);
             let (all, longest) = peer.answer_seconds;
             peer.answer_seconds = (all + seconds, longest.max(seconds));
         });
     }
+}
+
+impl Peers {
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<Key, Arc<Mutex<Peer>>>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn find(&self, key: &Key) -> Option<Arc<Mutex<Peer>>> {
+        let mut peers = self.lock();
+        if peers.len() >= MOST && !peers.contains_key(key) {
+            return None;
+        }
+        Some(Arc::clone(peers.entry(key.clone()).or_default()))
+    }
 
     /// All of them.
-    pub fn list(&self) -> BTreeMap<(String, IpAddr), Peer> {
-        self.lock().clone()
+    pub fn list(&self) -> BTreeMap<Key, Peer> {
+        let copy = |peer: &Arc<Mutex<Peer>>| {
+            let peer = peer.lock().unwrap_or_else(PoisonError::into_inner);
+            peer.clone()
+        };
+        let peers = self.lock();
+        peers
+            .iter()
+            .map(|(key, peer)| (key.clone(), copy(peer)))
+            .collect()
     }
 }
 
@@ -79,13 +117,15 @@ mod tests {
 
     #[test]
     fn a_sender_is_its_address_whatever_the_port() {
-        let peers = Peers::default();
-        let at = |text: &str| text.parse().unwrap();
-        peers.lenient("lab", at("10.0.0.5:1"), "fs_lf", 2);
-        peers.lenient("lab", at("[::ffff:10.0.0.5]:2"), "fs_lf", 3);
-        peers.lenient("lab", at("10.0.0.5:1"), "interframe_padding", 9);
-        peers.answered("lab", at("10.0.0.5:3"), Duration::from_millis(10));
-        peers.answered("lab", at("10.0.0.5:3"), Duration::from_millis(30));
+        let peers = Arc::new(Peers::default());
+        let at = |text: &str| Sender::new(&peers, "lab", text.parse().unwrap());
+        at("10.0.0.5:1").lenient("fs_lf", 2);
+        at("[::ffff:10.0.0.5]:2").lenient("fs_lf", 3);
+        at("10.0.0.5:1").lenient("interframe_padding", 9);
+        let one = at("10.0.0.5:3");
+        one.answered(Duration::from_millis(10));
+        one.answered(Duration::from_millis(30));
+        drop(at("10.0.0.6:1"));
         let list = peers.list();
         let peer = &list[&("lab".to_owned(), "10.0.0.5".parse().unwrap())];
         assert_eq!(
@@ -99,10 +139,10 @@ mod tests {
 
     #[test]
     fn a_flood_of_addresses_takes_no_more_memory() {
-        let peers = Peers::default();
+        let peers = Arc::new(Peers::default());
         for number in 0..10_000_u32 {
             let peer = SocketAddr::from((std::net::Ipv4Addr::from(number), 1));
-            peers.answered("lab", peer, Duration::ZERO);
+            Sender::new(&peers, "lab", peer).answered(Duration::ZERO);
         }
         assert_eq!(peers.list().len(), MOST);
     }

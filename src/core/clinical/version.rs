@@ -232,25 +232,15 @@ impl Filed<'_> {
     }
 }
 
-impl Ord for Filed<'_> {
-    fn cmp(&self, other: &Self) -> Ordering {
-        self.by_order(other).then_with(|| self.by_result(other))
+/// By order, within it by result. Numbers first, for all: what is left of one number is short.
+fn sort(versions: &mut [Filed<'_>]) {
+    versions.sort_unstable_by_key(|filed| (filed.number, filed.patient));
+    for of_one_number in
+        versions.chunk_by_mut(|a, b| (a.number, a.patient) == (b.number, b.patient))
+    {
+        of_one_number.sort_by(|a, b| a.by_order(b).then_with(|| a.by_result(b)));
     }
 }
-
-impl PartialOrd for Filed<'_> {
-    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
-        Some(self.cmp(other))
-    }
-}
-
-impl PartialEq for Filed<'_> {
-    fn eq(&self, other: &Self) -> bool {
-        self.cmp(other).is_eq()
-    }
-}
-
-impl Eq for Filed<'_> {}
 
 /// The versions that stand, one for each result that has one; results of one order stand together.
 ///
@@ -291,7 +281,7 @@ pub fn current<'a>(
         }
     }
     let mut versions = filed(observations);
-    versions.sort();
+    sort(&mut versions);
     let mut standing = Vec::with_capacity(versions.len());
     for (order, of_one_order) in versions.chunk_by(Filed::is_of_one_order).enumerate() {
         for versions in of_one_order.chunk_by(Filed::is_of_one_result) {
