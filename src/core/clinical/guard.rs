@@ -49,8 +49,8 @@ pub(super) fn unit_suspect(
 /// Step 8's absolute bounds.
 pub(super) fn implausible(
     analyte: Analyte,
-    reported: Measured,
-    converted: Option<Measured>,
+    reported: &Measured,
+    converted: Option<&Measured>,
 ) -> bool {
     let most = match analyte {
         Analyte::IgM | Analyte::IgA => Decimal::ONE_HUNDRED,
@@ -65,9 +65,9 @@ pub(super) fn implausible(
 /// Step 7: the flag says otherwise than value and OBX-7.
 pub(super) fn disagrees(
     judged: &Judged,
-    reported: Measured,
+    reported: &Measured,
     flag: Option<Flag>,
-    laboratory: Option<Limits>,
+    laboratory: Option<&Limits>,
 ) -> bool {
     let Some(flag) = flag else {
         return false;

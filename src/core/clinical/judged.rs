@@ -166,8 +166,8 @@ pub struct Measured {
 
 impl Measured {
     /// True for one number, written in one way.
-    pub(super) fn is_point(self) -> bool {
-        (self.from.mantissa(), self.from.scale()) == (self.to.mantissa(), self.to.scale())
+    pub(super) fn is_point(&self) -> bool {
+        self.from.serialize() == self.to.serialize()
     }
 }
 

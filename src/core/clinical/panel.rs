@@ -130,6 +130,9 @@ pub fn timelines<'a>(results: &[JudgedResult<'a>]) -> Timelines<'a> {
         if let Some(observed) = result.observed()
             && let Some(timeline) = timelines.get_mut(result.id().analyte.place())
         {
+            if timeline.is_empty() {
+                timeline.reserve(results.len());
+            }
             timeline.push(Collected {
                 at: observed.at,
                 id: result.id(),

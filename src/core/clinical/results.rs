@@ -3,7 +3,7 @@
 use super::demographics::{self, Demographics};
 use super::panel::{self, JudgedResult, Timelines};
 use super::related::Associations;
-use super::state::Judge;
+use super::state::{Judge, Judged, Why};
 use super::version::{self, Standing};
 use crate::core::policy::Policy;
 use crate::core::record::PooledPatient;
@@ -32,10 +32,13 @@ impl<'a> Results<'a> {
         let mut all: Vec<_> = standing
             .into_iter()
             .map(|Standing { current, .. }| JudgedResult {
-                judged: judge.state(&current),
+                judged: Judged::unknown(Why::NoValue),
                 current,
             })
             .collect();
+        for result in &mut all {
+            judge.fill(&result.current, &mut result.judged);
+        }
         let timelines = panel::timelines(&all);
         panel::mark_conflicts(&mut all, &timelines);
         Self {

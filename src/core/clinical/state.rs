@@ -61,7 +61,15 @@ impl<'a> Judge<'a> {
 
     /// As [`state`].
     pub fn state(&mut self, current: &Current<'a>) -> Judged {
-        let mut judged = self.judge(current);
+        let mut judged = Judged::unknown(Why::NoValue);
+        self.fill(current, &mut judged);
+        judged
+    }
+
+    /// As [`state`], written to its place: judgements are large, and moving them costs more than making
+    /// them.
+    pub(super) fn fill(&mut self, current: &Current<'a>, judged: &mut Judged) {
+        self.judge(current, judged);
         let observation = current.observation;
         if observation.status.assumed {
             judged.notes.push(Note::StatusAssumed);
@@ -72,7 +80,6 @@ impl<'a> Judge<'a> {
         if observation.observed.as_ref().is_some_and(|at| at.clamped) {
             judged.notes.push(Note::ClockFuture);
         }
-        judged
     }
 
     /// The age on the day of a collection.
@@ -87,20 +94,20 @@ impl<'a> Judge<'a> {
         }
     }
 
-    fn judge(&mut self, current: &Current<'a>) -> Judged {
+    fn judge(&mut self, current: &Current<'a>, judged: &mut Judged) {
         let observation = current.observation;
         if observation.id.specimen == Specimen::Cord {
-            return shown_only(observation, Why::Cord);
+            return shown_only(observation, Why::Cord, judged);
         }
         if current.class != StatusClass::Final && !self.policy.detection.page_preliminary {
-            return shown_only(observation, Why::Preliminary);
+            return shown_only(observation, Why::Preliminary, judged);
         }
         let Some(observed) = &observation.observed else {
-            return shown_only(observation, Why::NoTime);
+            return shown_only(observation, Why::NoTime, judged);
         };
         let age = self.age_on(observed.date);
         if matches!(age, AgeReading::Invalid) {
-            return shown_only(observation, Why::AgeInvalid);
+            return shown_only(observation, Why::AgeInvalid, judged);
         }
         match measure(observation.value.expose()) {
             Ok(reported) => {
@@ -111,15 +118,15 @@ impl<'a> Judge<'a> {
                     age,
                     policy: self.policy,
                 };
-                against(observation, reported, self.interval(observation), &tables)
+                let interval = self.interval(observation);
+                against(observation, &reported, interval, &tables, judged);
             }
-            Err(None) => Judged {
-                state: State::Low,
-                interval_source: Some(IntervalSource::Flag),
-                low_by_flag: true,
-                ..Judged::unknown(Why::NoValue)
-            },
-            Err(Some(why)) => Judged::unknown(why),
+            Err(None) => {
+                judged.state = State::Low;
+                judged.interval_source = Some(IntervalSource::Flag);
+                judged.low_by_flag = true;
+            }
+            Err(Some(why)) => judged.state = State::Unknown(why),
         }
     }
 
@@ -154,19 +161,17 @@ fn measure(value: &ReportedValue) -> Result<Measured, Option<Why>> {
 }
 
 /// An unjudged result, with its number for showing.
-fn shown_only(observation: &Observation, why: Why) -> Judged {
+fn shown_only(observation: &Observation, why: Why, judged: &mut Judged) {
+    judged.state = State::Unknown(why);
     let Ok(reported) = measure(observation.value.expose()) else {
-        return Judged::unknown(why);
+        return;
     };
-    let converted = in_gram_per_litre(observation, reported);
-    Judged {
-        measured: Some(converted.unwrap_or(reported)),
-        in_gram_per_litre: converted.is_some(),
-        ..Judged::unknown(why)
-    }
+    let converted = in_gram_per_litre(observation, &reported);
+    judged.in_gram_per_litre = converted.is_some();
+    judged.measured = Some(converted.unwrap_or(reported));
 }
 
-fn in_gram_per_litre(observation: &Observation, measured: Measured) -> Option<Measured> {
+fn in_gram_per_litre(observation: &Observation, measured: &Measured) -> Option<Measured> {
     let from = observation.unit.to_gram_per_litre(measured.from)?;
     Some(Measured {
         comparator: measured.comparator,
@@ -215,27 +220,26 @@ impl<'q> Tables<'q> {
     }
 }
 
-/// Steps 4 to 8 for a number.
+/// Steps 4 to 8 for a number, into a judgement that says nothing yet.
 fn against(
     observation: &Observation,
-    reported: Measured,
+    reported: &Measured,
     interval: Option<&LaboratoryInterval<'_>>,
     tables: &Tables<'_>,
-) -> Judged {
+    judged: &mut Judged,
+) {
     let converted = in_gram_per_litre(observation, reported);
-    let laboratory = interval.and_then(|interval| interval.limits);
-    let mut judged = Judged {
-        measured: Some(converted.unwrap_or(reported)),
-        in_gram_per_litre: converted.is_some(),
-        ..Judged::unknown(Why::NoInterval)
-    };
-    // What the state is computed from, in one unit.
+    let laboratory = interval.and_then(|interval| interval.limits.as_ref());
+    judged.state = State::Unknown(Why::NoInterval);
+    judged.measured = Some(converted.unwrap_or(*reported));
+    judged.in_gram_per_litre = converted.is_some();
+    // The most that the value can be, and the low limit used, in one unit.
     let compared = if let Some(limits) = laboratory {
         judged.interval_source = Some(IntervalSource::Obx7);
         judged.state = compare(reported, limits);
-        let limits_converted = interval.and_then(|interval| interval.in_gram_per_litre);
-        show_limits(&mut judged, reported, limits, limits_converted);
-        Some((reported, limits))
+        let limits_converted = interval.and_then(|interval| interval.in_gram_per_litre.as_ref());
+        show_limits(judged, reported, limits, limits_converted);
+        Some((reported.to, limits.low))
     } else if let Some(flag) = observation.flag {
         judged.interval_source = Some(IntervalSource::Flag);
         judged.state = match flag {
@@ -246,37 +250,37 @@ fn against(
         judged.low_by_flag = judged.state == State::Low;
         let table_limits = tables.judging().map(|row| row.limits);
         judged.limits = converted.and(table_limits).unwrap_or_default();
-        converted.zip(table_limits)
+        converted
+            .zip(table_limits)
+            .map(|(value, limits)| (value.to, limits.low))
     } else if let Some(row) = tables.judging() {
         judged.interval_source = Some(if row.built_in {
             IntervalSource::BuiltIn
         } else {
             IntervalSource::Site
         });
-        let Some(converted) = converted else {
+        let Some(converted) = &converted else {
             judged.state = State::Unknown(Why::Unit);
-            return judged;
+            return;
         };
         judged.limits = row.limits;
-        judged.state = compare(converted, row.limits);
+        judged.state = compare(converted, &row.limits);
         judged.notes.extend(row.age_noted.map(Note::Age));
-        Some((converted, row.limits))
+        Some((converted.to, row.limits.low))
     } else {
         None
     };
-    judged.ratio = compared.and_then(|(measured, limits)| {
-        let low = limits
-            .low
-            .filter(|low| low.is_sign_positive() && !low.is_zero())?;
-        let asked = judged.state == State::Low || exceeds(measured.to, 49, low);
-        asked.then(|| measured.to.checked_div(low)).flatten()
+    judged.ratio = compared.and_then(|(most, low)| {
+        let low = low.filter(|low| low.is_sign_positive() && !low.is_zero())?;
+        let asked = judged.state == State::Low || exceeds(most, 49, low);
+        asked.then(|| most.checked_div(low)).flatten()
     });
-    if unit_suspect(&judged, interval, tables) {
+    if unit_suspect(judged, interval, tables) {
         judged.state = State::Unknown(Why::UnitSuspect);
-    } else if implausible(observation.id.analyte, reported, converted) {
+    } else if implausible(observation.id.analyte, reported, converted.as_ref()) {
         judged.state = State::Unknown(Why::Implausible);
     } else if judged.interval_source == Some(IntervalSource::Obx7)
-        && disagrees(&judged, reported, observation.flag, laboratory)
+        && disagrees(judged, reported, observation.flag, laboratory)
     {
         judged.state = State::Unknown(Why::FlagIntervalDisagreement);
     }
@@ -284,22 +288,26 @@ fn against(
     if reported.to.is_zero() && reported.comparator == Comparator::Exactly {
         judged.notes.push(Note::ReportedAsZero);
     }
-    judged
 }
 
 /// Puts the laboratory's limits beside the value, in g/L where all of it converts.
-fn show_limits(judged: &mut Judged, reported: Measured, limits: Limits, converted: Option<Limits>) {
+fn show_limits(
+    judged: &mut Judged,
+    reported: &Measured,
+    limits: &Limits,
+    converted: Option<&Limits>,
+) {
     if let Some(converted) = converted.filter(|_| judged.in_gram_per_litre) {
-        judged.limits = converted;
+        judged.limits = *converted;
     } else {
-        judged.limits = limits;
-        judged.measured = Some(reported);
+        judged.limits = *limits;
+        judged.measured = Some(*reported);
         judged.in_gram_per_litre = false;
     }
 }
 
 /// The table of step 6; equality with a limit is Normal (CLINICAL 9.9).
-fn compare(value: Measured, limits: Limits) -> State {
+fn compare(value: &Measured, limits: &Limits) -> State {
     let below = |x: Decimal| {
         limits
             .low
@@ -314,7 +322,7 @@ fn compare(value: Measured, limits: Limits) -> State {
         comparator,
         from,
         to,
-    } = value;
+    } = *value;
     let unsure = State::Unknown(Why::Comparator);
     let state = match comparator {
         Comparator::Exactly | Comparator::About => {

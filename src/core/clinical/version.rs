@@ -144,8 +144,7 @@ impl PartialOrd for ByOrder<'_> {
 /// The longest order number that a [`Filed`] holds whole.
 const WHOLE: usize = 15;
 
-/// A version as a key that sorts by its order, then by reported patient and result. Order number and
-/// patient are numbers, since texts would have to be compared thousands of times for one verdict.
+/// A version with its order as a key. Order number and patient are numbers, since texts would have to be compared thousands of times for one verdict.
 #[derive(Clone, Copy)]
 struct Filed<'a> {
     /// Of an order number of at most 15 bytes all of it, its length and its kind; of another one the
@@ -153,6 +152,8 @@ struct Filed<'a> {
     number: u128,
     /// The number of the reported patient among those of the person.
     patient: usize,
+    /// Where its order stands among the orders.
+    order: usize,
     version: &'a Observation,
 }
 
@@ -172,6 +173,7 @@ fn filed(observations: &[Observation]) -> Vec<Filed<'_>> {
         filed.push(Filed {
             number: beginning(&version.id.order),
             patient,
+            order: 0,
             version,
         });
     }
@@ -232,17 +234,40 @@ impl Filed<'_> {
     }
 }
 
-/// By order, within it by result. Numbers first, for all: what is left of one number is short.
-fn sort(versions: &mut [Filed<'_>]) {
-    versions.sort_unstable_by_key(|filed| (filed.number, filed.patient));
-    for of_one_number in
-        versions.chunk_by_mut(|a, b| (a.number, a.patient) == (b.number, b.patient))
-    {
-        of_one_number.sort_by(|a, b| a.by_order(b).then_with(|| a.by_result(b)));
+/// Puts the versions of one order together, within it by result; orders stay as they came. Versions of
+/// one order mostly follow each other already, so that only the orders are sorted, not the versions.
+fn gather(versions: &mut [Filed<'_>]) {
+    let mut runs = Vec::with_capacity(versions.len());
+    let mut begin = 0;
+    for run in versions.chunk_by(Filed::is_of_one_order) {
+        runs.extend(run.first().map(|first| (*first, begin..begin + run.len())));
+        begin += run.len();
+    }
+    runs.sort_by(|(a, _), (b, _)| a.by_order(b));
+    let scattered = runs
+        .windows(2)
+        .any(|two| matches!(two, [(a, _), (b, _)] if a.is_of_one_order(b)));
+    if scattered {
+        // An order stands where its first run stood: the sort was stable.
+        for order in runs.chunk_by(|(a, _), (b, _)| a.is_of_one_order(b)) {
+            let Some((_, first)) = order.first() else {
+                continue;
+            };
+            for (_, run) in order {
+                for version in versions.get_mut(run.clone()).unwrap_or_default() {
+                    version.order = first.start;
+                }
+            }
+        }
+        versions.sort_by_key(|version| version.order);
+    }
+    for of_one_order in versions.chunk_by_mut(Filed::is_of_one_order) {
+        of_one_order.sort_by(Filed::by_result);
     }
 }
 
-/// The versions that stand, one for each result that has one; results of one order stand together.
+/// The versions that stand, one for each result that has one; results of one order stand together, orders
+/// as they first came.
 ///
 /// Withdrawals match by reported patient, order, analyte and OBX-4 and ignore value, unit, time and
 /// specimen (S-3); group withdrawals (S-5, X-30) match by reported patient and order; a U promotes
@@ -281,7 +306,7 @@ pub fn current<'a>(
         }
     }
     let mut versions = filed(observations);
-    sort(&mut versions);
+    gather(&mut versions);
     let mut standing = Vec::with_capacity(versions.len());
     for (order, of_one_order) in versions.chunk_by(Filed::is_of_one_order).enumerate() {
         for versions in of_one_order.chunk_by(Filed::is_of_one_result) {

@@ -4,6 +4,7 @@ use super::EpisodeId;
 use super::history::{Episode, History};
 use super::recorded::{Recorded, Standing};
 use crate::core::clinical::chart::Anchor;
+use crate::core::clinical::observation::ResultId;
 use crate::core::clinical::state::State;
 use crate::core::clinical::version::{self, ByOrder};
 use crate::core::record::PooledPatient;
@@ -19,8 +20,8 @@ pub(super) struct Claims {
     pub(super) groundless: Vec<EpisodeId>,
 }
 
-/// Where a result stands in the walk: which episode (or run), and which of its members.
-type Places<'a> = BTreeMap<ByOrder<'a>, (usize, usize)>;
+/// Where results stand in the walk: which episode (or run), and which of its members.
+struct Places<'a>(Vec<(ByOrder<'a>, (usize, usize))>);
 
 impl Claims {
     /// Matches the record with the walk.
@@ -29,8 +30,8 @@ impl Claims {
         recorded: &BTreeMap<EpisodeId, Recorded<'_>>,
         patient: &PooledPatient,
     ) -> Self {
-        let places = places(history.episodes.iter().map(|episode| &episode.members));
-        let runs = places_of_runs(history);
+        let places = Places::in_groups(history.episodes.iter().map(|episode| &episode.members));
+        let runs = Places::in_groups(history.other_patterns.iter().map(|run| &run.members));
         let mut ranked: Vec<Vec<(Rank, EpisodeId)>> =
             history.episodes.iter().map(|_| Vec::new()).collect();
         let mut lost = Vec::new();
@@ -57,8 +58,7 @@ impl Claims {
                                 claims.push((
                                     Rank {
                                         merged: record.standing == Standing::Merged,
-                                        by_member: !places
-                                            .contains_key(&ByOrder::of(&record.opening)),
+                                        by_member: places.of(&record.opening).is_none(),
                                         position,
                                     },
                                     record.id.clone(),
@@ -103,26 +103,38 @@ struct Rank {
     position: usize,
 }
 
-fn places<'r, 'a: 'r>(groups: impl Iterator<Item = &'r Vec<&'a Anchor<'a>>>) -> Places<'a> {
-    groups
-        .enumerate()
-        .flat_map(|(group, members)| {
-            members
-                .iter()
-                .enumerate()
-                .map(move |(position, member)| (ByOrder::of(member.igm.id()), (group, position)))
-        })
-        .collect()
-}
+impl<'a> Places<'a> {
+    fn in_groups<'r>(groups: impl Iterator<Item = &'r Vec<&'a Anchor<'a>>>) -> Self
+    where
+        'a: 'r,
+    {
+        let mut places: Vec<_> = groups
+            .enumerate()
+            .flat_map(|(group, members)| {
+                members.iter().enumerate().map(move |(position, member)| {
+                    (ByOrder::of(member.igm.id()), (group, position))
+                })
+            })
+            .collect();
+        places.sort_unstable();
+        Self(places)
+    }
 
-fn places_of_runs<'a>(history: &History<'a>) -> Places<'a> {
-    places(history.other_patterns.iter().map(|run| &run.members))
+    fn of(&self, id: &ResultId) -> Option<(usize, usize)> {
+        let id = ByOrder::of(id);
+        let found = self
+            .0
+            .binary_search_by(|(member, _)| member.cmp(&id))
+            .ok()?;
+        self.0.get(found).map(|(_, place)| *place)
+    }
 }
 
 /// By its opening, else by the earliest of its members (CLINICAL 9.25).
 fn place_of(record: &Recorded<'_>, places: &Places<'_>) -> Option<(usize, usize)> {
-    let place = |id| places.get(&ByOrder::of(id)).copied();
-    place(&record.opening).or_else(|| record.members.iter().filter_map(place).min())
+    places
+        .of(&record.opening)
+        .or_else(|| record.members.iter().filter_map(|id| places.of(id)).min())
 }
 
 /// Whether any IgM of a record is still low, in whatever company.

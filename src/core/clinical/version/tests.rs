@@ -24,7 +24,9 @@ fn standing_in(person: &Person) -> Vec<(String, StatusClass)> {
     let mut outcomes = Vec::new();
     for _ in 0..observations.len() {
         observations.rotate_left(1);
-        let stands: Vec<_> = current(&observations, &person.0.group_withdrawals)
+        let mut stands = current(&observations, &person.0.group_withdrawals);
+        stands.sort_by_key(|one| &one.current.observation.id);
+        let stands: Vec<_> = stands
             .iter()
             .map(|Standing { current, .. }| {
                 let value = match current.observation.value.expose() {
