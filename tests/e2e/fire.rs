@@ -3,7 +3,7 @@
 //!
 //! `just kill ROUNDS` runs as many rounds as one asks for; a few are always run.
 
-use super::harness::{Home, Pentamer, spawn, wait_for};
+use super::harness::{DEADLINE, Home, Pentamer, spawn, wait_for, wait_within};
 use super::load::Load;
 use rustix::process::Signal;
 use std::collections::{BTreeMap, BTreeSet};
@@ -120,7 +120,12 @@ fn under_fire(what: &str, rounds: usize, between: fn(&Home, usize)) {
     let (sent, counted) = (load.sent(), load.acknowledged());
     let acknowledged = load.end();
     assert!(acknowledged.len() >= counted);
-    let daemon = Pentamer::start(home);
+    let daemon = Pentamer::begin(home);
+    // Few lives were long enough to look at all that they were sent.
+    let limit = DEADLINE + Duration::from_secs(2) * u32::try_from(rounds).expect("few");
+    wait_within(limit, "the fold to come up", || {
+        (daemon.get("/readyz").0 == 200).then_some(())
+    });
     daemon.settle();
     let (home, status) = daemon.stop();
     assert!(status.success());
