@@ -10,8 +10,10 @@
 //! added; a repeated `name` is an error.
 
 mod checks;
+mod escalation;
 mod keys;
 mod layer;
+mod listed_sink;
 mod listener;
 mod listing;
 mod origin;
@@ -20,9 +22,12 @@ mod problem;
 mod quantity;
 mod section;
 mod settings;
+mod secret;
 mod sink;
+mod sink_kind;
 mod site;
 mod tables;
+mod template;
 mod validate;
 
 pub use crate::core::alert::PhiLevel;
@@ -32,9 +37,13 @@ pub use listener::{Listener, Mode};
 pub use origin::Origin;
 pub use problem::{Problem, Problems, Warning, Wrong};
 pub use settings::{CacheKind, Http, Limits, Log, LogFormat, LogLevel, Storage};
-pub use sink::{Sink, SinkKind};
+pub use secret::read_secret;
+pub use sink::Sink;
+pub use sink_kind::{Amqp, Mllp, Nats, PRESETS, Preset, Security, SinkKind, Smtp, Webhook};
 pub use tables::Tables;
+pub use template::Template;
 
+use crate::core::delivery::escalation::Rule;
 use crate::core::policy::{Detection, Policy, Site};
 use std::path::Path;
 
@@ -56,6 +65,8 @@ pub struct Config {
     pub tables: Tables,
     /// `[[sink]]`, or the built-in `log`; the last one is always `alerts.jsonl` in the data directory.
     pub sinks: Vec<Sink>,
+    /// `[[escalation]]`, in order.
+    pub escalations: Vec<Rule>,
     /// `[http]`.
     pub http: Http,
     /// `[limits]`.
@@ -108,6 +119,7 @@ fn read(raw: &layer::Raw, problems: &mut Vec<Problem>) -> (Config, Vec<Warning>)
     let listeners = listener::read(raw, problems);
     let storage = settings::storage(raw, problems);
     let sinks = sink::read(raw, &storage, problems);
+    let escalations = escalation::read(raw, &sinks, problems);
     let config = Config {
         site: site::site(raw, problems),
         detection: site::detection(raw, problems),
@@ -118,6 +130,7 @@ fn read(raw: &layer::Raw, problems: &mut Vec<Problem>) -> (Config, Vec<Warning>)
         listeners,
         storage,
         sinks,
+        escalations,
     };
     validate::conflicts(&config, raw, problems);
     checks::conflicts(&config, raw, problems);

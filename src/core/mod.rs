@@ -9,6 +9,7 @@
 
 pub mod alert;
 pub mod clinical;
+pub mod delivery;
 pub mod episode;
 pub mod extract;
 pub mod fact;

@@ -5,15 +5,15 @@
 //! flushed and closed.
 
 mod fold;
+mod sinks;
 mod state;
 mod watch;
 
 use crate::clock;
-use crate::config::{Config, SinkKind};
+use crate::config::Config;
 use crate::core::fact::Fact;
 use crate::core::fold::views;
 use crate::core::policy::Policy;
-use crate::deliver::{Choice, FileSink, LogSink, Queue, QueueSettings, Sink};
 use crate::engine::{Folder, Progress, Settings, StateHandle};
 use crate::journal::{self, Appender, Draft, JournalError, OsDisk, Recovery, WriterHandle};
 use crate::listen::{self, FrameMemory, Listener};
@@ -157,7 +157,7 @@ impl Daemon {
             started_before: started_before.ok().flatten().map(|mark| mark.at),
         };
         others.spawn(watch.run(stop_all.clone()));
-        record_start(&appender).await;
+        record_start(&appender, &config).await;
         let folder = fold::start(folder, keeper, state.clone(), stop_fold.clone())
             .map_err(StartError::Thread)?;
 
@@ -185,12 +185,23 @@ impl Daemon {
             ports.insert(name, one.address);
             bound.push(one);
         }
+        let ground = sinks::Ground {
+            appender: appender.clone(),
+            state: state.clone(),
+            progress: progress.clone(),
+            notices: notices.clone(),
+            stop: stop_all.clone(),
+        };
+        let (queues, handles): (Vec<_>, Vec<_>) =
+            sinks::queues(&config, &ground).into_iter().unzip();
+        let (rules, zone) = (config.escalations.clone(), policy.site.zone.clone());
+        others.spawn(sinks::watch(ground, handles.clone(), rules, zone));
         let ready = Arc::new(AtomicBool::new(false));
         let seen = web::Seen {
             status: appender.status(),
             progress: progress.clone(),
             state: state.clone(),
-            sinks: config.sinks.iter().map(|sink| sink.name.clone()).collect(),
+            sinks: handles,
             policy: Arc::clone(&policy),
             appender: appender.clone(),
             notices,
@@ -210,15 +221,7 @@ impl Daemon {
             http: http.address,
         };
 
-        for (settings, sink) in sinks(&config) {
-            let queue = Queue::new(
-                settings,
-                sink,
-                appender.clone(),
-                state.clone(),
-                progress.clone(),
-                stop_all.clone(),
-            );
+        for queue in queues {
             others.spawn(queue.run());
         }
         let stop_web = stop_all.clone();
@@ -267,14 +270,14 @@ impl Daemon {
 }
 
 /// Notes the start. A policy that has changed since is noted by the fold, which knows the last one.
-async fn record_start(appender: &Appender) {
+async fn record_start(appender: &Appender, config: &Config) {
     let started = Draft::from(Fact::Started {
         version: env!("CARGO_PKG_VERSION").to_owned(),
         at: clock::now(),
     });
     // Waited for, so that the state is current only with it; but not for long: a full disk must not
     // keep the listeners from binding.
-    if let Ok(stored) = appender.submit(vec![started]).await {
+    if let Ok(stored) = appender.submit(vec![started, sinks::seen(config)]).await {
         let _ = tokio::time::timeout(RECORD_WITHIN, stored).await;
     }
 }
@@ -305,27 +308,4 @@ fn report(recovery: &Recovery, notices: &Notices, config: &Config) {
         NoticeKind::JournalDamaged,
         format!("{first}{more}; what is whole was read, {aside}; see `pentamer journal verify`"),
     );
-}
-
-/// The configured sinks; `alerts.jsonl` is always the last of them.
-fn sinks(config: &Config) -> Vec<(QueueSettings, Sink)> {
-    let made = |sink: &crate::config::Sink| {
-        let choice = Choice {
-            events: sink.events.clone(),
-            minimum_severity: sink.minimum_severity,
-            phi: sink.phi,
-            worklist: true,
-        };
-        let settings = QueueSettings {
-            name: sink.name.clone(),
-            site: config.site.name.clone(),
-            choice,
-        };
-        let made = match &sink.kind {
-            SinkKind::Log => Sink::Log(LogSink),
-            SinkKind::File { path } => Sink::File(FileSink::new(path.clone())),
-        };
-        (settings, made)
-    };
-    config.sinks.iter().map(made).collect()
 }

@@ -31,10 +31,18 @@ pub(crate) enum Kind {
     Started = 9,
     MergeUndone = 10,
     Deadline = 11,
+    Acknowledged = 20,
+    Muted = 21,
+    Unmuted = 22,
+    SinksSeen = 23,
+    Requeued = 24,
+    Replayed = 25,
+    Passed = 26,
+    Escalated = 27,
 }
 
 impl Kind {
-    const ALL: [Self; 12] = [
+    const ALL: [Self; 20] = [
         Self::Mark,
         Self::Received,
         Self::SeenAgain,
@@ -47,6 +55,14 @@ impl Kind {
         Self::Started,
         Self::MergeUndone,
         Self::Deadline,
+        Self::Acknowledged,
+        Self::Muted,
+        Self::Unmuted,
+        Self::SinksSeen,
+        Self::Requeued,
+        Self::Replayed,
+        Self::Passed,
+        Self::Escalated,
     ];
 
     fn from_number(number: u8) -> Option<Self> {
@@ -67,6 +83,14 @@ impl Kind {
             Self::Started => "started",
             Self::MergeUndone => "merge_undone",
             Self::Deadline => "deadline",
+            Self::Acknowledged => "acknowledged",
+            Self::Muted => "muted",
+            Self::Unmuted => "unmuted",
+            Self::SinksSeen => "sinks_seen",
+            Self::Requeued => "requeued",
+            Self::Replayed => "replayed",
+            Self::Passed => "passed",
+            Self::Escalated => "escalated",
         }
     }
 }
@@ -245,6 +269,14 @@ pub(crate) fn encode(
         }
         Fact::MergeUndone(undone) => record(Kind::MergeUndone, undone, &none),
         Fact::Deadline { at } => record(Kind::Deadline, &DeadlineMeta { at: *at }, &none),
+        Fact::Acknowledged(fact) => record(Kind::Acknowledged, fact, &none),
+        Fact::Muted(fact) => record(Kind::Muted, fact, &none),
+        Fact::Unmuted(fact) => record(Kind::Unmuted, fact, &none),
+        Fact::SinksSeen(fact) => record(Kind::SinksSeen, fact, &none),
+        Fact::Requeued(fact) => record(Kind::Requeued, fact, &none),
+        Fact::Replayed(fact) => record(Kind::Replayed, fact, &none),
+        Fact::Passed(fact) => record(Kind::Passed, fact, &none),
+        Fact::Escalated(fact) => record(Kind::Escalated, fact, &none),
     }
 }
 
@@ -357,6 +389,14 @@ pub(crate) fn decode(
             let DeadlineMeta { at } = meta(kind, bytes)?;
             Fact::Deadline { at }
         }
+        Kind::Acknowledged => Fact::Acknowledged(meta(kind, bytes)?),
+        Kind::Muted => Fact::Muted(meta(kind, bytes)?),
+        Kind::Unmuted => Fact::Unmuted(meta(kind, bytes)?),
+        Kind::SinksSeen => Fact::SinksSeen(meta(kind, bytes)?),
+        Kind::Requeued => Fact::Requeued(meta(kind, bytes)?),
+        Kind::Replayed => Fact::Replayed(meta(kind, bytes)?),
+        Kind::Passed => Fact::Passed(meta(kind, bytes)?),
+        Kind::Escalated => Fact::Escalated(meta(kind, bytes)?),
     })
 }
 

@@ -28,11 +28,15 @@ pub enum NoticeKind {
     ClockJumped,
     /// Messages are acknowledged but not looked at yet.
     FoldBehind,
+    /// The way to a sink fails.
+    SinkFailing,
+    /// Alerts wait for long.
+    QueueOld,
 }
 
 impl NoticeKind {
     /// Every kind, in the order in which they are listed.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 9] = [
         Self::CacheRebuilt,
         Self::CacheInMemory,
         Self::JournalDamaged,
@@ -40,6 +44,8 @@ impl NoticeKind {
         Self::DiskFailing,
         Self::ClockJumped,
         Self::FoldBehind,
+        Self::SinkFailing,
+        Self::QueueOld,
     ];
 
     /// The word in logs, metrics and the API.
@@ -52,6 +58,8 @@ impl NoticeKind {
             Self::DiskFailing => "disk_failing",
             Self::ClockJumped => "clock_jumped",
             Self::FoldBehind => "fold_behind",
+            Self::SinkFailing => "sink_failing",
+            Self::QueueOld => "queue_old",
         }
     }
 }

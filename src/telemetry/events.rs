@@ -287,6 +287,21 @@ pub fn delivery_failed(sink: &str, alert_id: &str, why: &str, again_in: Duration
     );
 }
 
+/// A sink refused an alert for good, or it was given up: it is among the dead letters.
+pub fn dead_letter(sink: &str, alert_id: &str, why: &str) {
+    counter!("pentamer_deliveries_total", "sink" => sink.to_owned(), "result" => "dead")
+        .increment(1);
+    error!(
+        event = "dead_letter",
+        sink, alert_id, why, "not delivered; see `pentamer queue dead`"
+    );
+}
+
+/// An unacknowledged page goes out again.
+pub fn escalated(rule: &str, alert_id: &str, step: u32) {
+    warn!(event = "escalated", rule, alert_id, step, "escalated");
+}
+
 /// What waits at a sink.
 pub fn queue(sink: &str, depth: u64, oldest_seconds: f64) {
     gauge!("pentamer_queue_depth", "sink" => sink.to_owned()).set(depth as f64);

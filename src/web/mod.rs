@@ -12,6 +12,7 @@ use crate::core::fact::JournalPosition;
 use crate::core::fold::state::State as Folded;
 use crate::core::fold::views;
 use crate::core::policy::Policy;
+use crate::deliver::Handle;
 use crate::engine::{Progress, StateHandle};
 use crate::journal::{Appender, Status, Storing};
 use crate::notice::{Notice, NoticeKind, Notices};
@@ -45,8 +46,8 @@ pub struct Seen {
     pub progress: watch::Receiver<Progress>,
     /// The state, for what is counted when it is asked for.
     pub state: StateHandle,
-    /// Names of the sinks, whose queues are counted when they are asked for.
-    pub sinks: Vec<String>,
+    /// The sinks, whose queues are counted when they are asked for.
+    pub sinks: Vec<Handle>,
     /// The policy in force.
     pub policy: Arc<Policy>,
     /// The door to the journal, for what people do.
@@ -173,7 +174,7 @@ async fn metrics_page(State(seen): State<Seen>) -> Response {
     let sinks = seen.sinks.clone();
     let counted = move |state: &dyn Folded| {
         events::undecided(views::dirty_count(state)?);
-        for sink in &sinks {
+        for Handle { name: sink, .. } in &sinks {
             let (depth, oldest) = views::queue_depth(state, sink)?;
             let waiting = oldest.map_or(0, |at| clock::now().since(at).as_micros().max(0));
             events::queue(sink, depth, waiting as f64 / 1e6);

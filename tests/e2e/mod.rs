@@ -2,6 +2,7 @@
 
 pub mod harness;
 
+mod brokers;
 mod cache;
 mod commands;
 mod damage;
@@ -14,6 +15,8 @@ mod life;
 mod load;
 mod memory;
 mod patient;
+mod receivers;
+mod sinks;
 mod soak;
 mod tables;
 mod trouble;

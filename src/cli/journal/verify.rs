@@ -44,6 +44,14 @@ const fn word(fact: &Fact) -> &'static str {
         Fact::Started { .. } => "started",
         Fact::MergeUndone(_) => "merge_undone",
         Fact::Deadline { .. } => "deadline",
+        Fact::Acknowledged(_) => "acknowledged",
+        Fact::Muted(_) => "muted",
+        Fact::Unmuted(_) => "unmuted",
+        Fact::SinksSeen(_) => "sinks_seen",
+        Fact::Requeued(_) => "requeued",
+        Fact::Replayed(_) => "replayed",
+        Fact::Passed(_) => "passed",
+        Fact::Escalated(_) => "escalated",
     }
 }
 

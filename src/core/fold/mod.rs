@@ -23,6 +23,7 @@ mod apply;
 mod continuation;
 mod decide;
 mod identities;
+mod sinks;
 mod withdrawals;
 
 #[cfg(test)]
