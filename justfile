@@ -44,6 +44,10 @@ deny:
 bench *FILTER:
     cargo bench {{FILTER}}
 
+# Memory and answers beside 10,000 idle connections, drips and junk (CONNECTIONS=2000 for fewer)
+idle:
+    cargo bench --bench idle
+
 # A year of a hospital from a seed: no trap pages, nobody is missed, power cuts lose nothing
 simulate RESULTS="100000" SEED=`date +%s`:
     PENTAMER_SIMULATION={{RESULTS}} PENTAMER_SEED={{SEED}} cargo test --release --test it \

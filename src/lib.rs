@@ -19,4 +19,5 @@ pub mod journal;
 pub mod listen;
 pub mod notice;
 pub mod telemetry;
+pub mod tls;
 pub mod web;

@@ -1,4 +1,4 @@
-//! The conformance cases of `wire-cases.json` against the real binary: endpoint mode, MLLP release 1.
+//! The conformance cases of `wire-cases.json` against the real binary.
 //!
 //! The file holds input bytes and expected answers (latin-1: one character is one byte). Every case
 //! also asserts that counters which it does not name stay 0, that the journal holds the exact bytes,
@@ -9,6 +9,8 @@ use pentamer::core::fact::Fact;
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::time::Duration;
+
+mod relay;
 
 fn case(id: &str) -> Value {
     let cases: Vec<Value> =

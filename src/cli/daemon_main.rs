@@ -25,6 +25,7 @@ pub(super) fn serve(loaded: Loaded, print_ports: Option<&Path>) -> Exit {
         return Exit::CannotStart;
     }
     telemetry::quiet_panics();
+    raise_open_files();
     for warning in &warnings {
         events::configuration_warning(&warning.to_string());
     }
@@ -65,7 +66,12 @@ pub(super) fn serve(loaded: Loaded, print_ports: Option<&Path>) -> Exit {
             daemon.stop().await;
             return Exit::CannotStart;
         }
-        let signal = signals.next().await;
+        let signal = loop {
+            match signals.next().await {
+                Signal::Reload => daemon.reload_certificates(),
+                Signal::End(signal) => break signal,
+            }
+        };
         events::stopping(signal);
         daemon.stop().await;
         Exit::Done
@@ -73,6 +79,18 @@ pub(super) fn serve(loaded: Loaded, print_ports: Option<&Path>) -> Exit {
     // A thread that is in a call which does not return is not waited for: all is stored and closed.
     runtime.shutdown_timeout(LEFT_BEHIND);
     exit
+}
+
+/// Raises the limit of open files as far as it may be: every connection is one, and a relayed one two.
+fn raise_open_files() {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+    let limit = getrlimit(Resource::Nofile);
+    let raised = Rlimit {
+        current: limit.maximum,
+        maximum: limit.maximum,
+    };
+    // Where it may not be raised, accepting says so when it comes to that.
+    let _ = setrlimit(Resource::Nofile, raised);
 }
 
 /// Two workers: the rest of the work is in the journal's and the fold's own threads.
@@ -134,13 +152,23 @@ pub(super) fn explain_start(error: &StartError) -> String {
             "one daemon a directory, owned by its user; choose another with `[storage] dir`, or see docs/operating.md about `{}`",
             dir.display()
         ),
+        StartError::Tls { source, .. } => source.remedy().to_owned(),
         StartError::Thread(_) => "the machine is out of threads or memory".to_owned(),
     };
     text.push_str(&format!("\n  help: {help}"));
     text
 }
 
+/// What a signal asks for.
+pub(super) enum Signal {
+    /// SIGHUP: certificates are read again.
+    Reload,
+    /// SIGTERM or SIGINT, by name.
+    End(&'static str),
+}
+
 pub(super) struct Signals {
+    hangup: tokio::signal::unix::Signal,
     term: tokio::signal::unix::Signal,
     interrupt: tokio::signal::unix::Signal,
 }
@@ -149,15 +177,17 @@ impl Signals {
     pub(super) fn new() -> std::io::Result<Self> {
         use tokio::signal::unix::{SignalKind, signal};
         Ok(Self {
+            hangup: signal(SignalKind::hangup())?,
             term: signal(SignalKind::terminate())?,
             interrupt: signal(SignalKind::interrupt())?,
         })
     }
 
-    pub(super) async fn next(&mut self) -> &'static str {
+    pub(super) async fn next(&mut self) -> Signal {
         tokio::select! {
-            _ = self.term.recv() => "SIGTERM",
-            _ = self.interrupt.recv() => "SIGINT",
+            _ = self.hangup.recv() => Signal::Reload,
+            _ = self.term.recv() => Signal::End("SIGTERM"),
+            _ = self.interrupt.recv() => Signal::End("SIGINT"),
         }
     }
 }

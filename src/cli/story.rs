@@ -126,7 +126,10 @@ pub(super) fn messages(file: Bytes) -> (Vec<Bytes>, usize) {
             .into_iter()
             .filter_map(|event| match event {
                 Event::Frame(content) | Event::Truncated(content) => Some(content),
-                Event::TooLarge { .. } | Event::JunkLimit | Event::DiscardLimit => None,
+                Event::TooLarge { .. }
+                | Event::Commit(_)
+                | Event::JunkLimit
+                | Event::DiscardLimit => None,
             })
             .collect();
     }

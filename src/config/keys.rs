@@ -51,17 +51,32 @@ pub(super) const LISTENER: Shape = Shape {
         "store_wait",
         "max_connections",
         "max_connections_per_peer",
+        "accept_rate",
         "allow",
-    ],
-    planned: &[
+        "framing",
+        "tls",
         "relay_to",
         "relay_tls",
         "on_trouble",
-        "tls",
-        "framing",
         "drain",
-        "accept_rate",
     ],
+    planned: &[],
+};
+
+/// `tls` of a listener; not a section of its own.
+pub(super) const TLS: Shape = Shape {
+    name: "listener.tls",
+    repeated: false,
+    keys: &["cert_file", "key_file", "client_ca_file", "client_names"],
+    planned: &[],
+};
+
+/// `relay_tls` of a listener; not a section of its own.
+pub(super) const RELAY_TLS: Shape = Shape {
+    name: "listener.relay_tls",
+    repeated: false,
+    keys: &["ca_file", "server_name", "cert_file", "key_file"],
+    planned: &[],
 };
 
 pub(super) const STORAGE: Shape = Shape {
@@ -250,8 +265,8 @@ pub(super) const HTTP: Shape = Shape {
 pub(super) const LIMITS: Shape = Shape {
     name: "limits",
     repeated: false,
-    keys: &["frame_memory"],
-    planned: &["tap_queue", "tap_spill"],
+    keys: &["frame_memory", "tap_queue", "tap_spill"],
+    planned: &[],
 };
 
 pub(super) const LOG: Shape = Shape {

@@ -2,10 +2,12 @@
 
 use super::keys::LISTENER;
 use super::layer::Raw;
-use super::problem::{Problem, Wrong};
+use super::problem::Problem;
+use super::relay::{self, FRAMINGS, Framing, OnTrouble, RelayTo, TROUBLES};
 use super::section::{Section, plain_name, unique_names};
 use crate::core::hl7::ack::{AckMode, AckPolicy, AckSettings, BatchAck};
 use crate::core::policy::ListenerReading;
+use crate::tls::{ClientFiles, ServerFiles};
 use ipnet::IpNet;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
@@ -15,6 +17,8 @@ use std::time::Duration;
 pub enum Mode {
     /// Pentamer is the receiver and acknowledges.
     Endpoint,
+    /// It stands between sender and laboratory system: bytes pass both ways unchanged (WIRE 5).
+    Relay,
 }
 
 /// One `[[listener]]`.
@@ -24,7 +28,7 @@ pub struct Listener {
     pub name: String,
     /// Address and port; port 0 takes a free one.
     pub bind: SocketAddr,
-    /// Endpoint.
+    /// Endpoint or relay.
     pub mode: Mode,
     /// Which acknowledgement.
     pub ack: AckMode,
@@ -54,11 +58,30 @@ pub struct Listener {
     pub max_connections: u32,
     /// Connections at once of one peer address.
     pub max_connections_per_peer: u32,
+    /// New connections a second of one peer address, beyond which each waits its turn (WIRE 12.15).
+    pub accept_rate: u32,
     /// Peers that may connect; empty = all (N-3).
     pub allow: Vec<IpNet>,
+    /// MLLP release.
+    pub framing: Framing,
+    /// TLS to the senders (N-1).
+    pub tls: Option<ServerFiles>,
+    /// The laboratory system behind a relay; there with mode relay.
+    pub relay_to: Option<RelayTo>,
+    /// TLS to that system (P-12).
+    pub relay_tls: Option<ClientFiles>,
+    /// What a relay does when it cannot keep what passes.
+    pub on_trouble: OnTrouble,
+    /// How long a relay waits for outstanding answers when the daemon ends (P-9).
+    pub drain: Duration,
 }
 
 impl Listener {
+    /// A relay whose feed goes on whatever happens to us.
+    pub fn passes_on(&self) -> bool {
+        self.mode == Mode::Relay && self.on_trouble == OnTrouble::Open
+    }
+
     /// How it acknowledges.
     pub fn ack_settings(&self) -> AckSettings {
         AckSettings {
@@ -91,11 +114,19 @@ impl Default for Listener {
             store_wait: Duration::from_secs(20),
             max_connections: 64,
             max_connections_per_peer: 16,
+            accept_rate: 100,
             allow: Vec::new(),
+            framing: Framing::Mllp1,
+            tls: None,
+            relay_to: None,
+            relay_tls: None,
+            on_trouble: OnTrouble::Open,
+            drain: Duration::from_secs(30),
         }
     }
 }
 
+pub(super) const MODES: &[(&str, Mode)] = &[("endpoint", Mode::Endpoint), ("relay", Mode::Relay)];
 pub(super) const ACK_MODES: &[(&str, AckMode)] = &[
     ("auto", AckMode::Auto),
     ("original", AckMode::Original),
@@ -123,6 +154,8 @@ pub(super) fn read(raw: &Raw, problems: &mut Vec<Problem>) -> Vec<Listener> {
 
 fn one(section: &mut Section<'_>) -> Listener {
     let default = Listener::default();
+    let relay_to = relay::to(section);
+    let relay_tls = relay::tls_to_lis(section, relay_to.as_ref());
     let millis = Duration::from_millis;
     let hour = Duration::from_secs(3600);
     section.require(
@@ -146,7 +179,7 @@ fn one(section: &mut Section<'_>) -> Listener {
                 |text| text.parse().ok(),
             )
             .unwrap_or(default.bind),
-        mode: mode(section).unwrap_or(default.mode),
+        mode: section.choice("mode", MODES).unwrap_or(default.mode),
         ack: section.choice("ack", ACK_MODES).unwrap_or(default.ack),
         ack_policy: section
             .choice("ack_policy", ACK_POLICIES)
@@ -190,20 +223,22 @@ fn one(section: &mut Section<'_>) -> Listener {
                 network,
             )
             .unwrap_or(default.allow),
+        accept_rate: section
+            .number("accept_rate", 1..=1_000_000)
+            .unwrap_or(default.accept_rate),
+        framing: section
+            .choice("framing", FRAMINGS)
+            .unwrap_or(default.framing),
+        tls: relay::tls(section),
+        relay_to,
+        relay_tls,
+        on_trouble: section
+            .choice("on_trouble", TROUBLES)
+            .unwrap_or(default.on_trouble),
+        drain: section
+            .duration("drain", Duration::ZERO..=hour)
+            .unwrap_or(default.drain),
     }
-}
-
-fn mode(section: &mut Section<'_>) -> Option<Mode> {
-    let relay = [("endpoint", Some(Mode::Endpoint)), ("relay", None)];
-    let mode = section.choice("mode", &relay)?;
-    if mode.is_none() {
-        section.report(
-            "mode",
-            Wrong::NotYet("mode `relay`".to_owned()),
-            "use `mode = \"endpoint\"` and let the sender or an engine send a second copy",
-        );
-    }
-    mode
 }
 
 fn reading(section: &mut Section<'_>) -> ListenerReading {

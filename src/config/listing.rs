@@ -2,8 +2,9 @@
 
 use super::Config;
 use super::listed_sink::{escalation, sink};
-use super::listener::{ACK_MODES, ACK_POLICIES, BATCH_ACKS, Listener};
+use super::listener::{ACK_MODES, ACK_POLICIES, BATCH_ACKS, Listener, MODES};
 use super::quantity::{show_age, show_duration, show_size};
+use super::relay::{FRAMINGS, RelayTo, TROUBLES};
 use super::settings::{CACHES, LOG_FORMATS};
 use super::site::SUPPRESS_KNOWN;
 use super::tables::{CLASSES, KINDS, SEXES, SPECIMENS};
@@ -35,6 +36,10 @@ impl Lines {
 
     pub(super) fn text(&mut self, key: &str, value: &str) {
         self.bare(key, quoted(value));
+    }
+
+    fn path(&mut self, key: &str, value: &std::path::Path) {
+        self.text(key, &value.to_string_lossy());
     }
 
     pub(super) fn optional(&mut self, key: &str, value: Option<&str>) {
@@ -110,6 +115,8 @@ pub(super) fn toml(config: &Config) -> String {
     lines.optional("public_url", config.http.public_url.as_deref());
     lines.heading("[limits]");
     lines.size("frame_memory", config.limits.frame_memory);
+    lines.size("tap_queue", config.limits.tap_queue);
+    lines.size("tap_spill", config.limits.tap_spill);
     lines.heading("[log]");
     lines.word("format", LOG_FORMATS, &config.log.format);
     lines.text("level", config.log.level.word());
@@ -120,7 +127,7 @@ fn listener(lines: &mut Lines, listener: &Listener) {
     lines.heading("[[listener]]");
     lines.text("name", &listener.name);
     lines.text("bind", &listener.bind.to_string());
-    lines.text("mode", "endpoint");
+    lines.word("mode", MODES, &listener.mode);
     lines.word("ack", ACK_MODES, &listener.ack);
     lines.word("ack_policy", ACK_POLICIES, &listener.ack_policy);
     lines.text("ack_application", &listener.ack_application);
@@ -147,8 +154,32 @@ fn listener(lines: &mut Lines, listener: &Listener) {
         "max_connections_per_peer",
         listener.max_connections_per_peer,
     );
+    lines.bare("accept_rate", listener.accept_rate);
     let allow: Vec<String> = listener.allow.iter().map(ToString::to_string).collect();
     lines.list("allow", allow.iter().map(String::as_str));
+    lines.word("framing", FRAMINGS, &listener.framing);
+    if let Some(tls) = &listener.tls {
+        lines.path("tls.cert_file", &tls.cert_file);
+        lines.path("tls.key_file", &tls.key_file);
+        if let Some(ca) = &tls.client_ca_file {
+            lines.path("tls.client_ca_file", ca);
+        }
+        lines.list(
+            "tls.client_names",
+            tls.client_names.iter().map(String::as_str),
+        );
+    }
+    lines.optional("relay_to", listener.relay_to.as_ref().map(RelayTo::as_str));
+    if let Some(tls) = &listener.relay_tls {
+        lines.path("relay_tls.ca_file", &tls.ca_file);
+        lines.text("relay_tls.server_name", &tls.server_name);
+        if let Some((cert, key)) = &tls.identity {
+            lines.path("relay_tls.cert_file", cert);
+            lines.path("relay_tls.key_file", key);
+        }
+    }
+    lines.word("on_trouble", TROUBLES, &listener.on_trouble);
+    lines.duration("drain", listener.drain);
 }
 
 fn site(lines: &mut Lines, site: &Site) {

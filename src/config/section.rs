@@ -366,22 +366,28 @@ impl<'a> Section<'a> {
         Some(all)
     }
 
-    /// A table below a key, read by `read`.
+    /// One table, read by `read`.
     pub fn table<T>(
         &mut self,
         key: &str,
         shape: &'static Shape,
         example: &str,
-        read: impl FnOnce(&mut Section<'_>) -> T,
+        read: impl FnOnce(&mut Section<'_>) -> Option<T>,
     ) -> Option<T> {
         let value = self.value(key)?;
         let ValueKind::Table(table) = &value.kind else {
             self.wrong_value(key, value, "a table", &format!("write `{example}`"));
             return None;
         };
-        let (path, origin) = (self.path(key), self.origin(key));
-        let mut section = Section::new(shape, path, origin, Some(table), self.problems);
-        Some(read(&mut section))
+        // A table of a row has no origin of its own once it was layered; its first key has.
+        let origin = table
+            .values()
+            .filter_map(|inner| inner.origin())
+            .map(|origin| Origin::kept(Some(origin)))
+            .min()
+            .unwrap_or_else(|| self.origin(key));
+        let mut section = Section::new(shape, self.path(key), origin, Some(table), self.problems);
+        read(&mut section)
     }
 
     /// A table of texts under names of the site's own, in the order of the names.

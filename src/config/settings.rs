@@ -144,22 +144,35 @@ pub(super) fn http(raw: &Raw, problems: &mut Vec<Problem>) -> Http {
 pub struct Limits {
     /// Bytes of all frames in assembly (WIRE F-52).
     pub frame_memory: u64,
+    /// Bytes of memory that wait for the journal at one relay (WIRE P-6).
+    pub tap_queue: u64,
+    /// Bytes of disk beyond that, at one relay; 0 is off.
+    pub tap_spill: u64,
 }
 
 impl Default for Limits {
     fn default() -> Self {
         Self {
             frame_memory: 256 << 20,
+            tap_queue: 64 << 20,
+            tap_spill: 1 << 30,
         }
     }
 }
 
 pub(super) fn limits(raw: &Raw, problems: &mut Vec<Problem>) -> Limits {
+    let default = Limits::default();
     let mut section = Section::open(&LIMITS, raw.section(LIMITS.name), problems);
     Limits {
         frame_memory: section
             .size("frame_memory", 1 << 10..=1 << 40)
-            .unwrap_or(Limits::default().frame_memory),
+            .unwrap_or(default.frame_memory),
+        tap_queue: section
+            .size("tap_queue", 1 << 20..=1 << 40)
+            .unwrap_or(default.tap_queue),
+        tap_spill: section
+            .size("tap_spill", 0..=1 << 50)
+            .unwrap_or(default.tap_spill),
     }
 }
 

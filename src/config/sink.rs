@@ -141,7 +141,9 @@ fn one(section: &mut Section<'_>, storage: &Storage) -> Sink {
             .unwrap_or(default.minimum_severity),
         phi: section.choice("phi", PHI_LEVELS).unwrap_or(default.phi),
         retry: section
-            .table("retry", &RETRY, "retry.max = \"5m\"", retry)
+            .table("retry", &RETRY, "retry.max = \"5m\"", |inner| {
+                Some(retry(inner))
+            })
             .unwrap_or_default(),
         timeout: section
             .duration("timeout", SECOND..=HOUR)

@@ -295,7 +295,7 @@ fn secret(section: &mut Section<'_>, key: &str) -> Option<PathBuf> {
 fn ca_file(section: &mut Section<'_>) -> Option<PathBuf> {
     section.table("tls", &SINK_TLS, "tls.ca_file = \"/etc/ssl/ca.pem\"", |tls| {
         tls.parsed("ca_file", "a file", "name the PEM file", path)
-    })?
+    })
 }
 
 /// The template in a file, or `built_in`.

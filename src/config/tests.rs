@@ -100,7 +100,10 @@ fn the_commented_rows_of_the_reference_are_right() {
                 || inner
                     .split_once(" = ")
                     .is_some_and(|(key, _)| !key.contains(' '));
-            let skip = inner.starts_with("path = ");
+            // Files that are not there, and keys of a relay.
+            let skip = ["path = ", "tls = ", "relay_to = ", "relay_tls = "]
+                .iter()
+                .any(|key| inner.starts_with(key));
             format!("{}\n", if is_code && !skip { inner } else { line })
         })
         .collect();

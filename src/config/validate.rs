@@ -6,7 +6,7 @@ use super::origin::Origin;
 use super::problem::{Problem, Warning, Wrong};
 use super::quantity::show_size;
 use super::sink_kind::SinkKind;
-use super::{Config, keys::Shape};
+use super::{Config, Mode, keys::Shape};
 use crate::core::hl7::ack::{AckMode, AckPolicy};
 use std::net::SocketAddr;
 use std::path::Path;
@@ -50,6 +50,7 @@ pub(super) fn conflicts(config: &Config, raw: &Raw, problems: &mut Vec<Problem>)
     ports(config, raw, problems);
     files(config, raw, problems);
     frame_memory(config, raw, problems);
+    tap_queue(config, raw, problems);
     detection(config, raw, problems);
 }
 
@@ -139,6 +140,37 @@ fn frame_memory(config: &Config, raw: &Raw, problems: &mut Vec<Problem>) {
     ));
 }
 
+/// A relay's queue must hold one message.
+fn tap_queue(config: &Config, raw: &Raw, problems: &mut Vec<Problem>) {
+    let largest = config
+        .listeners
+        .iter()
+        .enumerate()
+        .filter(|(_, listener)| listener.mode == Mode::Relay)
+        .max_by_key(|(_, listener)| listener.max_message);
+    let Some((index, listener)) = largest else {
+        return;
+    };
+    if config.limits.tap_queue >= listener.max_message {
+        return;
+    }
+    let mut place = in_section(raw, &LIMITS, "tap_queue");
+    if place.0 == Origin::BuiltIn {
+        place = in_row(raw, &LISTENER, index, "max_message");
+    }
+    let wrong = Wrong::Conflict(format!(
+        "`tap_queue` of {} cannot hold a message of `max_message` = {} of relay `{}`",
+        show_size(config.limits.tap_queue),
+        show_size(listener.max_message),
+        listener.name,
+    ));
+    problems.push(problem(
+        place,
+        wrong,
+        "raise `[limits] tap_queue`, or lower `max_message`",
+    ));
+}
+
 fn detection(config: &Config, raw: &Raw, problems: &mut Vec<Problem>) {
     let detection = &config.detection;
     let ordered = [
@@ -182,7 +214,12 @@ pub(super) fn warnings(config: &Config, raw: &Raw) -> Vec<Warning> {
     };
     for (index, listener) in config.listeners.iter().enumerate() {
         let name = &listener.name;
-        if !listener.bind.ip().to_canonical().is_loopback() && listener.allow.is_empty() {
+        let vouched = listener
+            .tls
+            .as_ref()
+            .is_some_and(|tls| tls.client_ca_file.is_some());
+        let open = listener.allow.is_empty() && !vouched;
+        if !listener.bind.ip().to_canonical().is_loopback() && open {
             warn(
                 in_row(raw, &LISTENER, index, "bind"),
                 format!(

@@ -102,6 +102,8 @@ pub enum Reason {
     SpecimenAmbiguous,
     /// W for an order that is stored under another patient (S-4).
     WithdrawalOtherPatient,
+    /// A relay lost sight of messages that it passed on (P-6); only the record of the gap is kept.
+    TapGap,
 }
 
 impl Reason {
@@ -133,6 +135,7 @@ impl Reason {
             Self::CharsetDamage => "charset_damage",
             Self::SpecimenAmbiguous => "specimen_ambiguous",
             Self::WithdrawalOtherPatient => "withdrawal_other_patient",
+            Self::TapGap => "tap_gap",
         }
     }
 }
@@ -222,6 +225,107 @@ pub struct MergeUndone {
     pub at: Timestamp,
 }
 
+/// A relay lost sight of what it passed on (WIRE P-6): the ends have it, Pentamer has not.
+///
+/// Losses of one connection direction that follow each other are one gap, so that a long trouble does
+/// not fill the journal with records of itself.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Gap {
+    /// Listener and sending end of the first loss.
+    pub origin: Origin,
+    /// What was short.
+    pub cause: GapCause,
+    /// Receipt of the first and of the last that was lost.
+    pub from: Timestamp,
+    /// See `from`.
+    pub to: Timestamp,
+    /// Whole messages known to be lost; 0 where only bytes are known to be.
+    pub messages: u64,
+    /// Bytes passed on and not kept.
+    pub bytes: u64,
+    /// MSH-10 of the first of these messages, at most [`Gap::LISTED`].
+    pub control_ids: Vec<Phi<String>>,
+}
+
+impl Gap {
+    /// Control ids listed at most.
+    pub const LISTED: usize = 64;
+}
+
+/// Why a relay lost sight.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum GapCause {
+    /// Queue and spill file were full (`[limits] tap_queue`, `tap_spill`).
+    Overflow,
+    /// The tap could not keep up with the copy, or failed.
+    Tap,
+}
+
+impl GapCause {
+    /// As in logs.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Overflow => "overflow",
+            Self::Tap => "tap",
+        }
+    }
+}
+
+/// What a receiver answered to a message that a relay passed on (MSA-1, WIRE P-5).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "UPPERCASE")]
+pub enum LisAck {
+    /// Application accept.
+    Aa,
+    /// Application error.
+    Ae,
+    /// Application reject.
+    Ar,
+    /// Commit accept.
+    Ca,
+    /// Commit error.
+    Ce,
+    /// Commit reject.
+    Cr,
+    /// Any other code.
+    Other,
+}
+
+impl LisAck {
+    /// From MSA-1.
+    pub const fn read(code: &[u8]) -> Self {
+        match code {
+            b"AA" => Self::Aa,
+            b"AE" => Self::Ae,
+            b"AR" => Self::Ar,
+            b"CA" => Self::Ca,
+            b"CE" => Self::Ce,
+            b"CR" => Self::Cr,
+            _ => Self::Other,
+        }
+    }
+
+    /// As in `pentamer_relay_lis_ack_total{code}`.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Aa => "AA",
+            Self::Ae => "AE",
+            Self::Ar => "AR",
+            Self::Ca => "CA",
+            Self::Ce => "CE",
+            Self::Cr => "CR",
+            Self::Other => "other",
+        }
+    }
+
+    /// A commit answer (CA, CE, CR): an application answer may follow.
+    pub const fn is_commit(self) -> bool {
+        matches!(self, Self::Ca | Self::Ce | Self::Cr)
+    }
+}
+
 /// Everything that can be in the journal.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
@@ -291,6 +395,19 @@ pub enum Fact {
     Deadline {
         /// When.
         at: Timestamp,
+    },
+    /// A relay lost sight of messages.
+    Gap(Gap),
+    /// What the receiver answered to a relayed message (WIRE P-5). A message without one had none.
+    LisAnswered {
+        /// The message.
+        message: JournalPosition,
+        /// MSA-1.
+        code: LisAck,
+        /// When the answer passed.
+        at: Timestamp,
+        /// Microseconds from the message's receipt to its answer.
+        after_micros: u64,
     },
     /// A person took note of an alert.
     Acknowledged(Acknowledged),

@@ -22,3 +22,4 @@ pub mod phi;
 pub mod policy;
 pub mod record;
 pub mod time;
+pub mod worklist;

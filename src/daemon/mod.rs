@@ -16,9 +16,10 @@ use crate::core::fold::views;
 use crate::core::policy::Policy;
 use crate::engine::{Folder, Progress, Settings, StateHandle};
 use crate::journal::{self, Appender, Draft, JournalError, OsDisk, Recovery, WriterHandle};
-use crate::listen::{self, FrameMemory, Listener};
+use crate::listen::{self, Bound, Certificates, FrameMemory, Listener};
 use crate::notice::{NoticeKind, Notices};
 use crate::telemetry::events;
+use crate::tls::TlsFault;
 use crate::web;
 use metrics_exporter_prometheus::PrometheusHandle;
 use state::Keeper;
@@ -29,12 +30,14 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
-use tokio::runtime::Handle;
+use tokio::runtime::{Handle, Runtime};
 use tokio::sync::watch as channel;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use watch::Watch;
 
+/// Threads that copy for all relays.
+const RELAY_THREADS: usize = 2;
 /// How long the start is waited for to be recorded.
 const RECORD_WITHIN: Duration = Duration::from_secs(2);
 /// How long sinks and HTTP may take to end.
@@ -63,6 +66,15 @@ pub enum StartError {
         #[source]
         source: io::Error,
     },
+    /// A listener's certificates.
+    #[error("cannot use the certificates of listener `{listener}`")]
+    Tls {
+        /// Its name.
+        listener: String,
+        /// What is wrong with them.
+        #[source]
+        source: TlsFault,
+    },
     /// A thread could not be started.
     #[error("cannot start a thread")]
     Thread(#[source] io::Error),
@@ -75,6 +87,31 @@ pub struct Ports {
     pub listeners: BTreeMap<String, SocketAddr>,
     /// HTTP.
     pub http: SocketAddr,
+}
+
+/// The threads of the relays. Apart from those of all else: a sink, a page or a log that holds up a
+/// thread holds up no feed.
+struct Background {
+    handle: Handle,
+    runtime: Option<Runtime>,
+}
+
+impl Background {
+    fn new(runtime: Runtime) -> Self {
+        Self {
+            handle: runtime.handle().clone(),
+            runtime: Some(runtime),
+        }
+    }
+}
+
+impl Drop for Background {
+    /// Where nothing may block.
+    fn drop(&mut self) {
+        if let Some(runtime) = self.runtime.take() {
+            runtime.shutdown_background();
+        }
+    }
 }
 
 /// A running daemon.
@@ -93,6 +130,8 @@ pub struct Daemon {
     connections: TaskTracker,
     others: TaskTracker,
     folder: std::thread::JoinHandle<()>,
+    certificates: Arc<[Certificates]>,
+    relays: Background,
     /// The door to the journal.
     pub appender: Appender,
     writer: WriterHandle,
@@ -164,27 +203,45 @@ impl Daemon {
         let memory = Arc::new(FrameMemory::new(
             usize::try_from(config.limits.frame_memory).unwrap_or(usize::MAX),
         ));
+        let relays = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(RELAY_THREADS)
+            .thread_name("relay")
+            .enable_all()
+            .build()
+            .map(Background::new)
+            .map_err(StartError::Thread)?;
+        let common = listen::Common {
+            relays: relays.handle.clone(),
+            appender: appender.clone(),
+            policy: Arc::clone(&policy),
+            memory,
+            limits: config.limits.clone(),
+            dir: config.storage.dir.clone(),
+            stop: stop_listening.clone(),
+        };
         let mut bound = Vec::new();
         let mut ports = BTreeMap::new();
         for listener in config.listeners.clone() {
             let (name, at) = (listener.name.clone(), listener.bind);
-            let one = listen::bind(Listener {
-                config: listener,
-                appender: appender.clone(),
-                policy: Arc::clone(&policy),
-                memory: Arc::clone(&memory),
-                stop: stop_listening.clone(),
-            })
-            .await
-            .map_err(|source| StartError::Bind {
-                what: format!("listener `{name}`"),
-                address: at,
-                source,
-            })?;
+            let listener =
+                Listener::new(listener, common.clone()).map_err(|source| StartError::Tls {
+                    listener: name.clone(),
+                    source,
+                })?;
+            let one = listen::bind(listener)
+                .await
+                .map_err(|source| StartError::Bind {
+                    what: format!("listener `{name}`"),
+                    address: at,
+                    source,
+                })?;
             events::listening("mllp", &name, one.address);
             ports.insert(name, one.address);
             bound.push(one);
         }
+        let certificates: Arc<[Certificates]> = bound.iter().map(Bound::certificates).collect();
+        others.spawn(watch_ends(Arc::clone(&certificates), stop_all.clone()));
+        others.spawn(take_up(metrics.clone(), stop_all.clone()));
         let ground = sinks::Ground {
             appender: appender.clone(),
             state: state.clone(),
@@ -204,6 +261,10 @@ impl Daemon {
             sinks: handles,
             policy: Arc::clone(&policy),
             appender: appender.clone(),
+            open_relay: config
+                .listeners
+                .iter()
+                .any(crate::config::Listener::passes_on),
             notices,
             bound: Arc::clone(&ready),
             metrics,
@@ -229,7 +290,7 @@ impl Daemon {
             let _ = http.serve(stop_web).await;
         });
         for one in bound {
-            connections.spawn(one.accept(connections.clone()));
+            one.start(&connections);
         }
         ready.store(true, Ordering::Release);
         Ok(Self {
@@ -243,9 +304,17 @@ impl Daemon {
             connections,
             others,
             folder,
+            certificates,
+            relays,
             appender,
             writer,
         })
+    }
+
+    /// Reads all certificates again (SIGHUP). Open connections go on; files that cannot be used are told
+    /// of and change nothing.
+    pub fn reload_certificates(&self) {
+        self.certificates.iter().for_each(Certificates::reload);
     }
 
     /// Ends in order (WIRE A-71). Returns when the journal is closed.
@@ -253,6 +322,7 @@ impl Daemon {
         self.stop_listening.cancel();
         self.connections.close();
         self.connections.wait().await;
+        drop(self.relays);
         self.stop_all.cancel();
         self.others.close();
         let _ = tokio::time::timeout(END_WITHIN, self.others.wait()).await;
@@ -279,6 +349,27 @@ async fn record_start(appender: &Appender, config: &Config) {
     // keep the listeners from binding.
     if let Ok(stored) = appender.submit(vec![started, sinks::seen(config)]).await {
         let _ = tokio::time::timeout(RECORD_WITHIN, stored).await;
+    }
+}
+
+/// Tells how long certificates are valid still: at the start, and then once an hour.
+async fn watch_ends(certificates: Arc<[Certificates]>, stop: CancellationToken) {
+    loop {
+        certificates.iter().for_each(Certificates::tell_ends);
+        tokio::select! {
+            () = stop.cancelled() => return,
+            () = tokio::time::sleep(Duration::from_secs(3_600)) => {}
+        }
+    }
+}
+
+/// Takes up what the histograms gathered: where nobody asks for the metrics it would pile up in memory.
+async fn take_up(metrics: PrometheusHandle, stop: CancellationToken) {
+    loop {
+        tokio::select! {
+            () = stop.cancelled() => return,
+            () = tokio::time::sleep(Duration::from_secs(5)) => metrics.run_upkeep(),
+        }
     }
 }
 

@@ -5,7 +5,7 @@ use super::duplicates::Fingerprint;
 use super::error::{AppendError, DecodeError};
 use super::layout::MAX_PAYLOAD;
 use crate::core::fact::{
-    Decided, Fact, JournalPosition, MergeUndone, Origin, Reason, Received, Refused,
+    Decided, Fact, Gap, JournalPosition, LisAck, MergeUndone, Origin, Reason, Received, Refused,
 };
 use crate::core::time::Timestamp;
 use bytes::Bytes;
@@ -31,6 +31,8 @@ pub(crate) enum Kind {
     Started = 9,
     MergeUndone = 10,
     Deadline = 11,
+    Gap = 12,
+    LisAnswered = 13,
     Acknowledged = 20,
     Muted = 21,
     Unmuted = 22,
@@ -42,7 +44,7 @@ pub(crate) enum Kind {
 }
 
 impl Kind {
-    const ALL: [Self; 20] = [
+    const ALL: [Self; 22] = [
         Self::Mark,
         Self::Received,
         Self::SeenAgain,
@@ -55,6 +57,8 @@ impl Kind {
         Self::Started,
         Self::MergeUndone,
         Self::Deadline,
+        Self::Gap,
+        Self::LisAnswered,
         Self::Acknowledged,
         Self::Muted,
         Self::Unmuted,
@@ -83,6 +87,8 @@ impl Kind {
             Self::Started => "started",
             Self::MergeUndone => "merge_undone",
             Self::Deadline => "deadline",
+            Self::Gap => "gap",
+            Self::LisAnswered => "lis_answered",
             Self::Acknowledged => "acknowledged",
             Self::Muted => "muted",
             Self::Unmuted => "unmuted",
@@ -177,6 +183,14 @@ struct DeadlineMeta {
     at: Timestamp,
 }
 
+#[derive(Serialize, Deserialize)]
+struct LisAnsweredMeta {
+    message: JournalPosition,
+    code: LisAck,
+    at: Timestamp,
+    after_micros: u64,
+}
+
 fn record(kind: Kind, meta: &impl Serialize, raw: &Bytes) -> Result<Encoded, AppendError> {
     let Ok(meta) = serde_json::to_vec(meta) else {
         return Err(AppendError::NotEncodable { kind: kind.word() });
@@ -269,6 +283,21 @@ pub(crate) fn encode(
         }
         Fact::MergeUndone(undone) => record(Kind::MergeUndone, undone, &none),
         Fact::Deadline { at } => record(Kind::Deadline, &DeadlineMeta { at: *at }, &none),
+        Fact::Gap(gap) => record(Kind::Gap, gap, &none),
+        Fact::LisAnswered {
+            message,
+            code,
+            at,
+            after_micros,
+        } => {
+            let meta = LisAnsweredMeta {
+                message: *message,
+                code: *code,
+                at: *at,
+                after_micros: *after_micros,
+            };
+            record(Kind::LisAnswered, &meta, &none)
+        }
         Fact::Acknowledged(fact) => record(Kind::Acknowledged, fact, &none),
         Fact::Muted(fact) => record(Kind::Muted, fact, &none),
         Fact::Unmuted(fact) => record(Kind::Unmuted, fact, &none),
@@ -388,6 +417,21 @@ pub(crate) fn decode(
         Kind::Deadline => {
             let DeadlineMeta { at } = meta(kind, bytes)?;
             Fact::Deadline { at }
+        }
+        Kind::Gap => Fact::Gap(meta::<Gap>(kind, bytes)?),
+        Kind::LisAnswered => {
+            let LisAnsweredMeta {
+                message,
+                code,
+                at,
+                after_micros,
+            } = meta(kind, bytes)?;
+            Fact::LisAnswered {
+                message,
+                code,
+                at,
+                after_micros,
+            }
         }
         Kind::Acknowledged => Fact::Acknowledged(meta(kind, bytes)?),
         Kind::Muted => Fact::Muted(meta(kind, bytes)?),

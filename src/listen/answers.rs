@@ -2,7 +2,8 @@
 
 use super::intake::Answer;
 use crate::clock;
-use crate::config::Listener as ListenerConfig;
+use crate::config::{Framing, Listener as ListenerConfig};
+use crate::core::mllp::{ACK, CR, FS, NAK, VT};
 use crate::journal::Stored;
 use crate::telemetry::events;
 use jiff::tz::TimeZone;
@@ -10,13 +11,20 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
-use tokio::io::AsyncWriteExt;
-use tokio::net::tcp::OwnedWriteHalf;
-use tokio::sync::{Notify, mpsc, oneshot};
+use tokio::io::{AsyncWrite, AsyncWriteExt};
+use tokio::sync::{Notify, OwnedSemaphorePermit, mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
 /// A peer that does not read its answers for so long is left (WIRE F-41).
 const WRITE_WITHIN: Duration = Duration::from_secs(60);
+/// How long the peer's commit block for an answer of ours is waited for, twice (F-71).
+const COMMIT_WITHIN: Duration = Duration::from_secs(30);
+/// Commit blocks that wait to be looked at; a peer that sends more has sent too many.
+const COMMITS: usize = 64;
+/// MLLP release 2: stored (F-71).
+const COMMIT_BLOCK: [u8; 4] = [VT, ACK, FS, CR];
+/// MLLP release 2: not stored (F-72).
+const REFUSE_BLOCK: [u8; 4] = [VT, NAK, FS, CR];
 
 /// A frame on its way into the journal, and what is to be said when it is there.
 pub(super) struct Pending {
@@ -24,6 +32,16 @@ pub(super) struct Pending {
     pub(super) stored: oneshot::Receiver<Vec<Stored>>,
     pub(super) complete_at: Instant,
     pub(super) bytes: usize,
+    /// The peer's shares in the journal's queue; given back once it is stored.
+    pub(super) shares: Option<OwnedSemaphorePermit>,
+}
+
+/// A frame that is stored, and what is to be said of it.
+struct Ready {
+    answer: Answer,
+    stored: Vec<Stored>,
+    complete_at: Instant,
+    bytes: usize,
 }
 
 /// What of the line both ends see.
@@ -38,6 +56,7 @@ struct Line {
 pub(super) struct Answering {
     line: Arc<Line>,
     queue: mpsc::UnboundedSender<Pending>,
+    commits: mpsc::Sender<bool>,
     max_frames: usize,
     max_bytes: usize,
 }
@@ -46,6 +65,7 @@ pub(super) struct Answering {
 pub(super) struct Answerer {
     line: Arc<Line>,
     queue: mpsc::UnboundedReceiver<Pending>,
+    commits: mpsc::Receiver<bool>,
     config: ListenerConfig,
     zone: TimeZone,
     peer: SocketAddr,
@@ -67,9 +87,11 @@ impl Answering {
         });
         // Unbounded as a type, bounded by `wait_for_room`.
         let (sender, queue) = mpsc::unbounded_channel();
+        let (commit, commits) = mpsc::channel(COMMITS);
         let answerer = Answerer {
             line: Arc::clone(&line),
             queue,
+            commits,
             config,
             zone,
             peer,
@@ -78,6 +100,7 @@ impl Answering {
             Self {
                 line,
                 queue: sender,
+                commits: commit,
                 max_frames,
                 max_bytes,
             },
@@ -90,6 +113,11 @@ impl Answering {
         self.line.frames.fetch_add(1, Ordering::AcqRel);
         self.line.bytes.fetch_add(pending.bytes, Ordering::AcqRel);
         self.queue.send(pending).map_err(|_| ())
+    }
+
+    /// A commit block of the peer came (F-71). One that nobody waits for changes nothing.
+    pub(super) fn commit(&self, stored: bool) {
+        let _ = self.commits.try_send(stored);
     }
 
     /// Returns when the line is short enough to read on; an error when nothing will be answered any more.
@@ -118,35 +146,166 @@ impl Answering {
 }
 
 impl Answerer {
-    /// Answers until the line ends. Gives the socket back, and whether all was answered.
-    pub(super) async fn run(mut self, mut write: OwnedWriteHalf) -> (Option<OwnedWriteHalf>, bool) {
-        while let Some(pending) = self.queue.recv().await {
+    /// Answers until the line ends. Gives the socket back where all was answered.
+    pub(super) async fn run<W: AsyncWrite + Unpin>(self, write: W) -> Option<W> {
+        let (sender, ready) = mpsc::unbounded_channel();
+        let name = self.config.name.clone();
+        let gather = Gather {
+            line: Arc::clone(&self.line),
+            queue: self.queue,
+            ready: sender,
+            store_wait: self.config.store_wait,
+        };
+        let writer = Writer {
+            line: self.line,
+            ready,
+            commits: self.commits,
+            config: self.config,
+            zone: self.zone,
+        };
+        let (gathered, write) = tokio::join!(gather.run(), writer.run(write));
+        match gathered {
+            Ok(()) => write,
+            Err(waiting) => {
+                events::unanswered(&name, self.peer, waiting);
+                None
+            }
+        }
+    }
+}
+
+/// Waits for what is being stored. Apart from the writing, so that a peer that does not read its answers
+/// keeps no share of the journal's queue from its other connections.
+struct Gather {
+    line: Arc<Line>,
+    queue: mpsc::UnboundedReceiver<Pending>,
+    ready: mpsc::UnboundedSender<Step>,
+    store_wait: Duration,
+}
+
+/// What the writer does next.
+enum Step {
+    Answer(Ready),
+    /// The next frame was not stored in time, or given up: silence, and the sender keeps its message
+    /// (P-SILENCE); in MLLP release 2 the block that says so.
+    NotStored,
+}
+
+impl Gather {
+    /// The error is the number of frames that wait in vain.
+    async fn run(mut self) -> Result<(), usize> {
+        loop {
+            let next = tokio::select! {
+                next = self.queue.recv() => next,
+                () = self.line.broken.cancelled() => return Ok(()),
+            };
+            let Some(pending) = next else { return Ok(()) };
             let waited = clock::monotonic().saturating_duration_since(pending.complete_at);
-            let left = self.config.store_wait.saturating_sub(waited);
-            let stored = match tokio::time::timeout(left, pending.stored).await {
-                Ok(Ok(stored)) => stored,
-                // Not stored in time, or given up: silence, and the sender keeps its message (P-SILENCE).
-                Ok(Err(_)) | Err(_) => {
-                    self.line.broken.cancel();
-                    let waiting = self.line.frames.load(Ordering::Acquire);
-                    events::unanswered(&self.config.name, self.peer, waiting);
-                    return (None, false);
+            let left = self.store_wait.saturating_sub(waited);
+            let stored = tokio::select! {
+                stored = tokio::time::timeout(left, pending.stored) => stored,
+                () = self.line.broken.cancelled() => return Ok(()),
+            };
+            drop(pending.shares);
+            let Ok(Ok(stored)) = stored else {
+                let waiting = self.line.frames.load(Ordering::Acquire);
+                let _ = self.ready.send(Step::NotStored);
+                return Err(waiting);
+            };
+            let _ = self.ready.send(Step::Answer(Ready {
+                answer: pending.answer,
+                stored,
+                complete_at: pending.complete_at,
+                bytes: pending.bytes,
+            }));
+        }
+    }
+}
+
+/// Writes the answers.
+struct Writer {
+    line: Arc<Line>,
+    ready: mpsc::UnboundedReceiver<Step>,
+    commits: mpsc::Receiver<bool>,
+    config: ListenerConfig,
+    zone: TimeZone,
+}
+
+impl Writer {
+    /// Gives the socket back where all was written.
+    async fn run<W: AsyncWrite + Unpin>(mut self, mut write: W) -> Option<W> {
+        while let Some(step) = self.ready.recv().await {
+            let written = match step {
+                Step::Answer(ready) => self.answer(ready, &mut write).await,
+                Step::NotStored => {
+                    if self.config.framing == Framing::Mllp2
+                        && put(&mut write, &REFUSE_BLOCK).await.is_ok()
+                    {
+                        let _ = write.shutdown().await;
+                    }
+                    Err(())
                 }
             };
-            for answer in pending.answer.write(&stored, &self.config, &self.zone) {
-                let written = tokio::time::timeout(WRITE_WITHIN, write.write_all(&answer)).await;
-                if !matches!(written, Ok(Ok(()))) {
-                    self.line.broken.cancel();
-                    return (None, false);
-                }
-                events::acknowledged(
-                    clock::monotonic().saturating_duration_since(pending.complete_at),
-                );
+            if written.is_err() {
+                self.line.broken.cancel();
+                return None;
             }
-            self.line.frames.fetch_sub(1, Ordering::AcqRel);
-            self.line.bytes.fetch_sub(pending.bytes, Ordering::AcqRel);
-            self.line.moved.notify_one();
         }
-        (Some(write), true)
+        Some(write)
+    }
+
+    async fn answer<W: AsyncWrite + Unpin>(
+        &mut self,
+        ready: Ready,
+        write: &mut W,
+    ) -> Result<(), ()> {
+        let release_2 = self.config.framing == Framing::Mllp2;
+        if release_2 && !matches!(ready.answer, Answer::Nothing) {
+            put(write, &COMMIT_BLOCK).await?;
+        }
+        for answer in ready.answer.write(&ready.stored, &self.config, &self.zone) {
+            if release_2 {
+                self.put_until_committed(write, &answer).await?;
+            } else {
+                put(write, &answer).await?;
+            }
+            events::acknowledged(clock::monotonic().saturating_duration_since(ready.complete_at));
+        }
+        self.line.frames.fetch_sub(1, Ordering::AcqRel);
+        self.line.bytes.fetch_sub(ready.bytes, Ordering::AcqRel);
+        self.line.moved.notify_one();
+        Ok(())
+    }
+
+    /// F-71: an answer of ours is a block that the peer commits; it is sent once more where it does not.
+    async fn put_until_committed<W: AsyncWrite + Unpin>(
+        &mut self,
+        write: &mut W,
+        answer: &[u8],
+    ) -> Result<(), ()> {
+        for _ in 0..2 {
+            // Blocks that nobody waited for commit nothing.
+            while self.commits.try_recv().is_ok() {}
+            put(write, answer).await?;
+            let commit = tokio::time::timeout(COMMIT_WITHIN, self.commits.recv()).await;
+            // Committed; or the peer has closed its side, and can commit nothing any more.
+            if matches!(commit, Ok(Some(true) | None)) {
+                return Ok(());
+            }
+        }
+        events::wire(&self.config.name, "commit_missing", 1);
+        Err(())
+    }
+}
+
+/// One write for one frame (F-1).
+async fn put<W: AsyncWrite + Unpin>(write: &mut W, frame: &[u8]) -> Result<(), ()> {
+    let whole = async {
+        write.write_all(frame).await?;
+        write.flush().await
+    };
+    match tokio::time::timeout(WRITE_WITHIN, whole).await {
+        Ok(Ok(())) => Ok(()),
+        Ok(Err(_)) | Err(_) => Err(()),
     }
 }

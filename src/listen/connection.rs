@@ -1,10 +1,12 @@
 //! One connection: bytes in, frames to the journal, and the timers that the decoder cannot have.
 
+use super::accept::{Listener, since_failing};
 use super::answers::{Answering, Pending};
-use super::endpoint::{Listener, since_failing};
+use super::door::{Seat, shares_of};
 use super::intake;
 use super::memory::Share;
 use crate::clock;
+use crate::config::Framing;
 use crate::core::fact::{Fact, Origin, Reason, Refused};
 use crate::core::mllp::{Decoder, Event, Limits, Phase};
 use crate::journal::{Draft, Storing};
@@ -12,9 +14,8 @@ use crate::telemetry::events;
 use bytes::Bytes;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
-use tokio::net::tcp::OwnedReadHalf;
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::sync::OwnedSemaphorePermit;
 
 /// Messages without an answer at which a connection is no longer read (WIRE F-30).
 const UNANSWERED_MESSAGES: usize = 64;
@@ -44,6 +45,8 @@ pub(super) enum Ended {
     Junk,
     /// Nothing can be stored, or the peer does not read its answers.
     Unanswered,
+    /// Its place was needed for another connection (N-4).
+    MadeRoom,
     /// The daemon ends.
     Stop,
 }
@@ -57,6 +60,7 @@ impl Ended {
             Self::Idle => "idle",
             Self::Junk => "junk",
             Self::Unanswered => "unanswered",
+            Self::MadeRoom => "made_room",
             Self::Stop => "stop",
         }
     }
@@ -64,6 +68,9 @@ impl Ended {
 
 pub(super) struct Connection<'a> {
     listener: &'a Listener,
+    seat: &'a Seat,
+    /// It sent a complete frame.
+    proven: bool,
     peer: SocketAddr,
     origin: Origin,
     decoder: Decoder,
@@ -75,10 +82,12 @@ pub(super) struct Connection<'a> {
 }
 
 impl<'a> Connection<'a> {
-    pub(super) fn new(listener: &'a Listener, peer: SocketAddr) -> Self {
+    pub(super) fn new(listener: &'a Listener, seat: &'a Seat, peer: SocketAddr) -> Self {
         let config = &listener.config;
         Self {
             listener,
+            seat,
+            proven: false,
             peer,
             origin: Origin {
                 listener: config.name.clone(),
@@ -87,6 +96,7 @@ impl<'a> Connection<'a> {
             decoder: Decoder::new(Limits {
                 max_message: size(config.max_message),
                 max_junk: size(config.max_junk),
+                commits: config.framing == Framing::Mllp2,
                 ..Limits::default()
             }),
             share: Share::new(&listener.memory),
@@ -97,8 +107,11 @@ impl<'a> Connection<'a> {
     }
 
     /// Serves the connection to its end. What was stored is answered before it is closed.
-    pub(super) async fn serve(mut self, stream: TcpStream) -> Ended {
-        let (mut read, write) = stream.into_split();
+    pub(super) async fn serve<R, W>(mut self, mut read: R, write: W) -> Ended
+    where
+        R: AsyncRead + Unpin,
+        W: AsyncWrite + Unpin + Send + 'static,
+    {
         let (mut answering, answerer) = Answering::new(
             self.listener.config.clone(),
             self.listener.policy.site.zone.clone(),
@@ -112,17 +125,22 @@ impl<'a> Connection<'a> {
         self.share.set(0);
         drop(answering);
         // The answerer ends when it has answered all that is pending, or cannot any more.
-        let Ok((write, answered)) = answers.await else {
+        let Ok(answered) = answers.await else {
             return Ended::Error;
         };
-        if answered && let Some(mut write) = write {
-            // What the peer sent after we stopped reading must not turn our answers into a reset.
-            let _ = write.shutdown().await;
-        }
-        if answered { ended } else { Ended::Unanswered }
+        let Some(mut write) = answered else {
+            return Ended::Unanswered;
+        };
+        // What the peer sent after we stopped reading must not turn our answers into a reset.
+        let _ = write.shutdown().await;
+        ended
     }
 
-    async fn read_frames(&mut self, read: &mut OwnedReadHalf, answering: &mut Answering) -> Ended {
+    async fn read_frames<R: AsyncRead + Unpin>(
+        &mut self,
+        read: &mut R,
+        answering: &mut Answering,
+    ) -> Ended {
         let mut buffer = vec![0_u8; READ_BYTES];
         let mut stop_by: Option<Instant> = None;
         loop {
@@ -139,6 +157,7 @@ impl<'a> Connection<'a> {
             let got = tokio::select! {
                 () = self.listener.stop.cancelled(), if stop_by.is_none() => continue,
                 () = answering.broken() => return Ended::Unanswered,
+                () = self.seat.leave().cancelled() => return Ended::MadeRoom,
                 () = sleep_until(timer), if timer.is_some() => None,
                 got = read.read(&mut buffer) => Some(got),
             };
@@ -309,13 +328,22 @@ impl<'a> Connection<'a> {
                         answer: intake::Answer::Nothing,
                     }
                 }
+                Event::Commit(stored) => {
+                    answering.commit(stored);
+                    continue;
+                }
                 Event::JunkLimit | Event::DiscardLimit => return Err(Ended::Junk),
             };
             if taken.drafts.is_empty() {
                 continue;
             }
+            let complete = !matches!(taken.answer, intake::Answer::Nothing);
+            if complete && !std::mem::replace(&mut self.proven, true) {
+                self.seat.prove();
+            }
             let bytes = taken.answer.bytes();
             let complete_at = clock::monotonic();
+            let shares = self.take_shares(bytes, answering).await?;
             let stored = self
                 .listener
                 .appender
@@ -328,6 +356,7 @@ impl<'a> Connection<'a> {
                     stored,
                     complete_at,
                     bytes,
+                    shares: Some(shares),
                 })
                 .map_err(|()| Ended::Unanswered)?;
             // A read may hold many small frames; each may be the one that fills the line.
@@ -337,6 +366,20 @@ impl<'a> Connection<'a> {
                 .map_err(|()| Ended::Unanswered)?;
         }
         Ok(())
+    }
+
+    /// A peer's part of the journal's queue is bounded: its next message waits until earlier ones are
+    /// stored, and those of other peers do not wait for it.
+    async fn take_shares(
+        &self,
+        bytes: usize,
+        answering: &Answering,
+    ) -> Result<OwnedSemaphorePermit, Ended> {
+        let shares = self.seat.shares().clone();
+        tokio::select! {
+            shares = shares.acquire_many_owned(shares_of(bytes)) => shares.map_err(|_| Ended::Stop),
+            () = answering.broken() => Err(Ended::Unanswered),
+        }
     }
 
     fn refuse(&self, reason: Reason, raw: Bytes, total_len: u64) -> Draft {

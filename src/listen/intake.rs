@@ -1,12 +1,13 @@
 //! From a complete frame to drafts for the journal, and to the answers once they are stored.
 
-use super::endpoint::Listener;
+use super::accept::Listener;
 use crate::clock;
 use crate::config::Listener as ListenerConfig;
 use crate::core::extract;
 use crate::core::fact::{Fact, JournalPosition, Origin, Reason, Received, Refused};
 use crate::core::hl7::ack::{self, AckPolicy, AckTime, Answered, Fault, Verdict};
 use crate::core::hl7::envelope::{self, Opened, RawMessage};
+use crate::core::hl7::types::MessageKind;
 use crate::core::time::Timestamp;
 use crate::journal::{Draft, Fingerprint, Stored};
 use crate::telemetry::events;
@@ -89,6 +90,65 @@ pub(super) fn take_frame(listener: &Listener, origin: &Origin, content: Bytes) -
             }
         }
     }
+}
+
+/// What is to be stored of a frame that a relay passed on.
+pub(super) struct Relayed {
+    /// One for each message, then one for each part that cannot be read.
+    pub(super) drafts: Vec<Draft>,
+    /// Of each message, its number within the frame.
+    pub(super) parts: Vec<u32>,
+}
+
+/// What of a relayed frame is kept: all but bare acknowledgements, which are recorded beside the message
+/// that they answer (WIRE P-5). Nothing is answered, so nothing is judged.
+pub(super) fn take_relayed(
+    listener: &Listener,
+    origin: &Origin,
+    received_at: Timestamp,
+    content: &Bytes,
+) -> Relayed {
+    let config = &listener.config;
+    let mut relayed = Relayed {
+        drafts: Vec::new(),
+        parts: Vec::new(),
+    };
+    match envelope::open(content) {
+        Opened::Empty => events::wire(&config.name, "empty_frames", 1),
+        Opened::Refused(reason) => {
+            let draft = refused(origin, received_at, reason, content.clone());
+            relayed.drafts.push(draft);
+        }
+        Opened::Messages(frame) => {
+            for (count, times) in &frame.counts {
+                events::wire(&config.name, count, *times);
+            }
+            let parts = u32::try_from(frame.messages.len()).unwrap_or(u32::MAX);
+            for (part, message) in (0_u32..).zip(&frame.messages) {
+                if message.kind() == MessageKind::Acknowledgement {
+                    continue;
+                }
+                if !message.is_acknowledgement() {
+                    count_request(listener, message);
+                }
+                relayed.parts.push(part);
+                relayed.drafts.push(Draft {
+                    fact: Fact::Received(Received {
+                        origin: origin.clone(),
+                        received_at,
+                        part: (part, parts),
+                        raw: content.slice_ref(message.raw),
+                    }),
+                    fingerprint: Some(fingerprint(&config.name, message)),
+                });
+            }
+            relayed.drafts.extend(frame.unreadable.iter().map(|part| {
+                let part = content.slice_ref(part);
+                refused(origin, received_at, Reason::UnreadableMsh, part)
+            }));
+        }
+    }
+    relayed
 }
 
 fn refused(origin: &Origin, received_at: Timestamp, reason: Reason, raw: Bytes) -> Draft {
@@ -219,7 +279,8 @@ fn count_silence(message: &RawMessage<'_>, verdict: &Verdict, config: &ListenerC
     }
 }
 
-fn count_stored(stored: &[Stored], listener: &str) {
+/// Counts what became of messages.
+pub(super) fn count_stored(stored: &[Stored], listener: &str) {
     for stored in stored {
         let duplicate = stored.duplicate_of.is_some();
         events::message(listener, if duplicate { "duplicate" } else { "stored" }, 1);

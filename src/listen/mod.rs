@@ -1,15 +1,21 @@
-//! Listeners: sockets in, frames to the journal, acknowledgements out (endpoint mode).
+//! Listeners: sockets in, frames to the journal, acknowledgements out (endpoint mode), or bytes through
+//! and a copy of them to the journal (relay mode).
 //!
 //! ```text
-//! accept ▶ connection (bytes ▶ core::mllp) ▶ intake (frame ▶ drafts) ▶ journal ▶ answers (ACK, in order)
+//! accept ▶ door (allow, limits) ▶ TLS ▶ connection (bytes ▶ core::mllp) ▶ intake (frame ▶ drafts) ▶ journal ▶ answers (ACK, in order)
+//!                                     ▶ relay (bytes ▶ the laboratory system and back; a copy ▶ tap ▶ journal)
 //! ```
 //! Nothing here understands a result: before the acknowledgement only framing and the MSH are looked at.
 
+mod accept;
 mod answers;
 mod connection;
-mod endpoint;
+mod door;
 mod intake;
 mod memory;
+mod relay;
+mod socket;
+mod tls;
 
-pub use endpoint::{Bound, Listener, bind};
+pub use accept::{Bound, Certificates, Common, Listener, bind};
 pub use memory::FrameMemory;

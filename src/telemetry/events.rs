@@ -1,5 +1,9 @@
 //! Everything worth telling, one function each: the log line and the counter in one place.
 
+mod relay;
+
+pub use relay::*;
+
 use metrics::{counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram};
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -64,6 +68,11 @@ pub fn describe() {
         "Notices that stand, by kind: an operator must act"
     );
     describe_gauge!("pentamer_connections", "Open connections by listener");
+    describe_gauge!(
+        "pentamer_tls_expires_seconds",
+        "Seconds until a certificate of ours ends, by listener and side (tls, relay_tls)"
+    );
+    relay::describe();
 }
 
 /// A notice was raised.
@@ -100,10 +109,57 @@ pub fn disconnected(listener: &str, peer: SocketAddr, why: &'static str) {
     debug!(event = "disconnected", listener, %peer, why, "disconnected");
 }
 
-/// A connection was turned away at accept.
-pub fn turned_away(listener: &str, peer: SocketAddr, why: &'static str) {
+/// A connection was turned away at accept; `tell` is once a minute for each peer (WIRE N-3).
+pub fn turned_away(listener: &str, peer: SocketAddr, why: &'static str, tell: bool) {
     wire(listener, why, 1);
-    info!(event = "turned_away", listener, %peer, why, "connection turned away");
+    if tell {
+        info!(event = "turned_away", listener, %peer, why, "connection turned away");
+    }
+}
+
+/// A TLS handshake did not come about; `counter` is `tls_plaintext`, `tls_denied` or `tls_failed`.
+pub fn tls_refused(listener: &str, peer: SocketAddr, counter: &'static str, why: &str, tell: bool) {
+    wire(listener, counter, 1);
+    if tell {
+        warn!(event = counter, listener, %peer, why, "no TLS connection");
+    }
+}
+
+/// Certificates were read again; connections from now on have the new ones.
+pub fn certificates_reloaded(listener: &str, side: &'static str) {
+    info!(
+        event = "certificates_reloaded",
+        listener, side, "certificates read again; open connections go on"
+    );
+}
+
+/// Certificates could not be read again; those in force stay.
+pub fn certificates_kept(listener: &str, side: &'static str, why: &str, help: &str) {
+    error!(
+        event = "certificates_kept",
+        listener, side, why, help, "the certificates in force stay"
+    );
+}
+
+/// Days before a certificate's end from which on it is told of.
+const CERTIFICATE_DAYS: i64 = 30;
+
+/// How long a certificate of ours is valid for still.
+pub fn certificate_ends(listener: &str, side: &'static str, seconds: i64) {
+    gauge!("pentamer_tls_expires_seconds", "listener" => listener.to_owned(), "side" => side)
+        .set(seconds as f64);
+    let days = seconds.div_euclid(86_400);
+    if seconds <= 0 {
+        error!(
+            event = "certificate_ended",
+            listener, side, days, "the certificate is over: peers refuse it"
+        );
+    } else if days < CERTIFICATE_DAYS {
+        warn!(
+            event = "certificate_ends",
+            listener, side, days, "the certificate ends soon: have it renewed"
+        );
+    }
 }
 
 /// Something of WIRE.md was seen `times` times.
@@ -295,6 +351,31 @@ pub fn dead_letter(sink: &str, alert_id: &str, why: &str) {
         event = "dead_letter",
         sink, alert_id, why, "not delivered; see `pentamer queue dead`"
     );
+}
+
+/// A person took note of an alert.
+pub fn acknowledged_by(alert_id: &str, by: &str) {
+    info!(event = "acknowledged", alert_id, by, "acknowledged");
+}
+
+/// Pages are muted; the fact says for whom and why.
+pub fn muted(id: &str, by: &str) {
+    info!(event = "muted", id, by, "muted");
+}
+
+/// A mute was lifted.
+pub fn unmuted(id: &str, by: &str) {
+    info!(event = "unmuted", id, by, "unmuted");
+}
+
+/// Alerts are given to a sink again.
+pub fn requeued(sink: &str, count: usize, by: &str) {
+    info!(event = "requeued", sink, count, by, "sent again");
+}
+
+/// A sink is given the past.
+pub fn replayed(sink: &str, count: u64, by: &str) {
+    info!(event = "replayed", sink, count, by, "the past is sent again");
 }
 
 /// An unacknowledged page goes out again.

@@ -2,10 +2,14 @@
 //!
 //! Patients' data is in answers only. No request is logged: paths hold identifiers.
 
+mod alerts;
+mod facts;
 mod guard;
 mod notices;
 mod patients;
 mod problem;
+mod query;
+mod queue;
 
 use crate::clock;
 use crate::core::fact::JournalPosition;
@@ -54,6 +58,8 @@ pub struct Seen {
     pub appender: Appender,
     /// What an operator must act on.
     pub notices: Notices,
+    /// Some relay lets its feed pass whatever happens here (WIRE P-7).
+    pub open_relay: bool,
     /// All listeners are bound.
     pub bound: Arc<AtomicBool>,
     /// The recorder.
@@ -84,6 +90,17 @@ impl Bound {
     pub async fn serve(self, stop: CancellationToken) -> io::Result<()> {
         let api = Router::new()
             .route("/api/v1/notices", get(notices::list))
+            .route("/api/v1/alerts", get(alerts::list))
+            .route("/api/v1/alerts/{id}", get(alerts::show))
+            .route("/api/v1/alerts/{id}/ack", post(alerts::acknowledge))
+            .route("/api/v1/mutes", get(alerts::mutes).post(alerts::mute))
+            .route("/api/v1/mutes/{id}/lift", post(alerts::lift))
+            .route("/api/v1/queue", get(queue::list))
+            .route("/api/v1/queue/{sink}", get(queue::show))
+            .route("/api/v1/queue/{sink}/dead", get(queue::dead))
+            .route("/api/v1/queue/{sink}/requeue", post(queue::requeue))
+            .route("/api/v1/queue/{sink}/replay", post(queue::replay))
+            .route("/api/v1/queue/{sink}/test", post(queue::test))
             .route("/api/v1/patients/{key}", get(patients::show))
             .route("/api/v1/patients/{key}/unmerge", post(patients::unmerge))
             .layer(DefaultBodyLimit::max(LARGEST_BODY))
@@ -111,6 +128,7 @@ async fn healthz() -> &'static str {
 }
 
 async fn readyz(State(seen): State<Seen>) -> Response {
+    let failing = matches!(seen.status.borrow().storing, Storing::Failing { .. });
     let notices = seen.notices.list();
     let (code, mut text) = readiness(
         seen.bound.load(Ordering::Acquire),
@@ -118,6 +136,9 @@ async fn readyz(State(seen): State<Seen>) -> Response {
         &seen.progress.borrow(),
         &notices,
     );
+    if failing && seen.open_relay {
+        text.insert_str(0, "degraded, relays go on: ");
+    }
     for notice in &notices {
         text.push_str(&format!(
             "notice {} since {}: {}\n",

@@ -66,6 +66,17 @@ impl Home {
         self
     }
 
+    /// The same directory with other lines of the listener.
+    pub fn with_listener(mut self, listener: &str) -> Self {
+        listener.clone_into(&mut self.listener);
+        self
+    }
+
+    /// The lines of the listener.
+    pub fn listener_text(&self) -> String {
+        self.listener.clone()
+    }
+
     pub fn path(&self) -> &Path {
         self.dir.path()
     }
@@ -163,6 +174,14 @@ impl Pentamer {
 
     pub fn start_default() -> Self {
         Self::start(Home::new("", ""))
+    }
+
+    /// Where another listener is.
+    pub fn listener(&self, name: &str) -> SocketAddr {
+        let ports = fs::read(self.home.path().join("ports.json")).expect("read");
+        let ports: Value = serde_json::from_slice(&ports).expect("JSON");
+        let address = ports["listeners"][name].as_str().expect("a listener");
+        address.parse().expect("an address")
     }
 
     pub fn connect(&self) -> Sender {
@@ -374,7 +393,11 @@ pub struct Sender {
 
 impl Sender {
     pub fn new(to: SocketAddr) -> Self {
-        let stream = TcpStream::connect(to).expect("connected");
+        Self::over(TcpStream::connect(to).expect("connected"))
+    }
+
+    /// Over a connection that is there.
+    pub fn over(stream: TcpStream) -> Self {
         stream.set_nodelay(true).expect("set");
         stream.set_read_timeout(Some(DEADLINE)).expect("set");
         Self {

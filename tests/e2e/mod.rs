@@ -1,6 +1,7 @@
 //! The real binary over real sockets.
 
 pub mod harness;
+pub mod lis;
 
 mod brokers;
 mod cache;
@@ -12,11 +13,14 @@ mod endpoint;
 mod fire;
 pub mod journal;
 mod life;
+mod limits;
 mod load;
 mod memory;
 mod patient;
+pub mod relay;
 mod receivers;
 mod sinks;
 mod soak;
 mod tables;
+pub mod tls;
 mod trouble;

@@ -191,8 +191,13 @@ fn events_and_severity_choose() {
     let receiver = HttpReceiver::start();
     let choice = "events = [\"resolved\"]\nminimum_severity = \"routine\"";
     let daemon = Pentamer::start(Home::new("", &webhook(&receiver, choice)));
-    page(&daemon, 1, 1);
-    let well = panel("2", "1", "1.2", "11.0", "2.0").replace("F2", "F3");
+    // Collected an hour before the one that is normal again.
+    let low = low_igm("1", "1");
+    let now = low.split('|').nth(6).expect("MSH-7").to_owned();
+    let earlier = jiff::Timestamp::now() - jiff::SignedDuration::from_hours(1);
+    let earlier = earlier.strftime("%Y%m%d%H%M%S+0000").to_string();
+    assert_eq!(daemon.connect().exchange(&low.replace(&now, &earlier)), "AA");
+    let well = panel("2", "1", "1.2", "11.0", "2.0");
     assert_eq!(daemon.connect().exchange(&well), "AA");
     wait_for("both in the file", || (daemon.home.alerts().len() == 2).then_some(()));
     daemon.settle();

@@ -44,6 +44,8 @@ const fn word(fact: &Fact) -> &'static str {
         Fact::Started { .. } => "started",
         Fact::MergeUndone(_) => "merge_undone",
         Fact::Deadline { .. } => "deadline",
+        Fact::Gap(_) => "gap",
+        Fact::LisAnswered { .. } => "lis_answered",
         Fact::Acknowledged(_) => "acknowledged",
         Fact::Muted(_) => "muted",
         Fact::Unmuted(_) => "unmuted",

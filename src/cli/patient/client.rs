@@ -19,7 +19,7 @@ const LARGEST_ANSWER: usize = 256 * 1024 * 1024;
 
 /// Where the daemon's API is.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Server {
+pub(in crate::cli) struct Server {
     host: String,
     port: u16,
 }
@@ -30,9 +30,9 @@ pub(super) struct Server {
 pub(super) struct Unreachable(String);
 
 /// What the daemon answered.
-pub(super) struct Answer {
-    pub(super) status: u16,
-    pub(super) body: Bytes,
+pub(in crate::cli) struct Answer {
+    pub(in crate::cli) status: u16,
+    pub(in crate::cli) body: Bytes,
 }
 
 impl Server {
@@ -112,7 +112,7 @@ const NOT_IN_A_PART: &AsciiSet = &NON_ALPHANUMERIC
     .remove(b'~');
 
 /// A text as one part of a path.
-pub(super) fn path_part(text: &str) -> String {
+pub(in crate::cli) fn path_part(text: &str) -> String {
     utf8_percent_encode(text, NOT_IN_A_PART).to_string()
 }
 

@@ -5,7 +5,7 @@ mod text;
 
 use super::{Exit, after_help, complain, environment, print};
 use crate::config;
-use client::{Answer, Server, path_part};
+pub(super) use client::{Answer, Server, path_part};
 use serde_json::{Value, json};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
@@ -71,7 +71,7 @@ struct UnmergeArgs {
 
 /// Which daemon is asked.
 #[derive(Debug, clap::Args)]
-struct DaemonArgs {
+pub(super) struct DaemonArgs {
     /// Where the daemon's HTTP is; without it the configuration's `[http] bind`
     #[arg(long, value_name = "URL")]
     server: Option<String>,
@@ -124,7 +124,7 @@ fn unmerge(args: &UnmergeArgs) -> Exit {
 }
 
 /// The answer as it came, or as text.
-fn tell(answer: &Answer, as_json: bool, text: fn(&Value) -> String) -> Exit {
+pub(super) fn tell(answer: &Answer, as_json: bool, text: fn(&Value) -> String) -> Exit {
     let Ok(value) = serde_json::from_slice::<Value>(&answer.body) else {
         complain(
             "the answer is not JSON",
@@ -141,7 +141,11 @@ fn tell(answer: &Answer, as_json: bool, text: fn(&Value) -> String) -> Exit {
     Exit::Done
 }
 
-fn ask(daemon: &DaemonArgs, path: &str, body: Option<String>) -> Result<(Server, Answer), Exit> {
+pub(super) fn ask(
+    daemon: &DaemonArgs,
+    path: &str,
+    body: Option<String>,
+) -> Result<(Server, Answer), Exit> {
     let server = server(daemon)?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
@@ -207,11 +211,17 @@ fn reachable(bind: SocketAddr) -> SocketAddr {
 
 /// What the daemon said against it.
 fn refused(server: &Server, answer: &Answer) -> Exit {
+    let help = "`pentamer explain` on a message of the patient shows its key";
+    refused_with(server, answer, help)
+}
+
+/// The same, with what helps where something is not there.
+pub(super) fn refused_with(server: &Server, answer: &Answer, not_there: &str) -> Exit {
     let problem: Value = serde_json::from_slice(&answer.body).unwrap_or_default();
     let told = |name: &str| problem.get(name).and_then(Value::as_str);
     let help = match answer.status {
         503 => "`/readyz` of the daemon says how far it is",
-        404 => "`pentamer explain` on a message of the patient shows its key",
+        404 => not_there,
         _ => "see `--help`",
     };
     complain(

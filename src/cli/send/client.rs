@@ -3,12 +3,13 @@
 use super::answer::{Answer, Code, Frames, answers};
 use super::archive::{Answers, Frame};
 use super::tally::{Sum, Tally};
+use crate::tls::Client;
 use bytes::{BufMut as _, Bytes, BytesMut};
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
-use tokio::io::AsyncWriteExt as _;
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep_until, timeout};
@@ -17,6 +18,8 @@ use tokio::time::{Instant, sleep_until, timeout};
 pub(super) struct Plan {
     /// Host and port.
     pub address: String,
+    /// With TLS.
+    pub tls: Option<Client>,
     /// In order.
     pub frames: Vec<Frame>,
     /// So many times all of them.
@@ -121,10 +124,19 @@ async fn carry_out(work: Arc<Work>, tally: Arc<Tally>) {
     }
 }
 
-async fn connect(plan: &Plan) -> std::io::Result<TcpStream> {
+type Reader = Box<dyn AsyncRead + Send + Unpin>;
+type Writer = Box<dyn AsyncWrite + Send + Unpin>;
+
+async fn connect(plan: &Plan) -> std::io::Result<(Reader, Writer)> {
     let stream = timeout(plan.timeout, TcpStream::connect(&plan.address)).await??;
     stream.set_nodelay(true)?;
-    Ok(stream)
+    let Some(tls) = &plan.tls else {
+        let (reader, writer) = stream.into_split();
+        return Ok((Box::new(reader), Box::new(writer)));
+    };
+    let stream = timeout(plan.timeout, tls.connect(stream)).await??;
+    let (reader, writer) = tokio::io::split(stream);
+    Ok((Box::new(reader), Box::new(writer)))
 }
 
 /// A frame that was sent and is not answered in full.
@@ -150,9 +162,12 @@ struct Connection<'a> {
 
 impl Connection<'_> {
     /// Sends and receives until nothing is left (`Ok`) or the connection is of no more use.
-    async fn serve(&mut self, stream: TcpStream, next: &mut Option<u64>) -> std::io::Result<()> {
+    async fn serve(
+        &mut self,
+        (reader, mut writer): (Reader, Writer),
+        next: &mut Option<u64>,
+    ) -> std::io::Result<()> {
         let plan = &self.work.plan;
-        let (reader, mut writer) = stream.into_split();
         let mut frames = Frames::new(reader);
         let mut silent = false;
         loop {
@@ -178,7 +193,12 @@ impl Connection<'_> {
                         continue;
                     };
                     silent |= self.expect(frame);
-                    timeout(plan.timeout, writer.write_all(&framed(&frame.content))).await??;
+                    let frame = framed(&frame.content);
+                    timeout(plan.timeout, async {
+                        writer.write_all(&frame).await?;
+                        writer.flush().await
+                    })
+                    .await??;
                 }
                 () = at(deadline) => return Err(std::io::Error::other("no answer in time")),
             }
@@ -305,6 +325,7 @@ mod tests {
         let work = Work {
             plan: Plan {
                 address: String::new(),
+                tls: None,
                 frames: vec![frame; 2],
                 repeat: 2,
                 connections: 1,

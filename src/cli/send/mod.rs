@@ -10,6 +10,7 @@ mod folder;
 mod tally;
 
 use super::{Exit, after_help, complain, print};
+use crate::tls::{Client, ClientFiles, TlsFault};
 use archive::Frame;
 use client::Plan;
 use std::io::Read as _;
@@ -46,9 +47,38 @@ pub struct Args {
     /// Send what a file or frame holds as one frame, batches with their envelope
     #[arg(long)]
     whole: bool,
+    /// Speak TLS, and trust servers whose certificate leads to one of this PEM file
+    #[arg(long, value_name = "FILE")]
+    tls_ca: Option<PathBuf>,
+    /// Own certificate in PEM, where the server asks for one
+    #[arg(long, value_name = "FILE", requires = "tls_ca", requires = "tls_key")]
+    tls_cert: Option<PathBuf>,
+    /// Its private key in PEM
+    #[arg(long, value_name = "FILE", requires = "tls_cert")]
+    tls_key: Option<PathBuf>,
+    /// Name in the server's certificate; by default the host of ADDR
+    #[arg(long, value_name = "NAME", requires = "tls_ca")]
+    tls_name: Option<String>,
     /// Neither progress nor summary
     #[arg(long, short)]
     quiet: bool,
+}
+
+impl Args {
+    /// The TLS side that is asked for, if any.
+    fn tls(&self) -> Result<Option<Client>, TlsFault> {
+        let Some(ca_file) = self.tls_ca.clone() else {
+            return Ok(None);
+        };
+        let host = self.address.rsplit_once(':').map(|(host, _)| host);
+        let host = host.unwrap_or(&self.address).trim_matches(['[', ']']);
+        Client::new(ClientFiles {
+            ca_file,
+            server_name: self.tls_name.clone().unwrap_or_else(|| host.to_owned()),
+            identity: self.tls_cert.clone().zip(self.tls_key.clone()),
+        })
+        .map(Some)
+    }
 }
 
 /// The pause between two messages of a rate.
@@ -88,8 +118,16 @@ pub fn run(args: &Args) -> Exit {
             return Exit::CannotStart;
         }
     };
+    let tls = match args.tls() {
+        Ok(tls) => tls,
+        Err(fault) => {
+            complain(&fault.to_string(), "the options of TLS", fault.remedy());
+            return Exit::Usage;
+        }
+    };
     let plan = Plan {
         address: args.address.clone(),
+        tls,
         frames,
         repeat: u64::from(args.repeat),
         connections: args.connections,

@@ -22,6 +22,7 @@ fn archive_of(count: usize) -> Vec<Frame> {
 fn plan(address: &str, frames: Vec<Frame>) -> Plan {
     Plan {
         address: address.to_owned(),
+        tls: None,
         frames,
         repeat: 1,
         connections: 1,

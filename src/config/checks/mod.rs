@@ -1,10 +1,12 @@
-//! The site's tables looked at as a whole: rows that contradict, hide or overlap each other, ages that
-//! none covers, limits that look like another unit.
+//! Listeners and the site's tables looked at as a whole: relays that lead nowhere, TLS files that cannot
+//! be used; rows that contradict, hide or overlap each other, ages that none covers, limits that look
+//! like another unit.
 
 mod analytes;
 mod associations;
 mod gaps;
 mod intervals;
+mod listeners;
 mod units;
 
 use super::Config;
@@ -14,12 +16,14 @@ use super::validate::Place;
 
 /// Reports rows that contradict each other.
 pub(super) fn conflicts(config: &Config, raw: &Raw, problems: &mut Vec<Problem>) {
+    listeners::conflicts(config, raw, problems);
     analytes::contradictions(config, raw, problems);
 }
 
 /// What works but deserves a second look.
 pub(super) fn warnings(config: &Config, raw: &Raw) -> Vec<Warning> {
-    let mut warnings = analytes::hidden(config, raw);
+    let mut warnings = listeners::ending_certificates(config, raw);
+    warnings.extend(analytes::hidden(config, raw));
     warnings.extend(intervals::overlaps(config, raw));
     warnings.extend(gaps::gaps(config, raw));
     warnings.extend(units::slips(config, raw));

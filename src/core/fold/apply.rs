@@ -13,7 +13,7 @@ use super::{records, tables};
 use crate::core::clinical::observation::PatientKey;
 use crate::core::episode::TransitionKind;
 use crate::core::extract::{Extraction, PatientPart, Place, Refusal, Understood};
-use crate::core::fact::{Decided, Fact, JournalPosition, Origin, Reason, Received, Refused};
+use crate::core::fact::{Decided, Fact, Gap, JournalPosition, Origin, Reason, Received, Refused};
 use crate::core::policy::Policy;
 use crate::core::time::Timestamp;
 
@@ -136,6 +136,9 @@ impl Fold<'_> {
                 },
             ),
             Fact::MergeUndone(undone) => self.merge_undone(position, undone),
+            Fact::Gap(gap) => self.gap(position, gap),
+            // Kept for those who look at messages; nothing is decided by it (P-5).
+            Fact::LisAnswered { .. } => Ok(()),
             Fact::Acknowledged(fact) => self.acknowledged(position, fact),
             Fact::Muted(fact) => self.muted(fact),
             Fact::Unmuted(fact) => {
@@ -293,6 +296,22 @@ impl Fold<'_> {
             remedy: "look at the sender: what it sent is kept here as it came".to_owned(),
         };
         self.unread(position, refusal, &refused.origin, refused.received_at)
+    }
+
+    /// What a relay passed on without keeping it (WIRE P-6): the quarantine shows that it is missing.
+    fn gap(&mut self, position: JournalPosition, gap: &Gap) -> Result<(), StateError> {
+        let refusal = Refusal {
+            reason: Reason::TapGap,
+            place: Place {
+                segment: "MSH".to_owned(),
+                occurrence: 1,
+                field: 10,
+                name: "message control id".to_owned(),
+            },
+            result: false,
+            remedy: "have the sender or its archive send these messages again".to_owned(),
+        };
+        self.unread(position, refusal, &gap.origin, gap.from)
     }
 
     /// Parts of messages whose rest did not come within a day (WIRE A-54).

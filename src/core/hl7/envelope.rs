@@ -146,6 +146,28 @@ impl<'a> RawMessage<'a> {
                         == Some(&self.header.separator())
                 })
     }
+
+    /// MSA-1 and MSA-2 of a message that answers another one, bytes exactly (P-5).
+    pub fn answered(&self) -> Option<(&'a [u8], &'a [u8])> {
+        let separator = self.header.separator();
+        let fields = lines(self.body)
+            .skip(1)
+            .filter_map(|(_, line)| line.strip_prefix(b"MSA")?.split_first())
+            .find_map(|(first, fields)| (*first == separator).then_some(fields))?;
+        let mut fields = fields.split(|byte| *byte == separator);
+        let code = fields.next().unwrap_or_default();
+        Some((code, fields.next().unwrap_or_default()))
+    }
+
+    /// Whether a receiver that follows the sender's wish answers this message in every case: in
+    /// original mode, or where MSH-15 or MSH-16 asks always.
+    pub fn is_always_answered(&self) -> bool {
+        let asks = [self.header.field(15), self.header.field(16)];
+        let enhanced = asks
+            .iter()
+            .any(|ask| matches!(*ask, b"AL" | b"NE" | b"ER" | b"SU"));
+        !self.is_acknowledgement() && (!enhanced || asks.contains(&b"AL".as_slice()))
+    }
 }
 
 /// Looks at a frame's content.

@@ -9,6 +9,14 @@ macro_rules! counts {
         }
 
         impl FrameCounts {
+            /// Nothing counted.
+            pub const NONE: Self = Self { $($name: 0,)* };
+
+            /// Adds those of another.
+            pub const fn add(&mut self, other: &Self) {
+                $(self.$name += other.$name;)*
+            }
+
             /// Those that are not zero, by name.
             pub fn iter(&self) -> impl Iterator<Item = (&'static str, u64)> {
                 [$((stringify!($name), self.$name),)*]

@@ -1,6 +1,6 @@
 //! The frame machine.
 
-use super::{BOM, CR, FS, FrameCounts, VT, skip_blank};
+use super::{ACK, BOM, CR, FS, FrameCounts, NAK, VT, skip_blank};
 use bytes::Bytes;
 use std::fmt;
 
@@ -18,6 +18,9 @@ pub struct Limits {
     pub kept_head: usize,
     /// How much of a content that is too large is read at all (F-50).
     pub max_discard: u64,
+    /// Blocks of one byte 06 or 15 are commits of MLLP release 2 (F-70) and come out as
+    /// [`Event::Commit`]; without it they are dropped and counted (F-73).
+    pub commits: bool,
 }
 
 impl Default for Limits {
@@ -27,6 +30,7 @@ impl Default for Limits {
             max_junk: 64 << 10,
             kept_head: 64 << 10,
             max_discard: 1 << 30,
+            commits: false,
         }
     }
 }
@@ -45,6 +49,8 @@ pub enum Event {
         /// Length of the whole content.
         len: u64,
     },
+    /// A commit block of MLLP release 2: stored (`<ACK>`), or not (`<NAK>`).
+    Commit(bool),
     /// Junk beyond `max_junk`: the connection is to be closed.
     JunkLimit,
     /// A frame beyond `max_discard`: the connection is to be closed, after the answer to the
@@ -61,6 +67,7 @@ impl fmt::Debug for Event {
             Self::TooLarge { head, len } => {
                 write!(f, "TooLarge({} of {len} bytes)", head.len())
             }
+            Self::Commit(stored) => write!(f, "Commit({stored})"),
             Self::JunkLimit => f.write_str("JunkLimit"),
             Self::DiscardLimit => f.write_str("DiscardLimit"),
         }
@@ -132,19 +139,7 @@ impl Decoder {
             held: Vec::new(),
             junk: 0,
             junk_head: Vec::new(),
-            counts: FrameCounts {
-                interframe_padding: 0,
-                junk_bytes: 0,
-                junk_closed: 0,
-                fs_without_cr: 0,
-                fs_lf: 0,
-                fs_in_body: 0,
-                resync: 0,
-                vt_in_body: 0,
-                empty_frames: 0,
-                unframed_msh: 0,
-                mllp2_block_on_mllp1: 0,
-            },
+            counts: FrameCounts::NONE,
             closed: false,
         }
     }
@@ -412,8 +407,12 @@ impl Decoder {
             });
         } else if skip_blank(&content).is_empty() {
             self.counts.empty_frames += 1;
-        } else if matches!(content.as_ref(), [0x06 | 0x15]) {
-            self.counts.mllp2_block_on_mllp1 += 1;
+        } else if let [block @ (ACK | NAK)] = content.as_ref() {
+            if self.limits.commits {
+                out.push(Event::Commit(*block == ACK));
+            } else {
+                self.counts.mllp2_block_on_mllp1 += 1;
+            }
         } else {
             out.push(Event::Frame(content));
         }

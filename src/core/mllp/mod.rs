@@ -17,6 +17,10 @@ pub const VT: u8 = 0x0b;
 pub const FS: u8 = 0x1c;
 /// `<CR>`: ends segments, and frames after `<FS>`.
 pub const CR: u8 = 0x0d;
+/// `<ACK>`: alone in a frame, "stored" in MLLP release 2.
+pub const ACK: u8 = 0x06;
+/// `<NAK>`: alone in a frame, "not stored" in MLLP release 2.
+pub const NAK: u8 = 0x15;
 
 /// The byte order mark of UTF-8.
 pub(super) const BOM: [u8; 3] = [0xef, 0xbb, 0xbf];

@@ -214,7 +214,7 @@ proptest! {
 
     #[test]
     fn cutting_does_not_matter(bytes in bytes(), cuts in prop::collection::vec(0_usize..80, 0..8), max in 1_usize..40, kept_head in 1_usize..40) {
-        let limits = Limits { max_message: max, max_junk: 12, kept_head, max_discard: 60 };
+        let limits = Limits { max_message: max, max_junk: 12, kept_head, max_discard: 60, commits: false };
         let mut cuts = cuts;
         cuts.sort_unstable();
         let single: Vec<usize> = (0..bytes.len()).collect();

@@ -2,6 +2,7 @@ use super::*;
 use crate::core::alert::{AlertData, AlertPatient};
 use crate::core::clinical::observation::{Analyte, OrderNumber, PatientKey, ResultId, Specimen};
 use crate::core::episode::{AlertId, Delivery, EpisodeId, Severity, Transition, TransitionKind};
+use crate::core::fact::GapCause;
 use crate::core::phi::Phi;
 use proptest::prelude::*;
 
@@ -61,7 +62,7 @@ fn transition(text: &str, number: u32, at: Timestamp) -> Transition {
 fn facts() -> impl Strategy<Value = Fact> {
     let raw = prop::collection::vec(any::<u8>(), 0..200);
     (
-        0..11u8,
+        0..13u8,
         ".{0,12}",
         ".{0,12}",
         any::<i64>(),
@@ -131,6 +132,21 @@ fn facts() -> impl Strategy<Value = Fact> {
                     comment: Phi::new(a),
                     at,
                 }),
+                10 => Fact::Gap(Gap {
+                    origin,
+                    cause: GapCause::Overflow,
+                    from: at,
+                    to: at,
+                    messages: number,
+                    bytes: number,
+                    control_ids: vec![Phi::new(a)],
+                }),
+                11 => Fact::LisAnswered {
+                    message: JournalPosition(number),
+                    code: LisAck::Ce,
+                    at,
+                    after_micros: number,
+                },
                 _ => Fact::Deadline { at },
             }
         })

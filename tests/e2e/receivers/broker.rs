@@ -248,7 +248,8 @@ impl Mail {
     pub fn start() -> Self {
         let dir = tempfile::tempdir().expect("a directory");
         let port = free_port();
-        let child = Command::new("python3")
+        // Debian's, which has the package.
+        let child = Command::new("/usr/bin/python3")
             .args(["-c", MAIL])
             .arg(dir.path())
             .arg(port.to_string())

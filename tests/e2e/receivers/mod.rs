@@ -5,7 +5,7 @@ pub mod broker;
 pub mod http;
 pub mod mllp;
 
-use std::process::{Child, Command};
+use std::process::Child;
 
 /// A server that is ended with the test.
 pub struct Server(pub Child);
@@ -27,12 +27,4 @@ impl Drop for Server {
 pub fn free_port() -> u16 {
     let socket = std::net::TcpListener::bind("127.0.0.1:0").expect("bound");
     socket.local_addr().expect("an address").port()
-}
-
-/// Whether a program is there; the test command installs those that the tests need.
-pub fn has(program: &str) -> bool {
-    Command::new("sh")
-        .args(["-c", &format!("command -v {program} >/dev/null")])
-        .status()
-        .is_ok_and(|status| status.success())
 }

@@ -74,7 +74,12 @@ fn a_dead_letter_frees_the_way() {
 fn the_queue_is_what_lies_after_the_cursor() {
     let state = log_of(vec![three_alerts(), delivered("log", "A-F1-1")]);
     assert_eq!(queue_depth(&state, "log").unwrap(), (2, Some(at(2))));
-    let done = log_of(vec![three_alerts(), delivered("log", "A-F1-3")]);
+    let done = log_of(vec![
+        three_alerts(),
+        delivered("log", "A-F1-1"),
+        delivered("log", "A-F1-2"),
+        delivered("log", "A-F1-3"),
+    ]);
     assert_eq!(queue_depth(&done, "log").unwrap(), (0, None));
     assert_eq!(next(&done, "log"), None);
 }

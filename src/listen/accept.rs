@@ -1,0 +1,337 @@
+//! Binding, accepting, turning away (WIRE N-2 to N-4, A-70, A-71, P-20).
+
+use super::connection::Connection;
+use super::door::{Door, Entry, Seat};
+use super::memory::FrameMemory;
+use super::relay::{self, Producer, Relay};
+use super::{socket, tls};
+use crate::config::{Limits, Listener as ListenerConfig, Mode};
+use crate::core::policy::Policy;
+use crate::journal::{Appender, Storing};
+use crate::telemetry::events;
+use crate::tls::{Client, Server, TlsFault};
+use std::io;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::runtime::Handle;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+/// What all listeners of a daemon have in common.
+#[derive(Clone)]
+pub struct Common {
+    /// The door to the journal.
+    pub appender: Appender,
+    /// Tables in force; asked before the acknowledgement only with `ack_policy = "strict"`.
+    pub policy: Arc<Policy>,
+    /// The bound on frames in assembly.
+    pub memory: Arc<FrameMemory>,
+    /// The bounds on what relays hold.
+    pub limits: Limits,
+    /// The data directory, for what relays cannot hold in memory.
+    pub dir: PathBuf,
+    /// Where relays run: apart from all else, so that nothing of it holds them up.
+    pub relays: Handle,
+    /// Set when the daemon ends.
+    pub stop: CancellationToken,
+}
+
+/// What all connections of a listener share.
+pub struct Listener {
+    /// The checked configuration.
+    pub(super) config: ListenerConfig,
+    pub(super) appender: Appender,
+    pub(super) policy: Arc<Policy>,
+    pub(super) memory: Arc<FrameMemory>,
+    pub(super) limits: Limits,
+    pub(super) dir: PathBuf,
+    relays: Handle,
+    pub(super) stop: CancellationToken,
+    /// TLS to the senders.
+    pub(super) tls: Option<Arc<Server>>,
+    /// TLS to the system behind a relay.
+    pub(super) relay_tls: Option<Arc<Client>>,
+}
+
+impl Listener {
+    /// A listener with its certificates read.
+    pub fn new(config: ListenerConfig, common: Common) -> Result<Self, TlsFault> {
+        let tls = config.tls.clone().map(Server::new).transpose()?;
+        let relay_tls = config.relay_tls.clone().map(Client::new).transpose()?;
+        Ok(Self {
+            config,
+            appender: common.appender,
+            policy: common.policy,
+            memory: common.memory,
+            limits: common.limits,
+            dir: common.dir,
+            relays: common.relays,
+            stop: common.stop,
+            tls: tls.map(Arc::new),
+            relay_tls: relay_tls.map(Arc::new),
+        })
+    }
+}
+
+/// A bound port that does not accept yet.
+pub struct Bound {
+    socket: TcpListener,
+    listener: Arc<Listener>,
+    door: Door,
+    /// Where it listens; with port 0, the one that the system chose.
+    pub address: SocketAddr,
+}
+
+/// Binds a listener's port.
+pub async fn bind(listener: Listener) -> io::Result<Bound> {
+    let mut socket = TcpListener::bind(listener.config.bind).await?;
+    if listener.config.mode == Mode::Relay {
+        let moved = socket.into_std()?;
+        let _there = listener.relays.enter();
+        socket = TcpListener::from_std(moved)?;
+    }
+    let address = socket.local_addr()?;
+    Ok(Bound {
+        socket,
+        listener: Arc::new(listener),
+        door: Door::default(),
+        address,
+    })
+}
+
+impl Bound {
+    /// What has certificates of this listener.
+    pub fn certificates(&self) -> Certificates {
+        Certificates {
+            listener: self.listener.config.name.clone(),
+            server: self.listener.tls.clone(),
+            client: self.listener.relay_tls.clone(),
+        }
+    }
+
+    /// Accepts until the daemon ends, in `tasks`; so do the connections. A relay runs where relays do,
+    /// and reads what passed in the runtime that this is called in.
+    pub fn start(self, tasks: &TaskTracker) {
+        if self.listener.config.mode == Mode::Relay {
+            let relay = Relay::start(&self.listener, tasks);
+            let producer = relay.producer();
+            let there = self.listener.relays.clone();
+            tasks.spawn_on(self.accept(tasks.clone(), Some((relay, producer))), &there);
+        } else {
+            tasks.spawn(self.accept(tasks.clone(), None));
+        }
+    }
+
+    async fn accept(self, tasks: TaskTracker, relay: Option<(Arc<Relay>, Producer)>) {
+        let hall = Hall {
+            listener: self.listener,
+            door: self.door,
+            relay,
+        };
+        loop {
+            let accepted = tokio::select! {
+                () = hall.listener.stop.cancelled() => break,
+                accepted = self.socket.accept() => accepted,
+            };
+            match accepted {
+                Ok((stream, peer)) => hall.take(stream, peer, &tasks),
+                Err(error) => {
+                    // Out of descriptors and the like: a pause, or this loop would burn a core.
+                    events::accept_failed(&hall.listener.config.name, &error.kind().to_string());
+                    tokio::time::sleep(Duration::from_millis(100)).await;
+                }
+            }
+        }
+    }
+}
+
+/// Certificates of one listener, to be read again without ending a connection.
+pub struct Certificates {
+    listener: String,
+    server: Option<Arc<Server>>,
+    client: Option<Arc<Client>>,
+}
+
+impl Certificates {
+    /// Reads all files again. What cannot be used is told, and what was in force stays.
+    pub fn reload(&self) {
+        let told = |side, result: Result<(), TlsFault>| match result {
+            Ok(()) => events::certificates_reloaded(&self.listener, side),
+            Err(fault) => {
+                events::certificates_kept(&self.listener, side, &fault.to_string(), fault.remedy());
+            }
+        };
+        if let Some(server) = &self.server {
+            told("tls", server.reload().map(drop));
+        }
+        if let Some(client) = &self.client {
+            told("relay_tls", client.reload().map(drop));
+        }
+        self.tell_ends();
+    }
+
+    /// Sets how many seconds each certificate is valid for still, and tells of those that end soon.
+    pub fn tell_ends(&self) {
+        let now = crate::clock::now();
+        let sides = [
+            ("tls", self.server.as_ref().map(|server| server.validity())),
+            (
+                "relay_tls",
+                self.client.as_ref().and_then(|client| client.validity()),
+            ),
+        ];
+        for (side, validity) in sides {
+            if let Some(validity) = validity {
+                events::certificate_ends(&self.listener, side, validity.seconds_left(now));
+            }
+        }
+    }
+}
+
+/// Where connections arrive.
+struct Hall {
+    listener: Arc<Listener>,
+    door: Door,
+    /// With the one who keeps its queue open while connections may come.
+    relay: Option<(Arc<Relay>, Producer)>,
+}
+
+impl Hall {
+    fn take(&self, stream: TcpStream, peer: SocketAddr, tasks: &TaskTracker) {
+        let listener = &self.listener;
+        let config = &listener.config;
+        let address = peer.ip().to_canonical();
+        let allowed = config.allow.is_empty()
+            || config
+                .allow
+                .iter()
+                .any(|network| network.contains(&address));
+        if !allowed {
+            return self.turn_away(peer, "denied");
+        }
+        if !config.passes_on()
+            && since_failing(listener).is_some_and(|since| since > config.store_wait)
+        {
+            // Nothing can be stored: the sender finds the port open, and nobody who answers (WIRE A-70, P-7).
+            tasks.spawn(async move {
+                tokio::time::sleep(Duration::from_secs(1)).await;
+                drop(stream);
+            });
+            return;
+        }
+        let Some(Entry {
+            seat,
+            wait,
+            made_room,
+        }) = self.door.enter(address, config)
+        else {
+            return self.turn_away(peer, "too_many_connections");
+        };
+        if made_room {
+            events::wire(&config.name, "silent_closed", 1);
+        }
+        if !wait.is_zero() {
+            events::wire(&config.name, "accept_delayed", 1);
+        }
+        let arrival = Arrival {
+            listener: Arc::clone(listener),
+            door: self.door.clone(),
+            relay: self
+                .relay
+                .as_ref()
+                .map(|(relay, _)| (Arc::clone(relay), relay.producer())),
+            seat,
+            peer,
+        };
+        tasks.spawn(arrival.serve(stream, wait));
+    }
+
+    fn turn_away(&self, peer: SocketAddr, why: &'static str) {
+        let tell = self.door.tell(peer.ip().to_canonical());
+        events::turned_away(&self.listener.config.name, peer, why, tell);
+    }
+}
+
+/// A connection that has a seat.
+struct Arrival {
+    listener: Arc<Listener>,
+    door: Door,
+    relay: Option<(Arc<Relay>, Producer)>,
+    seat: Seat,
+    peer: SocketAddr,
+}
+
+impl Arrival {
+    async fn serve(self, stream: TcpStream, wait: Duration) {
+        if !wait.is_zero() {
+            tokio::select! {
+                () = tokio::time::sleep(wait) => {}
+                () = self.listener.stop.cancelled() => return,
+                () = self.seat.leave().cancelled() => return,
+            }
+        }
+        let name = self.listener.config.name.clone();
+        let prepared = match self.relay {
+            Some(_) => socket::prepare_relay(&stream),
+            None => socket::prepare_endpoint(&stream),
+        };
+        if prepared.is_err() {
+            return;
+        }
+        let Some(tls) = self.listener.tls.clone() else {
+            events::connected(&name, self.peer);
+            let ended = match self.relay {
+                Some((relay, producer)) => {
+                    relay::serve(&relay, producer, &self.seat, self.peer, stream).await
+                }
+                None => {
+                    let (read, write) = stream.into_split();
+                    let connection = Connection::new(&self.listener, &self.seat, self.peer);
+                    connection.serve(read, write).await.word()
+                }
+            };
+            return events::disconnected(&name, self.peer, ended);
+        };
+        let shaken = tokio::select! {
+            shaken = tls::shake_hands(&tls, stream) => shaken,
+            () = self.listener.stop.cancelled() => return,
+            () = self.seat.leave().cancelled() => return,
+        };
+        match shaken {
+            Ok(stream) => {
+                events::connected(&name, self.peer);
+                let ended = match self.relay {
+                    Some((relay, producer)) => {
+                        relay::serve(&relay, producer, &self.seat, self.peer, stream).await
+                    }
+                    None => {
+                        let (read, write) = tokio::io::split(stream);
+                        let connection = Connection::new(&self.listener, &self.seat, self.peer);
+                        connection.serve(read, write).await.word()
+                    }
+                };
+                events::disconnected(&name, self.peer, ended);
+            }
+            Err(refused) => {
+                let tell = self.door.tell(self.peer.ip().to_canonical());
+                events::tls_refused(&name, self.peer, refused.counter, &refused.why, tell);
+            }
+        }
+    }
+}
+
+/// How long storing has been failing, if it is.
+pub(super) fn since_failing(listener: &Listener) -> Option<Duration> {
+    match listener.appender.status().borrow().storing {
+        Storing::Good => None,
+        Storing::Failing { since, .. } => {
+            Some(crate::clock::monotonic().saturating_duration_since(since))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;
