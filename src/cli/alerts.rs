@@ -209,7 +209,9 @@ fn rows(page: &Value) -> String {
 fn whole(item: &Value) -> String {
     let mut out = rows(&json!({"items": [item]}));
     let _ = writeln!(out, "{}", at(item, "/alert/data/explanation"));
-    let evidence = item.pointer("/alert/data/evidence").and_then(Value::as_array);
+    let evidence = item
+        .pointer("/alert/data/evidence")
+        .and_then(Value::as_array);
     for row in evidence.into_iter().flatten() {
         let _ = writeln!(
             out,
@@ -220,7 +222,9 @@ fn whole(item: &Value) -> String {
             at(row, "/observed_at"),
         );
     }
-    let steps = item.pointer("/episode/transitions").and_then(Value::as_array);
+    let steps = item
+        .pointer("/episode/transitions")
+        .and_then(Value::as_array);
     for step in steps.into_iter().flatten() {
         let _ = writeln!(
             out,
@@ -246,5 +250,7 @@ fn whole(item: &Value) -> String {
 /// Texts from outside command no terminal.
 pub(super) fn harmless(text: &str) -> String {
     let kept = |c: char| c == '\n' || !c.is_control();
-    text.chars().map(|c| if kept(c) { c } else { '\u{fffd}' }).collect()
+    text.chars()
+        .map(|c| if kept(c) { c } else { '\u{fffd}' })
+        .collect()
 }

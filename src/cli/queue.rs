@@ -158,7 +158,12 @@ fn requeue(args: &RequeueArgs) -> Exit {
         "reason": args.reason,
         "by": args.by,
     });
-    request(&args.common, &path(&args.sink, "/requeue"), Some(body), count)
+    request(
+        &args.common,
+        &path(&args.sink, "/requeue"),
+        Some(body),
+        count,
+    )
 }
 
 fn test(args: &TestArgs) -> Exit {
@@ -175,7 +180,10 @@ fn test(args: &TestArgs) -> Exit {
                 print(&format!("{value:#}\n"));
             }
             complain(
-                &format!("the test did not arrive: {}", harmless(text(&value, "reason"))),
+                &format!(
+                    "the test did not arrive: {}",
+                    harmless(text(&value, "reason"))
+                ),
                 &format!("sink `{}`", args.sink),
                 "mend the way to it and test again; alerts wait meanwhile",
             );

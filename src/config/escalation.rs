@@ -21,7 +21,10 @@ pub(super) fn read(raw: &Raw, sinks: &[Sink], problems: &mut Vec<Problem>) -> Ve
 }
 
 fn one(section: &mut Section<'_>, sinks: &[Sink]) -> Rule {
-    section.require("name", "give it a name of its own, e.g. `name = \"second\"`");
+    section.require(
+        "name",
+        "give it a name of its own, e.g. `name = \"second\"`",
+    );
     section.require("after", "say how long a page waits, e.g. `after = \"30m\"`");
     section.require("sinks", "name the sinks that get the page then");
     let names: Vec<&str> = sinks.iter().map(|sink| sink.name.as_str()).collect();
@@ -38,7 +41,12 @@ fn one(section: &mut Section<'_>, sinks: &[Sink]) -> Rule {
         "write from and to in the site's time zone",
         hours,
     );
-    let found = section.list("sinks", &expected, "name a sink of this configuration", known);
+    let found = section.list(
+        "sinks",
+        &expected,
+        "name a sink of this configuration",
+        known,
+    );
     if found.as_ref().is_some_and(Vec::is_empty) {
         let wrong = Wrong::Conflict("an escalation without sinks goes nowhere".to_owned());
         section.report("sinks", wrong, "name the sinks that get the page then");
@@ -79,7 +87,10 @@ mod tests {
 
     #[test]
     fn hours_may_go_over_midnight() {
-        assert_eq!(hours("22:00-07:30").map(show_hours).as_deref(), Some("22:00-07:30"));
+        assert_eq!(
+            hours("22:00-07:30").map(show_hours).as_deref(),
+            Some("22:00-07:30")
+        );
         for wrong in ["22-7", "22:00", "25:00-07:00", ""] {
             assert!(hours(wrong).is_none(), "{wrong}");
         }

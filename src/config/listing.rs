@@ -109,7 +109,9 @@ pub(super) fn toml(config: &Config) -> String {
         .for_each(|one| association(&mut lines, one));
     config.sinks.iter().for_each(|one| sink(&mut lines, one));
     let escalations = &config.escalations;
-    escalations.iter().for_each(|one| escalation(&mut lines, one));
+    escalations
+        .iter()
+        .for_each(|one| escalation(&mut lines, one));
     lines.heading("[http]");
     lines.text("bind", &config.http.bind.to_string());
     lines.optional("public_url", config.http.public_url.as_deref());
@@ -300,4 +302,3 @@ fn association(lines: &mut Lines, row: &AssociationRow) {
     lines.word("kind", KINDS, &row.kind);
     lines.text("source", &row.source);
 }
-

@@ -7,8 +7,8 @@ use super::section::{Section, plain_name, unique_names};
 use super::settings::Storage;
 use super::sink_kind::SinkKind;
 use crate::core::alert::PhiLevel;
-use crate::core::episode::{Severity, TransitionKind};
 use crate::core::delivery::backoff::Retry;
+use crate::core::episode::{Severity, TransitionKind};
 use std::collections::BTreeSet;
 use std::time::Duration;
 
@@ -169,7 +169,9 @@ fn retry(section: &mut Section<'_>) -> Retry {
         initial: section
             .duration("initial", shortest..=HOUR)
             .unwrap_or(default.initial),
-        max: section.duration("max", shortest..=DAY).unwrap_or(default.max),
+        max: section
+            .duration("max", shortest..=DAY)
+            .unwrap_or(default.max),
         give_up_after: section
             .duration_or_off("give_up_after", SECOND..=DAY * 365)
             .flatten(),

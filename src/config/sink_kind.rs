@@ -234,7 +234,10 @@ pub(super) fn read(section: &mut Section<'_>, storage: &Storage) -> SinkKind {
         if !kinds.contains(&kind) && section.has(key) {
             let wrong = Wrong::Conflict(format!("a sink of kind `{kind}` has no `{key}`"));
             let quoted: Vec<String> = kinds.iter().map(|one| format!("\"{one}\"")).collect();
-            let help = format!("remove the key, or choose `kind = {}`", quoted.join("` or `"));
+            let help = format!(
+                "remove the key, or choose `kind = {}`",
+                quoted.join("` or `")
+            );
             section.report(key, wrong, help);
         }
     }
@@ -293,9 +296,12 @@ fn secret(section: &mut Section<'_>, key: &str) -> Option<PathBuf> {
 }
 
 fn ca_file(section: &mut Section<'_>) -> Option<PathBuf> {
-    section.table("tls", &SINK_TLS, "tls.ca_file = \"/etc/ssl/ca.pem\"", |tls| {
-        tls.parsed("ca_file", "a file", "name the PEM file", path)
-    })
+    section.table(
+        "tls",
+        &SINK_TLS,
+        "tls.ca_file = \"/etc/ssl/ca.pem\"",
+        |tls| tls.parsed("ca_file", "a file", "name the PEM file", path),
+    )
 }
 
 /// The template in a file, or `built_in`.
@@ -361,8 +367,14 @@ fn host_and_port(section: &mut Section<'_>, key: &str, example: &str) -> (String
 }
 
 fn smtp(section: &mut Section<'_>) -> Smtp {
-    section.require("from", "name the sender, e.g. `from = \"pentamer@example.org\"`");
-    section.require("to", "name the recipients, e.g. `to = [\"immunology@example.org\"]`");
+    section.require(
+        "from",
+        "name the sender, e.g. `from = \"pentamer@example.org\"`",
+    );
+    section.require(
+        "to",
+        "name the recipients, e.g. `to = [\"immunology@example.org\"]`",
+    );
     let address = |text: &str| {
         let inner = text.rsplit_once('<').map_or(text, |(_, rest)| rest);
         let (local, domain) = inner.trim_end_matches('>').rsplit_once('@')?;
@@ -403,7 +415,12 @@ fn smtp(section: &mut Section<'_>) -> Smtp {
         username: section.text("username"),
         password_file: secret(section, "password_file"),
         from: section
-            .parsed("from", "a mail address", "write `name@example.org`", address)
+            .parsed(
+                "from",
+                "a mail address",
+                "write `name@example.org`",
+                address,
+            )
             .unwrap_or_default(),
         to,
         subject: subject.unwrap_or_else(Template::mail_subject),
@@ -433,7 +450,11 @@ fn mllp(section: &mut Section<'_>) -> Mllp {
 fn amqp(section: &mut Section<'_>) -> Amqp {
     section.require("exchange", "name it; \"\" is the default exchange");
     Amqp {
-        url: url(section, &["amqp", "amqps"], "amqps://broker.example.org/%2f"),
+        url: url(
+            section,
+            &["amqp", "amqps"],
+            "amqps://broker.example.org/%2f",
+        ),
         exchange: section.text("exchange").unwrap_or_default(),
         routing_key: section
             .text("routing_key")
@@ -445,7 +466,10 @@ fn amqp(section: &mut Section<'_>) -> Amqp {
 }
 
 fn nats(section: &mut Section<'_>) -> Nats {
-    section.require("subject", "name a subject of a stream, e.g. `subject = \"pentamer.alerts\"`");
+    section.require(
+        "subject",
+        "name a subject of a stream, e.g. `subject = \"pentamer.alerts\"`",
+    );
     let subject = |text: &str| {
         let plain = |part: &str| !part.is_empty() && !part.contains(['*', '>', ' ', '\t']);
         text.split('.').all(plain).then(|| text.to_owned())
@@ -454,7 +478,12 @@ fn nats(section: &mut Section<'_>) -> Nats {
     Nats {
         urls: urls.split(',').map(str::to_owned).collect(),
         subject: section
-            .parsed("subject", "a subject without wildcards", "write `pentamer.alerts`", subject)
+            .parsed(
+                "subject",
+                "a subject without wildcards",
+                "write `pentamer.alerts`",
+                subject,
+            )
             .unwrap_or_default(),
         credentials_file: secret(section, "credentials_file"),
         ca_file: ca_file(section),

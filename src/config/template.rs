@@ -71,14 +71,24 @@ impl Template {
         let mut environment = Environment::new();
         environment.set_undefined_behavior(UndefinedBehavior::Chainable);
         environment.set_fuel(Some(1_000_000));
-        let name = if self.html { "template.html" } else { "template.txt" };
+        let name = if self.html {
+            "template.html"
+        } else {
+            "template.txt"
+        };
         let fault = |error: minijinja::Error| {
             let line = error.line().map(|line| format!(", line {line}"));
             format!("{}{}", error.kind(), line.unwrap_or_default())
         };
         environment
             .add_template(name, &self.source)
-            .map_err(|error| format!("{error:#}").lines().next().unwrap_or_default().to_owned())?;
+            .map_err(|error| {
+                format!("{error:#}")
+                    .lines()
+                    .next()
+                    .unwrap_or_default()
+                    .to_owned()
+            })?;
         let template = environment.get_template(name).map_err(fault)?;
         template.render(event).map_err(fault)
     }
@@ -130,13 +140,19 @@ mod tests {
         }
         let event = json!({"title": "<b>&", "data": {}});
         let html = Template::mail_html().render(&event).expect("renders");
-        assert!(html.contains("&lt;b&gt;&amp;") && !html.contains("<b>&"), "{html}");
+        assert!(
+            html.contains("&lt;b&gt;&amp;") && !html.contains("<b>&"),
+            "{html}"
+        );
     }
 
     #[test]
     fn a_wrong_template_says_where() {
         let wrong = Template::inline("a\n{{ title").expect_err("not closed");
-        assert!(wrong.contains("syntax error") && wrong.contains(":2"), "{wrong}");
+        assert!(
+            wrong.contains("syntax error") && wrong.contains(":2"),
+            "{wrong}"
+        );
         let wrong = Template::inline("{% for x in title.foo() %}{% endfor %}");
         assert!(wrong.is_err());
         assert!(Template::inline("{{ data.patient.id }}").is_ok());

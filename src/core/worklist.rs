@@ -73,7 +73,9 @@ pub fn alerts(
 }
 
 fn page(items: Vec<Value>, next: Option<u64>) -> Phi<Value> {
-    let next = next.filter(|place| *place > 1).map(|place| place.to_string());
+    let next = next
+        .filter(|place| *place > 1)
+        .map(|place| place.to_string());
     Phi::new(json!({"items": items, "next": next}))
 }
 

@@ -249,8 +249,9 @@ impl Daemon {
             notices: notices.clone(),
             stop: stop_all.clone(),
         };
+        let signer = sinks::signer(&config);
         let (queues, handles): (Vec<_>, Vec<_>) =
-            sinks::queues(&config, &ground).into_iter().unzip();
+            sinks::queues(&config, &ground, signer.as_ref()).into_iter().unzip();
         let (rules, zone) = (config.escalations.clone(), policy.site.zone.clone());
         others.spawn(sinks::watch(ground, handles.clone(), rules, zone));
         let ready = Arc::new(AtomicBool::new(false));
@@ -259,6 +260,8 @@ impl Daemon {
             progress: progress.clone(),
             state: state.clone(),
             sinks: handles,
+            signer,
+            turn: Arc::default(),
             policy: Arc::clone(&policy),
             appender: appender.clone(),
             open_relay: config

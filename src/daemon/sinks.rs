@@ -6,7 +6,7 @@ use crate::core::delivery::SinksSeen;
 use crate::core::delivery::escalation::{Rule, due};
 use crate::core::fact::Fact;
 use crate::core::fold::views;
-use crate::deliver::{self, Choice, Handle, Links, Queue, QueueSettings};
+use crate::deliver::{self, Choice, Handle, Links, Queue, QueueSettings, Signer};
 use crate::engine::{Progress, StateHandle};
 use crate::journal::{Appender, Draft};
 use crate::notice::{NoticeKind, Notices};
@@ -40,19 +40,41 @@ pub(super) fn seen(config: &Config) -> Draft {
     }))
 }
 
+/// Signs links, where there are any: with a key of the data directory, made at the first start.
+pub(super) fn signer(config: &Config) -> Option<Signer> {
+    config.http.public_url.as_ref()?;
+    let file = config.storage.dir.join("links.key");
+    let mut random = [0_u8; 32];
+    let provider = rustls::crypto::ring::default_provider();
+    provider.secure_random.fill(&mut random).ok()?;
+    match crate::config::keep_key(&file, &random) {
+        Ok(key) => Some(Signer::new(key)),
+        Err(error) => {
+            events::configuration_warning(&format!("no links to acknowledge by: {error}"));
+            None
+        }
+    }
+}
+
 /// The queues of the configured sinks; `alerts.jsonl` is always the last of them.
-pub(super) fn queues(config: &Config, ground: &Ground) -> Vec<(Queue, Handle)> {
+pub(super) fn queues(
+    config: &Config,
+    ground: &Ground,
+    signer: Option<&Signer>,
+) -> Vec<(Queue, Handle)> {
     let site = &config.site.name;
-    let links = Links {
-        base: config.http.public_url.clone(),
-    };
     let made = |sink: &crate::config::Sink| {
+        let keeps = matches!(sink.kind, SinkKind::Log | SinkKind::File { .. });
         let choice = Choice {
             events: sink.events.clone(),
             notices: sink.notices,
             minimum_severity: sink.minimum_severity,
             phi: sink.phi,
-            worklist: matches!(sink.kind, SinkKind::Log | SinkKind::File { .. }),
+            worklist: keeps,
+        };
+        let links = Links {
+            base: config.http.public_url.clone(),
+            signer: signer.filter(|_| !keeps).cloned(),
         };
         let settings = QueueSettings {
             name: sink.name.clone(),
@@ -62,7 +84,7 @@ pub(super) fn queues(config: &Config, ground: &Ground) -> Vec<(Queue, Handle)> {
             retry: sink.retry,
             timeout: sink.timeout,
             heartbeat: sink.heartbeat,
-            links: links.clone(),
+            links,
         };
         Queue::new(
             settings,
@@ -79,13 +101,20 @@ pub(super) fn queues(config: &Config, ground: &Ground) -> Vec<(Queue, Handle)> {
 
 /// Raises what an operator must know of the sinks, and sends unacknowledged pages on, until the daemon
 /// ends.
-pub(super) async fn watch(ground: Ground, handles: Vec<Handle>, rules: Vec<Rule>, zone: jiff::tz::TimeZone) {
+pub(super) async fn watch(
+    ground: Ground,
+    handles: Vec<Handle>,
+    rules: Vec<Rule>,
+    zone: jiff::tz::TimeZone,
+) {
     loop {
         tokio::select! {
             () = ground.stop.cancelled() => return,
             () = tokio::time::sleep(LOOK_EVERY) => {}
         }
-        ground.notices.set(NoticeKind::SinkFailing, failing(&handles));
+        ground
+            .notices
+            .set(NoticeKind::SinkFailing, failing(&handles));
         if !ground.progress.borrow().current {
             continue;
         }

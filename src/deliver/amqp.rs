@@ -49,7 +49,10 @@ impl AmqpSink {
         let connection = Connection::connect_uri_with_config(uri, properties, tls, runtime)
             .await
             .map_err(|error| failed(&error))?;
-        let channel = connection.create_channel().await.map_err(|error| failed(&error))?;
+        let channel = connection
+            .create_channel()
+            .await
+            .map_err(|error| failed(&error))?;
         channel
             .confirm_select(ConfirmSelectOptions::default())
             .await
@@ -60,7 +63,9 @@ impl AmqpSink {
     async fn publish(&mut self, letter: &Letter) -> Result<(), SinkError> {
         // Taken out: after anything but a confirm a new connection and channel are made.
         let open = self.open.take();
-        let usable = |open: &(Connection, Channel)| open.0.status().connected() && open.1.status().connected();
+        let usable = |open: &(Connection, Channel)| {
+            open.0.status().connected() && open.1.status().connected()
+        };
         let (connection, channel) = match open.filter(usable) {
             Some(open) => open,
             None => self.connect().await?,
@@ -102,9 +107,9 @@ impl AmqpSink {
                 "the broker returned the message: no queue is bound for the routing key",
             )),
             Confirmation::Nack(_) => Err(SinkError::later("the broker refused the message (nack)")),
-            Confirmation::NotRequested => {
-                Err(SinkError::later("the broker confirms nothing on this channel"))
-            }
+            Confirmation::NotRequested => Err(SinkError::later(
+                "the broker confirms nothing on this channel",
+            )),
         }
     }
 }

@@ -1,7 +1,8 @@
 //! What a sink is given: a CloudEvent as its `phi` level allows, with a title and a sentence for people.
 
+use super::link::Signer;
 use crate::core::alert::{PhiLevel, cloud_event};
-use crate::core::episode::Transition;
+use crate::core::episode::{Transition, TransitionKind};
 use crate::core::time::Timestamp;
 use crate::notice::Notice;
 use serde_json::{Value, json};
@@ -11,6 +12,32 @@ use serde_json::{Value, json};
 pub struct Links {
     /// `[http] public_url`; without it there are no links to follow.
     pub base: Option<String>,
+    /// Signs links by which a page is acknowledged; `None` where the sink gets none (`log` and `file`
+    /// keep what they get).
+    pub signer: Option<Signer>,
+}
+
+impl Links {
+    fn add_to(&self, event: &mut Value, transition: &Transition) {
+        let Some(base) = &self.base else { return };
+        let alert_id = &transition.alert_id.0;
+        event["data"]["link"] = Value::from(format!("{base}/alerts/{alert_id}"));
+        let to_acknowledge = match transition.kind {
+            TransitionKind::Detected
+            | TransitionKind::Confirmed
+            | TransitionKind::Progressed
+            | TransitionKind::OtherPattern => true,
+            TransitionKind::Resolved
+            | TransitionKind::Retracted
+            | TransitionKind::Acknowledged
+            | TransitionKind::Reopened => false,
+        };
+        if let Some(signer) = self.signer.as_ref().filter(|_| to_acknowledge) {
+            // From the decision on: a repeat has the same link.
+            let token = signer.token(alert_id, transition.at);
+            event["data"]["acknowledge_url"] = Value::from(format!("{base}/ack/{token}"));
+        }
+    }
 }
 
 /// One event on its way to a sink. Holds patients' data as far as the sink may be told.
@@ -43,10 +70,7 @@ impl Letter {
             event["id"] = Value::from(id);
             event["data"]["escalation"] = Value::from(step);
         }
-        if let Some(base) = &links.base {
-            let link = format!("{base}/alerts/{}", transition.alert_id.0);
-            event["data"]["link"] = Value::from(link);
-        }
+        links.add_to(&mut event, transition);
         Self::new(event)
     }
 
@@ -74,7 +98,13 @@ impl Letter {
 
     /// A sign of life.
     pub fn heartbeat(site: &str, sink: &str, now: Timestamp) -> Self {
-        Self::of_ours("heartbeat", site, sink, now, "The way to this sink is open.")
+        Self::of_ours(
+            "heartbeat",
+            site,
+            sink,
+            now,
+            "The way to this sink is open.",
+        )
     }
 
     /// A test alert, marked as one.
@@ -177,13 +207,19 @@ fn title(event: &Value) -> String {
     };
     let what = match text("/data/classification").as_str() {
         "" => "immunology alert".to_owned(),
-        other => other.replace('_', " ").replace("igm", "IgM").replace("igg", "IgG"),
+        other => other
+            .replace('_', " ")
+            .replace("igm", "IgM")
+            .replace("igg", "IgG"),
     };
     let again = match event.pointer("/data/escalation").and_then(Value::as_u64) {
         Some(step) => format!(" (escalation {step}, not acknowledged)"),
         None => String::new(),
     };
-    format!("{severity}: {what} {}{again}", text("/data/kind").replace('_', " "))
+    format!(
+        "{severity}: {what} {}{again}",
+        text("/data/kind").replace('_', " ")
+    )
 }
 
 fn sentence(event: &Value) -> String {

@@ -69,7 +69,8 @@ impl MllpSink {
             Some(old) => old,
             None => self.connect().await?,
         };
-        let broken = |error: std::io::Error| SinkError::later(format!("the connection broke: {error}"));
+        let broken =
+            |error: std::io::Error| SinkError::later(format!("the connection broke: {error}"));
         let framed = [b"\x0b", message.as_bytes(), b"\x1c\r"].concat();
         connection.write_all(&framed).await.map_err(broken)?;
         connection.flush().await.map_err(broken)?;
@@ -124,20 +125,30 @@ async fn read_frame(connection: &mut Box<dyn Stream>) -> Result<Vec<u8>, SinkErr
 /// `Err`: what makes the connection useless. Inside: what the receiver said to this message.
 fn understand(answer: &[u8], id: &str) -> Result<Result<(), SinkError>, SinkError> {
     let text = String::from_utf8_lossy(answer);
-    let separator = text.strip_prefix("MSH").and_then(|rest| rest.chars().next());
+    let separator = text
+        .strip_prefix("MSH")
+        .and_then(|rest| rest.chars().next());
     let separator = separator.ok_or_else(|| SinkError::later("the answer is not HL7"))?;
-    let msa = text.split(['\r', '\n']).find(|line| line.starts_with("MSA"));
+    let msa = text
+        .split(['\r', '\n'])
+        .find(|line| line.starts_with("MSA"));
     let msa = msa.ok_or_else(|| SinkError::later("the answer has no MSA"))?;
     let mut fields = msa.split(separator).skip(1);
     let code = fields.next().unwrap_or_default().trim();
     if fields.next().unwrap_or_default().trim() != id {
-        return Err(SinkError::later("the answer is for another message (MSA-2)"));
+        return Err(SinkError::later(
+            "the answer is for another message (MSA-2)",
+        ));
     }
     match code {
         "AA" | "CA" => Ok(Ok(())),
-        "AR" | "CR" => Ok(Err(SinkError::Never(format!("the receiver answered {code}")))),
+        "AR" | "CR" => Ok(Err(SinkError::Never(format!(
+            "the receiver answered {code}"
+        )))),
         "AE" | "CE" => Err(SinkError::later(format!("the receiver answered {code}"))),
-        _ => Err(SinkError::later("the answer has no code that is known (MSA-1)")),
+        _ => Err(SinkError::later(
+            "the answer has no code that is known (MSA-1)",
+        )),
     }
 }
 
@@ -167,7 +178,10 @@ mod tests {
             head.to_owned(),
             "junk".to_owned(),
         ] {
-            assert!(matches!(said(&answer), Err(SinkError::Later { .. })), "{answer}");
+            assert!(
+                matches!(said(&answer), Err(SinkError::Later { .. })),
+                "{answer}"
+            );
         }
         assert_eq!(said("MSH#^~\\&#\rMSA#AA#ID1\r"), Ok(Ok(())));
     }

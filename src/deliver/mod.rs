@@ -9,6 +9,7 @@
 mod amqp;
 mod file;
 mod letter;
+mod link;
 mod log;
 mod mllp;
 mod nats;
@@ -20,6 +21,7 @@ mod webhook;
 
 pub use file::FileSink;
 pub use letter::{Letter, Links};
+pub use link::Signer;
 pub use log::LogSink;
 pub use queue::{Handle, Queue, QueueSettings, Status, Tested};
 

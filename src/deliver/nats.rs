@@ -37,9 +37,9 @@ impl NatsSink {
             .max_reconnects(1);
         if let Some(file) = &self.config.credentials_file {
             let text = read_secret(file).map_err(|error| SinkError::later(error.to_string()))?;
-            options = options
-                .credentials(&text)
-                .map_err(|_| SinkError::later(format!("`{}` holds no credentials", file.display())))?;
+            options = options.credentials(&text).map_err(|_| {
+                SinkError::later(format!("`{}` holds no credentials", file.display()))
+            })?;
         }
         if let Some(file) = &self.config.ca_file {
             options = options.add_root_certificates(file.clone());

@@ -62,10 +62,16 @@ pub(super) fn message(letter: &Letter, header: &Header<'_>) -> String {
     ] {
         let value = letter.text(pointer);
         if !value.is_empty() {
-            obx(format!("ST|{code}^{name}^99PENTAMER||{}||||||F|||{time}", field(value)));
+            obx(format!(
+                "ST|{code}^{name}^99PENTAMER||{}||||||F|||{time}",
+                field(value)
+            ));
         }
     }
-    let rows = letter.event().pointer("/data/evidence").and_then(Value::as_array);
+    let rows = letter
+        .event()
+        .pointer("/data/evidence")
+        .and_then(Value::as_array);
     for row in rows.into_iter().flatten() {
         obx(evidence(row));
     }
@@ -126,7 +132,9 @@ fn evidence(row: &Value) -> String {
 /// An RFC 3339 time as HL7 writes it, in UTC; empty where there is none.
 fn instant(text: &str) -> String {
     let parsed: Option<jiff::Timestamp> = text.parse().ok();
-    parsed.map_or_else(String::new, |at| at.strftime("%Y%m%d%H%M%S+0000").to_string())
+    parsed.map_or_else(String::new, |at| {
+        at.strftime("%Y%m%d%H%M%S+0000").to_string()
+    })
 }
 
 /// Delimiters escaped; line breaks as `.br`, other control characters gone (HL7 2.5.1 2.7).

@@ -345,7 +345,10 @@ impl Queue {
         });
         if sent.is_ok() {
             // What was handed over is a sign of life.
-            let next = self.settings.heartbeat.map(|every| clock::monotonic() + every);
+            let next = self
+                .settings
+                .heartbeat
+                .map(|every| clock::monotonic() + every);
             self.heartbeat_at = next;
         }
         sent
@@ -367,8 +370,14 @@ impl Queue {
         if !self.settings.choice.notices {
             return Ok(());
         }
-        let standing: Vec<Notice> = self.standing.borrow_and_update().values().cloned().collect();
-        let same = |one: &Notice, other: &Notice| one.kind == other.kind && one.since == other.since;
+        let standing: Vec<Notice> = self
+            .standing
+            .borrow_and_update()
+            .values()
+            .cloned()
+            .collect();
+        let same =
+            |one: &Notice, other: &Notice| one.kind == other.kind && one.since == other.since;
         let over: Vec<Notice> = self
             .told
             .iter()

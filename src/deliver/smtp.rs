@@ -67,7 +67,8 @@ impl SmtpSink {
     }
 
     fn parameters(&self) -> Result<TlsParameters, SinkError> {
-        let wrong = |error: lettre::transport::smtp::Error| SinkError::later(format!("TLS: {error}"));
+        let wrong =
+            |error: lettre::transport::smtp::Error| SinkError::later(format!("TLS: {error}"));
         let mut parameters = TlsParameters::builder(self.config.host.clone());
         if let Some(file) = &self.config.ca_file {
             let pem = read_secret(file).map_err(|error| SinkError::later(error.to_string()))?;
@@ -89,22 +90,36 @@ impl SmtpSink {
                 .map_err(|_| SinkError::later("`from` or `to` is no mail address"))
         };
         let subject = rendered(&config.subject)?;
-        let subject = subject.split(['\r', '\n']).next().unwrap_or_default().to_owned();
+        let subject = subject
+            .split(['\r', '\n'])
+            .next()
+            .unwrap_or_default()
+            .to_owned();
         let id: String = letter
             .id()
             .chars()
-            .map(|c| if c.is_ascii_alphanumeric() || c == '-' { c } else { '.' })
+            .map(|c| {
+                if c.is_ascii_alphanumeric() || c == '-' {
+                    c
+                } else {
+                    '.'
+                }
+            })
             .collect();
         let mut builder = Message::builder()
             .from(mailbox(&config.from)?)
             .subject(subject)
             // The same at each repeat: a mailbox that knows it shows one.
-            .message_id(Some(format!("<{id}@{}.pentamer>", self.site.replace(' ', "-"))))
+            .message_id(Some(format!(
+                "<{id}@{}.pentamer>",
+                self.site.replace(' ', "-")
+            )))
             .header(AutoSubmitted);
         for one in &config.to {
             builder = builder.to(mailbox(one)?);
         }
-        let parts = MultiPart::alternative_plain_html(rendered(&config.text)?, rendered(&config.html)?);
+        let parts =
+            MultiPart::alternative_plain_html(rendered(&config.text)?, rendered(&config.html)?);
         builder
             .multipart(parts)
             .map_err(|error| SinkError::Never(format!("no mail can be made: {error}")))

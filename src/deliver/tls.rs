@@ -12,7 +12,8 @@ pub(super) fn certificates(file: &Path) -> Result<Vec<CertificateDer<'static>>, 
     let wrong = |error: &dyn std::fmt::Display| {
         SinkError::later(format!("cannot use `{}`: {error}", file.display()))
     };
-    let pem = crate::config::read_secret(file).map_err(|error| SinkError::later(error.to_string()))?;
+    let pem =
+        crate::config::read_secret(file).map_err(|error| SinkError::later(error.to_string()))?;
     let found: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(pem.as_bytes()).collect();
     let found = found.map_err(|error| wrong(&error))?;
     if found.is_empty() {

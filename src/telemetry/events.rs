@@ -375,7 +375,10 @@ pub fn requeued(sink: &str, count: usize, by: &str) {
 
 /// A sink is given the past.
 pub fn replayed(sink: &str, count: u64, by: &str) {
-    info!(event = "replayed", sink, count, by, "the past is sent again");
+    info!(
+        event = "replayed",
+        sink, count, by, "the past is sent again"
+    );
 }
 
 /// An unacknowledged page goes out again.

@@ -34,14 +34,17 @@ pub(super) async fn list(
     State(seen): State<Seen>,
     RawQuery(query): RawQuery,
 ) -> Result<Response, Problem> {
-    let asked = query::read(query.as_deref().unwrap_or_default(), &[
-        "kind",
-        "minimum_severity",
-        "delivery",
-        "acknowledged",
-        "since",
-        "until",
-    ])?;
+    let asked = query::read(
+        query.as_deref().unwrap_or_default(),
+        &[
+            "kind",
+            "minimum_severity",
+            "delivery",
+            "acknowledged",
+            "since",
+            "until",
+        ],
+    )?;
     let filter = Filter {
         kind: asked.word("kind")?,
         minimum_severity: asked.word("minimum_severity")?,
@@ -68,7 +71,8 @@ pub(super) async fn show(
 
 async fn item(seen: &Seen, id: String, status: StatusCode) -> Result<Response, Problem> {
     let site = seen.policy.site.name.clone();
-    let read = move |state: &dyn crate::core::fold::state::State| worklist::alert(state, &id, &site);
+    let read =
+        move |state: &dyn crate::core::fold::state::State| worklist::alert(state, &id, &site);
     let found = seen.state.read_apart(read).await?;
     answer(status, &found.ok_or(NO_ALERT)?)
 }
@@ -175,7 +179,9 @@ pub(super) async fn mute(
     let muted = Muted {
         id: format!("m{}", at.as_micros()),
         scope,
-        until: until.ok_or(wrong("`until` is a time to come, such as 2030-01-31T00:00:00Z"))?,
+        until: until.ok_or(wrong(
+            "`until` is a time to come, such as 2030-01-31T00:00:00Z",
+        ))?,
         by: author(Some(by))?,
         reason: Phi::new(given(asked.reason, "`reason` is missing: say why")?),
         at,

@@ -79,7 +79,11 @@ pub(super) fn author(by: Option<String>) -> Result<String, Problem> {
             "`by` holds at most 200 characters",
         ));
     }
-    Ok(if by.is_empty() { "local".to_owned() } else { by })
+    Ok(if by.is_empty() {
+        "local".to_owned()
+    } else {
+        by
+    })
 }
 
 /// Makes facts durable, and waits for the state to know of them: whether it does.

@@ -5,6 +5,7 @@
 mod alerts;
 mod facts;
 mod guard;
+mod links;
 mod notices;
 mod patients;
 mod problem;
@@ -16,7 +17,7 @@ use crate::core::fact::JournalPosition;
 use crate::core::fold::state::State as Folded;
 use crate::core::fold::views;
 use crate::core::policy::Policy;
-use crate::deliver::Handle;
+use crate::deliver::{Handle, Signer};
 use crate::engine::{Progress, StateHandle};
 use crate::journal::{Appender, Status, Storing};
 use crate::notice::{Notice, NoticeKind, Notices};
@@ -52,6 +53,10 @@ pub struct Seen {
     pub state: StateHandle,
     /// The sinks, whose queues are counted when they are asked for.
     pub sinks: Vec<Handle>,
+    /// Checks signed links.
+    pub signer: Option<Signer>,
+    /// One acknowledgement by link at a time.
+    pub turn: Arc<tokio::sync::Mutex<()>>,
     /// The policy in force.
     pub policy: Arc<Policy>,
     /// The door to the journal, for what people do.
@@ -109,6 +114,9 @@ impl Bound {
             .route("/healthz", get(healthz))
             .route("/readyz", get(readyz))
             .route("/metrics", get(metrics_page))
+            // Behind a proxy the host is another: here the token is what lets in.
+            .route("/ack/{token}", get(links::show).post(links::acknowledge))
+            .layer(DefaultBodyLimit::max(LARGEST_BODY))
             .merge(api)
             .with_state(self.seen);
         axum::serve(self.socket, routes)

@@ -77,6 +77,11 @@ impl Query {
         serde_json::from_value(value).map(Some).map_err(|_| WORD)
     }
 
+    /// A text.
+    pub(super) fn text(&self, name: &str) -> Option<&str> {
+        self.0.get(name).map(String::as_str)
+    }
+
     /// A time.
     pub(super) fn time(&self, name: &str) -> Result<Option<Timestamp>, Problem> {
         let found = self.0.get(name);
@@ -87,7 +92,9 @@ impl Query {
     pub(super) fn paging(&self) -> Result<Paging, Problem> {
         let number = |name: &str| {
             let found = self.0.get(name);
-            found.map(|text| text.parse::<u64>().map_err(|_| PAGE)).transpose()
+            found
+                .map(|text| text.parse::<u64>().map_err(|_| PAGE))
+                .transpose()
         };
         let limit = number("limit")?.map_or(Ok(LIMIT), |limit| {
             usize::try_from(limit)
@@ -109,10 +116,10 @@ mod tests {
 
     #[test]
     fn what_is_known_is_read_and_the_rest_is_refused() {
-        let query = read("minimum_severity=urgent&since=2026-01-31&limit=7", &[
-            "minimum_severity",
-            "since",
-        ]);
+        let query = read(
+            "minimum_severity=urgent&since=2026-01-31&limit=7",
+            &["minimum_severity", "since"],
+        );
         let query = query.ok().expect("right");
         let severity: Option<Severity> = query.word("minimum_severity").ok().flatten();
         assert_eq!(severity, Some(Severity::Urgent));
@@ -121,7 +128,9 @@ mod tests {
         assert_eq!(query.paging().ok().expect("right").limit, 7);
         assert!(read("severty=urgent", &["severity"]).is_err());
         assert!(read("limit=1&limit=2", &[]).is_err());
-        let wrong = read("severity=loud&limit=0", &["severity"]).ok().expect("read");
+        let wrong = read("severity=loud&limit=0", &["severity"])
+            .ok()
+            .expect("read");
         assert!(wrong.word::<Severity>("severity").is_err() && wrong.paging().is_err());
     }
 }

@@ -1,10 +1,10 @@
 //! `/api/v1/queue`: what waits at each sink, what was refused, and what to do about it.
 
+use super::Seen;
 use super::alerts::{Page, answer};
 use super::facts::{author, body, given, record};
 use super::problem::Problem;
 use super::query::{self, Paging};
-use super::Seen;
 use crate::clock;
 use crate::core::delivery::{Replayed, Requeued};
 use crate::core::fact::Fact;
@@ -65,10 +65,18 @@ pub(super) async fn show(
     Path(name): Path<String>,
     RawQuery(query): RawQuery,
 ) -> Result<Response, Problem> {
-    page(&seen, &name, query.as_deref(), |state, name, after, limit| {
-        let found = views::queued(state, name, after, limit)?;
-        Ok(found.iter().map(|one| (one.place, worklist::waiting(one))).collect())
-    })
+    page(
+        &seen,
+        &name,
+        query.as_deref(),
+        |state, name, after, limit| {
+            let found = views::queued(state, name, after, limit)?;
+            Ok(found
+                .iter()
+                .map(|one| (one.place, worklist::waiting(one)))
+                .collect())
+        },
+    )
     .await
 }
 
@@ -78,10 +86,18 @@ pub(super) async fn dead(
     Path(name): Path<String>,
     RawQuery(query): RawQuery,
 ) -> Result<Response, Problem> {
-    page(&seen, &name, query.as_deref(), |state, name, after, limit| {
-        let found = views::dead(state, name, after, limit)?;
-        Ok(found.iter().map(|one| (one.0.place, worklist::dead(one))).collect())
-    })
+    page(
+        &seen,
+        &name,
+        query.as_deref(),
+        |state, name, after, limit| {
+            let found = views::dead(state, name, after, limit)?;
+            Ok(found
+                .iter()
+                .map(|one| (one.0.place, worklist::dead(one)))
+                .collect())
+        },
+    )
     .await
 }
 
@@ -126,7 +142,8 @@ pub(super) async fn requeue(
     bytes: Result<Bytes, BytesRejection>,
 ) -> Result<Response, Problem> {
     let sink = sink(&seen, &name)?.name.clone();
-    let expected = "`alert_ids` is a list of texts, `all` is true or false, `reason` and `by` are texts";
+    let expected =
+        "`alert_ids` is a list of texts, `all` is true or false, `reason` and `by` are texts";
     let asked: Requeue = body(&headers, bytes, expected)?;
     let by = author(asked.by)?;
     let wrong = |detail| Problem::new(StatusCode::UNPROCESSABLE_ENTITY, detail);
@@ -143,7 +160,9 @@ pub(super) async fn requeue(
                 let row = worklist::dead(one);
                 row["reason"].as_str().unwrap_or_default().contains(&reason)
             });
-            return Ok(Some(held.map(|(one, _)| one.transition.alert_id.0).collect()));
+            return Ok(Some(
+                held.map(|(one, _)| one.transition.alert_id.0).collect(),
+            ));
         }
         for id in &wanted {
             if views::alert(state, id)?.is_none() {
@@ -153,7 +172,10 @@ pub(super) async fn requeue(
         Ok(Some(wanted))
     };
     let found: Option<Vec<String>> = seen.state.read_apart(read).await?;
-    let unknown = Problem::new(StatusCode::NOT_FOUND, "there is no alert of one of these ids");
+    let unknown = Problem::new(
+        StatusCode::NOT_FOUND,
+        "there is no alert of one of these ids",
+    );
     let alert_ids = found.ok_or(unknown)?;
     let count = alert_ids.len();
     if count > 0 {

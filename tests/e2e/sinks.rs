@@ -37,13 +37,18 @@ fn a_webhook_gets_pages_only_signed_and_with_their_id() {
     let home = Home::new("", "");
     std::fs::write(home.path().join("secret"), "topsecret\n").expect("written");
     let secret = home.path().join("secret");
-    let more = format!("secret_file = \"{}\"\nheaders = {{ X-Team = \"immunology\" }}", secret.display());
+    let more = format!(
+        "secret_file = \"{}\"\nheaders = {{ X-Team = \"immunology\" }}",
+        secret.display()
+    );
     let daemon = Pentamer::start(home.with_extra(&webhook(&receiver, &more)));
     page(&daemon, 1, 1);
     // Low IgM with low IgG is on the worklist and pages nobody.
     let other = panel("2", "2", "0.21", "3.0", "2.0");
     assert_eq!(daemon.connect().exchange(&other), "AA");
-    wait_for("both in the file", || (daemon.home.alerts().len() == 2).then_some(()));
+    wait_for("both in the file", || {
+        (daemon.home.alerts().len() == 2).then_some(())
+    });
     daemon.settle();
     let seen = receiver.seen();
     assert_eq!(seen.len(), 1);
@@ -51,7 +56,10 @@ fn a_webhook_gets_pages_only_signed_and_with_their_id() {
     let event = one.json();
     assert_eq!(one.path, "/alerts");
     assert_eq!(one.headers["content-type"], "application/cloudevents+json");
-    assert_eq!(one.headers["idempotency-key"], event["id"].as_str().expect("id"));
+    assert_eq!(
+        one.headers["idempotency-key"],
+        event["id"].as_str().expect("id")
+    );
     assert_eq!(one.headers["x-team"], "immunology");
     assert_eq!(event["type"], "pentamer.alert.detected.v1");
     assert_eq!(event["data"]["patient"]["id"], "1");
@@ -72,8 +80,14 @@ fn hmac(key: &[u8], text: &[u8]) -> String {
         }
         block
     };
-    let inner = Sha256::new().chain_update(pad(0x36)).chain_update(text).finalize();
-    let outer = Sha256::new().chain_update(pad(0x5c)).chain_update(inner).finalize();
+    let inner = Sha256::new()
+        .chain_update(pad(0x36))
+        .chain_update(text)
+        .finalize();
+    let outer = Sha256::new()
+        .chain_update(pad(0x5c))
+        .chain_update(inner)
+        .finalize();
     outer.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
@@ -92,24 +106,42 @@ fn a_webhook_is_tried_until_it_takes_the_alert_and_gets_no_other() {
     ];
     receiver.answer(&faults);
     page(&daemon, 1, 3);
-    wait_for("the alerts", || (receiver.seen().len() == faults.len() + 3).then_some(()));
+    wait_for("the alerts", || {
+        (receiver.seen().len() == faults.len() + 3).then_some(())
+    });
     daemon.settle();
     let seen = ids(&receiver);
     let first: BTreeSet<&String> = seen.iter().take(faults.len() + 1).collect();
     assert_eq!(first.len(), 1, "the first is tried until it is taken");
     let all: BTreeSet<&String> = seen.iter().collect();
     assert_eq!(all.len(), 3);
-    assert_eq!(daemon.metric("pentamer_deliveries_total", "sink=\"hook\",result=\"delivered\""), 3.0);
+    assert_eq!(
+        daemon.metric(
+            "pentamer_deliveries_total",
+            "sink=\"hook\",result=\"delivered\""
+        ),
+        3.0
+    );
     // Nobody listens; then somebody does.
     receiver.refuse();
     page(&daemon, 4, 2);
     wait_for("a refused connection", || {
-        let failed = daemon.metric("pentamer_deliveries_total", "sink=\"hook\",result=\"failed\"");
+        let failed = daemon.metric(
+            "pentamer_deliveries_total",
+            "sink=\"hook\",result=\"failed\"",
+        );
         (failed > faults.len() as f64).then_some(())
     });
     receiver.listen();
-    wait_for("the rest", || (receiver.seen().len() == faults.len() + 5).then_some(()));
-    let told: Vec<String> = daemon.home.alerts().iter().map(|a| a["id"].as_str().expect("id").to_owned()).collect();
+    wait_for("the rest", || {
+        (receiver.seen().len() == faults.len() + 5).then_some(())
+    });
+    let told: Vec<String> = daemon
+        .home
+        .alerts()
+        .iter()
+        .map(|a| a["id"].as_str().expect("id").to_owned())
+        .collect();
     let mut arrived = ids(&receiver);
     arrived.dedup();
     assert_eq!(arrived, told, "in the order of the decisions");
@@ -146,7 +178,8 @@ fn what_is_refused_for_good_is_a_dead_letter_and_holds_up_nothing() {
 fn given_up_after_its_time_an_alert_is_a_dead_letter() {
     let receiver = HttpReceiver::start();
     receiver.always(Some(Answer::Status(503)));
-    let sink = webhook(&receiver, "").replace("max = \"100ms\"", "max = \"100ms\", give_up_after = \"1s\"");
+    let sink = webhook(&receiver, "")
+        .replace("max = \"100ms\"", "max = \"100ms\", give_up_after = \"1s\"");
     let daemon = Pentamer::start(Home::new("", &sink));
     page(&daemon, 1, 1);
     wait_for("it is given up", || {
@@ -196,12 +229,21 @@ fn events_and_severity_choose() {
     let now = low.split('|').nth(6).expect("MSH-7").to_owned();
     let earlier = jiff::Timestamp::now() - jiff::SignedDuration::from_hours(1);
     let earlier = earlier.strftime("%Y%m%d%H%M%S+0000").to_string();
-    assert_eq!(daemon.connect().exchange(&low.replace(&now, &earlier)), "AA");
+    assert_eq!(
+        daemon.connect().exchange(&low.replace(&now, &earlier)),
+        "AA"
+    );
     let well = panel("2", "1", "1.2", "11.0", "2.0");
     assert_eq!(daemon.connect().exchange(&well), "AA");
-    wait_for("both in the file", || (daemon.home.alerts().len() == 2).then_some(()));
+    wait_for("both in the file", || {
+        (daemon.home.alerts().len() == 2).then_some(())
+    });
     daemon.settle();
-    let kinds: Vec<String> = receiver.seen().iter().map(|seen| seen.json()["type"].to_string()).collect();
+    let kinds: Vec<String> = receiver
+        .seen()
+        .iter()
+        .map(|seen| seen.json()["type"].to_string())
+        .collect();
     assert_eq!(kinds, ["\"pentamer.alert.resolved.v1\""]);
 }
 
@@ -223,24 +265,38 @@ fn an_alert_goes_over_mllp_and_only_its_own_acceptance_counts() {
     receiver.say(&wrong);
     receiver.say(&[Said::Code("AA"), Said::Code("AR"), Said::Code("CA")]);
     page(&daemon, 1, 3);
-    wait_for("all of them", || (receiver.seen().len() == wrong.len() + 3).then_some(()));
+    wait_for("all of them", || {
+        (receiver.seen().len() == wrong.len() + 3).then_some(())
+    });
     daemon.settle();
     let ids: Vec<String> = receiver
         .seen()
         .iter()
         .map(|text| text.split('|').nth(9).expect("MSH-10").to_owned())
         .collect();
-    let told: Vec<String> = daemon.home.alerts().iter().map(|a| a["id"].as_str().expect("id").to_owned()).collect();
+    let told: Vec<String> = daemon
+        .home
+        .alerts()
+        .iter()
+        .map(|a| a["id"].as_str().expect("id").to_owned())
+        .collect();
     assert_eq!(ids[..=wrong.len()], vec![told[0].clone(); wrong.len() + 1]);
     assert_eq!(ids[wrong.len() + 1..], told[1..]);
     let result = |result: &str| {
-        daemon.metric("pentamer_deliveries_total", &format!("sink=\"his\",result=\"{result}\""))
+        daemon.metric(
+            "pentamer_deliveries_total",
+            &format!("sink=\"his\",result=\"{result}\""),
+        )
     };
     assert_eq!((result("delivered"), result("dead")), (2.0, 1.0));
     // What arrived is what `pentamer explain` reads.
     let file = daemon.home.path().join("alert.hl7");
     std::fs::write(&file, receiver.seen().pop().expect("a message")).expect("written");
-    let explained = super::harness::command().arg("explain").arg(&file).output().expect("run");
+    let explained = super::harness::command()
+        .arg("explain")
+        .arg(&file)
+        .output()
+        .expect("run");
     let text = String::from_utf8_lossy(&explained.stdout).into_owned();
     assert!(explained.status.success() && text.contains("IgM"), "{text}");
 }
@@ -248,13 +304,21 @@ fn an_alert_goes_over_mllp_and_only_its_own_acceptance_counts() {
 #[test]
 fn our_own_listener_takes_what_the_mllp_sink_sends() {
     let his = Pentamer::start_default();
-    let sink = format!("[[sink]]\nname = \"his\"\nkind = \"mllp\"\naddress = \"{}\"\n{QUICK}", his.mllp);
+    let sink = format!(
+        "[[sink]]\nname = \"his\"\nkind = \"mllp\"\naddress = \"{}\"\n{QUICK}",
+        his.mllp
+    );
     let daemon = Pentamer::start(Home::new("", &sink));
     page(&daemon, 1, 1);
     daemon.settle();
-    wait_for("its own alert", || (his.home.alerts().len() == 1).then_some(()));
+    wait_for("its own alert", || {
+        (his.home.alerts().len() == 1).then_some(())
+    });
     let (ours, theirs) = (&daemon.home.alerts()[0], &his.home.alerts()[0]);
-    assert_eq!(ours["data"]["patient"]["id"], theirs["data"]["patient"]["id"]);
+    assert_eq!(
+        ours["data"]["patient"]["id"],
+        theirs["data"]["patient"]["id"]
+    );
     assert_eq!(theirs["data"]["evidence"][0]["reported"], "0.21 g/L");
 }
 
@@ -276,17 +340,31 @@ fn mail_arrives_as_text_and_html_and_refusals_are_told_apart() {
     let daemon = Pentamer::start(Home::new("", &extra.concat()));
     page(&daemon, 1, 1);
     let result = |sink: &str, result: &str| {
-        daemon.metric("pentamer_deliveries_total", &format!("sink=\"{sink}\",result=\"{result}\""))
+        daemon.metric(
+            "pentamer_deliveries_total",
+            &format!("sink=\"{sink}\",result=\"{result}\""),
+        )
     };
-    wait_for("the mail", || (result("good", "delivered") == 1.0).then_some(()));
-    wait_for("the refusal for good", || (result("gone", "dead") == 1.0).then_some(()));
-    wait_for("the refusal for now", || (result("busy", "failed") >= 2.0).then_some(()));
+    wait_for("the mail", || {
+        (result("good", "delivered") == 1.0).then_some(())
+    });
+    wait_for("the refusal for good", || {
+        (result("gone", "dead") == 1.0).then_some(())
+    });
+    wait_for("the refusal for now", || {
+        (result("busy", "failed") >= 2.0).then_some(())
+    });
     assert_eq!(result("busy", "dead"), 0.0);
     server.accept();
-    wait_for("the second mail", || (result("busy", "delivered") == 1.0).then_some(()));
+    wait_for("the second mail", || {
+        (result("busy", "delivered") == 1.0).then_some(())
+    });
     let mails = server.mails();
     assert_eq!(mails.len(), 2);
-    let id = daemon.home.alerts()[0]["id"].as_str().expect("id").to_owned();
+    let id = daemon.home.alerts()[0]["id"]
+        .as_str()
+        .expect("id")
+        .to_owned();
     for wanted in [
         "RCPT a@example.org,b@example.org",
         "From: Pentamer <pentamer@example.org>",
@@ -299,5 +377,8 @@ fn mail_arrives_as_text_and_html_and_refusals_are_told_apart() {
     ] {
         assert!(mails[0].contains(wanted), "{wanted} is not in {}", mails[0]);
     }
-    assert!(!daemon.home.log().contains("unknown@"), "what a server says stays out of the log");
+    assert!(
+        !daemon.home.log().contains("unknown@"),
+        "what a server says stays out of the log"
+    );
 }

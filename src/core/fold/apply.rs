@@ -6,8 +6,7 @@ use super::keys;
 use super::overlay::Overlay;
 use super::state::{State, StateError};
 use super::values::{
-    AlertPointer, DeliveryOutcome, DirtyMark, FeedMark, PolicyMark, QuarantineEntry,
-    StartMark,
+    AlertPointer, DeliveryOutcome, DirtyMark, FeedMark, PolicyMark, QuarantineEntry, StartMark,
 };
 use super::{records, tables};
 use crate::core::clinical::observation::PatientKey;

@@ -69,7 +69,12 @@ pub fn decide(state: &dyn State, policy: &Policy) -> Result<Option<Decided>, Sta
     for ack in &acks {
         let recorded = records::transitions(&overlay, &ack.filed_under)?;
         let recorded = recorded.iter().map(|(_, step)| step);
-        let step = acknowledged(recorded.chain(&transitions), &ack.fact, ack.position, &policy.site.name);
+        let step = acknowledged(
+            recorded.chain(&transitions),
+            &ack.fact,
+            ack.position,
+            &policy.site.name,
+        );
         transitions.extend(step);
     }
     Ok(Some(Decided {

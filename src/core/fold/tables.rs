@@ -5,8 +5,8 @@ use super::continuation::Waiting;
 use super::keys::{self, Kind};
 use super::state::StateError;
 use super::values::{
-    AckMark, AgainMark, AlertPointer, DeliveryMark, DirtyMark, FeedMark, PolicyMark, QuarantineEntry, StartMark,
-    UndoMark,
+    AckMark, AgainMark, AlertPointer, DeliveryMark, DirtyMark, FeedMark, PolicyMark,
+    QuarantineEntry, StartMark, UndoMark,
 };
 use crate::core::clinical::observation::{
     AssociationSeen, DemographicsReport, GroupWithdrawal, Observation,

@@ -6,7 +6,10 @@ use super::pool::Component;
 use super::records;
 use super::state::{Entry, State, StateError};
 use super::tables;
-use super::values::{AckMark, AgainMark, AlertPointer, DeliveryMark, FeedMark, PolicyMark, QuarantineEntry, StartMark};
+use super::values::{
+    AckMark, AgainMark, AlertPointer, DeliveryMark, FeedMark, PolicyMark, QuarantineEntry,
+    StartMark,
+};
 use crate::core::clinical::observation::PatientKey;
 use crate::core::delivery::Muted;
 use crate::core::delivery::escalation::OpenPage;
@@ -143,7 +146,12 @@ pub fn queued(
     for (key, value) in overlay.scan(&prefix, &from, limit)? {
         let mark: AgainMark = super::codec::decode(tables::AGAIN, &value)?;
         let place = key.get(prefix.len()..).and_then(keys::read_number);
-        found.extend(waiting(&overlay, sink, place.unwrap_or_default(), mark.step)?);
+        found.extend(waiting(
+            &overlay,
+            sink,
+            place.unwrap_or_default(),
+            mark.step,
+        )?);
     }
     let done = cursor(state, sink)?.unwrap_or_default();
     let mut place = done.max(after).saturating_add(1);
@@ -238,7 +246,10 @@ pub fn last_alert(state: &dyn State) -> Result<u64, StateError> {
     Ok(last.unwrap_or_default())
 }
 
-pub(super) fn alert_at(overlay: &Overlay<'_>, place: u64) -> Result<Option<Transition>, StateError> {
+pub(super) fn alert_at(
+    overlay: &Overlay<'_>,
+    place: u64,
+) -> Result<Option<Transition>, StateError> {
     let pointer: Option<AlertPointer> = overlay.load(tables::ALERTS, &keys::alert(place))?;
     let Some(AlertPointer { filed_under, step }) = pointer else {
         return Ok(None);

@@ -30,7 +30,10 @@ fn our_own_reader_reads_it_back() {
     };
     let read = extract(&received, JournalPosition(1), &Policy::built_in());
     assert_eq!(read.understood, Understood::Results);
-    assert!(read.refusals.is_empty() && read.counts.is_empty(), "{read:?}\n{raw}");
+    assert!(
+        read.refusals.is_empty() && read.counts.is_empty(),
+        "{read:?}\n{raw}"
+    );
     assert_eq!(read.control_id, "alert-detected");
     assert_eq!(read.feed, "PENTAMER/HOSP|1");
     let [part] = &read.patients[..] else {
@@ -63,6 +66,9 @@ fn ids_and_the_sentence_are_there_and_nothing_breaks_out_of_its_field() {
 fn without_a_patient_it_is_still_a_message() {
     let letter = Letter::test("site", "his", Timestamp::from_micros(0));
     let raw = text(&letter);
-    assert!(raw.contains("\rPID|1\r") && raw.contains("there is no patient"), "{raw}");
+    assert!(
+        raw.contains("\rPID|1\r") && raw.contains("there is no patient"),
+        "{raw}"
+    );
     assert!(!raw.contains("\u{1c}") && !raw.contains('\n'));
 }

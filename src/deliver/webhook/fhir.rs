@@ -12,7 +12,10 @@ const EVIDENCE: &str = "urn:pentamer:evidence";
 
 /// The Bundle of a letter.
 pub(super) fn bundle(letter: &Letter) -> Value {
-    let rows = letter.event().pointer("/data/evidence").and_then(Value::as_array);
+    let rows = letter
+        .event()
+        .pointer("/data/evidence")
+        .and_then(Value::as_array);
     let rows: &[Value] = rows.map_or(&[], Vec::as_slice);
     let mut entries = Vec::new();
     let mut evidence = Vec::new();
@@ -23,15 +26,24 @@ pub(super) fn bundle(letter: &Letter) -> Value {
         entries.push(entry("Observation", &url, EVIDENCE, &value, resource));
         evidence.push(json!({"detail": [{"reference": url}]}));
     }
-    let about = letter.text("/type").starts_with("pentamer.alert.").then(|| {
-        let url = urn(ALERT, &format!("issue/{}", letter.id()));
-        let issue = issue(letter, evidence);
-        entries.push(entry("DetectedIssue", &url, ALERT, letter.id(), issue));
-        url
-    });
+    let about = letter
+        .text("/type")
+        .starts_with("pentamer.alert.")
+        .then(|| {
+            let url = urn(ALERT, &format!("issue/{}", letter.id()));
+            let issue = issue(letter, evidence);
+            entries.push(entry("DetectedIssue", &url, ALERT, letter.id(), issue));
+            url
+        });
     let url = urn(ALERT, letter.id());
     let communication = communication(letter, about.as_deref());
-    entries.push(entry("Communication", &url, ALERT, letter.id(), communication));
+    entries.push(entry(
+        "Communication",
+        &url,
+        ALERT,
+        letter.id(),
+        communication,
+    ));
     json!({"resourceType": "Bundle", "type": "transaction", "entry": entries})
 }
 
@@ -67,7 +79,10 @@ fn urn(system: &str, value: &str) -> String {
 
 /// By identifier, so that the receiver finds its own Patient; `None` where the sink may not know who.
 fn patient(letter: &Letter) -> Option<Value> {
-    let (id, authority) = (letter.text("/data/patient/id"), letter.text("/data/patient/authority"));
+    let (id, authority) = (
+        letter.text("/data/patient/id"),
+        letter.text("/data/patient/authority"),
+    );
     if id.is_empty() {
         return None;
     }
@@ -105,7 +120,11 @@ fn issue(letter: &Letter, evidence: Vec<Value>) -> Value {
         "detail": letter.sentence(),
     });
     put(&mut issue, "patient", patient(letter));
-    put(&mut issue, "evidence", (!evidence.is_empty()).then_some(Value::from(evidence)));
+    put(
+        &mut issue,
+        "evidence",
+        (!evidence.is_empty()).then_some(Value::from(evidence)),
+    );
     issue
 }
 
@@ -128,12 +147,20 @@ fn communication(letter: &Letter, about: Option<&str>) -> Value {
         "payload": [{"contentString": letter.sentence()}],
     });
     put(&mut communication, "subject", patient(letter));
-    put(&mut communication, "about", about.map(|url| json!([{"reference": url}])));
+    put(
+        &mut communication,
+        "about",
+        about.map(|url| json!([{"reference": url}])),
+    );
     communication
 }
 
 fn observation(letter: &Letter, row: &Value, identifier: &str) -> Value {
-    let text = |key: &str| row.get(key).and_then(Value::as_str).filter(|text| !text.is_empty());
+    let text = |key: &str| {
+        row.get(key)
+            .and_then(Value::as_str)
+            .filter(|text| !text.is_empty())
+    };
     let unit = text("unit").unwrap_or_default();
     let quantity = |key: &str| {
         let value: f64 = text(key)?.parse().ok()?;
@@ -155,7 +182,11 @@ fn observation(letter: &Letter, row: &Value, identifier: &str) -> Value {
         coding.insert("code".to_owned(), Value::from(code));
     }
     let mut code = json!({"text": text("analyte").unwrap_or("immunoglobulin")});
-    put(&mut code, "coding", (!coding.is_empty()).then(|| json!([coding])));
+    put(
+        &mut code,
+        "coding",
+        (!coding.is_empty()).then(|| json!([coding])),
+    );
     let mut observation = json!({
         "resourceType": "Observation",
         "identifier": [{"system": EVIDENCE, "value": identifier}],
@@ -169,14 +200,24 @@ fn observation(letter: &Letter, row: &Value, identifier: &str) -> Value {
         "code": code,
     });
     put(&mut observation, "subject", patient(letter));
-    put(&mut observation, "effectiveDateTime", text("observed_at").map(Value::from));
+    put(
+        &mut observation,
+        "effectiveDateTime",
+        text("observed_at").map(Value::from),
+    );
     let mut value = quantity("value");
-    if let (Some(value), Some(comparator @ ("<" | "<=" | ">=" | ">"))) = (&mut value, text("comparator")) {
+    if let (Some(value), Some(comparator @ ("<" | "<=" | ">=" | ">"))) =
+        (&mut value, text("comparator"))
+    {
         value["comparator"] = Value::from(comparator);
     }
     match value {
         Some(value) => put(&mut observation, "valueQuantity", Some(value)),
-        None => put(&mut observation, "valueString", text("reported").map(Value::from)),
+        None => put(
+            &mut observation,
+            "valueString",
+            text("reported").map(Value::from),
+        ),
     }
     let interpretation = match text("state") {
         Some("low") => Some("L"),
@@ -195,7 +236,11 @@ fn observation(letter: &Letter, row: &Value, identifier: &str) -> Value {
     put(&mut range, "low", quantity("low"));
     put(&mut range, "high", quantity("high"));
     let given = range.as_object().is_some_and(|range| !range.is_empty());
-    put(&mut observation, "referenceRange", given.then(|| json!([range])));
+    put(
+        &mut observation,
+        "referenceRange",
+        given.then(|| json!([range])),
+    );
     observation
 }
 

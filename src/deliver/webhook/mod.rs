@@ -64,7 +64,9 @@ impl WebhookSink {
             let content_type = self.config.content_type.as_deref();
             return Ok(Body {
                 bytes: text.into_bytes(),
-                content_type: content_type.unwrap_or("text/plain; charset=utf-8").to_owned(),
+                content_type: content_type
+                    .unwrap_or("text/plain; charset=utf-8")
+                    .to_owned(),
                 url: None,
             });
         }

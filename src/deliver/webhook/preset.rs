@@ -11,7 +11,11 @@ const JSON: &str = "application/json";
 const STANDS_FOR: jiff::SignedDuration = jiff::SignedDuration::from_hours(7 * 24);
 
 /// The body for a preset. `token` is the integration key where it belongs into the body.
-pub(super) fn body(config: &Webhook, letter: &Letter, token: Option<&str>) -> Result<Body, SinkError> {
+pub(super) fn body(
+    config: &Webhook,
+    letter: &Letter,
+    token: Option<&str>,
+) -> Result<Body, SinkError> {
     let (value, content_type) = match config.preset {
         Preset::CloudEvents => (letter.event().clone(), "application/cloudevents+json"),
         Preset::PagerDuty => (pagerduty(letter, token.unwrap_or_default()), JSON),
@@ -21,7 +25,9 @@ pub(super) fn body(config: &Webhook, letter: &Letter, token: Option<&str>) -> Re
         Preset::Fhir => (fhir::bundle(letter), "application/fhir+json"),
         Preset::Ntfy => {
             let (root, topic) = ntfy_topic(&config.url).ok_or_else(|| {
-                SinkError::later("the URL of an ntfy sink ends with the topic: https://ntfy.sh/topic")
+                SinkError::later(
+                    "the URL of an ntfy sink ends with the topic: https://ntfy.sh/topic",
+                )
             })?;
             return Ok(Body {
                 bytes: ntfy(letter, topic).to_string().into_bytes(),
@@ -112,9 +118,9 @@ fn alertmanager(letter: &Letter) -> Value {
     let begun: jiff::Timestamp = time.parse().unwrap_or(jiff::Timestamp::UNIX_EPOCH);
     let ends = match action(letter) {
         Action::Resolve => begun,
-        Action::Trigger | Action::Acknowledge => {
-            begun.checked_add(STANDS_FOR).unwrap_or(jiff::Timestamp::MAX)
-        }
+        Action::Trigger | Action::Acknowledge => begun
+            .checked_add(STANDS_FOR)
+            .unwrap_or(jiff::Timestamp::MAX),
     };
     // An alert is known by its labels, so only what stays over an episode may stand there.
     let name = match letter.kind() {
@@ -179,16 +185,28 @@ fn facts(letter: &Letter) -> Vec<(&'static str, String)> {
     let mut facts = Vec::new();
     let text = |pointer: &str| letter.text(pointer);
     if !text("/data/patient/id").is_empty() {
-        let shown = format!("{} ({})", text("/data/patient/id"), text("/data/patient/authority"));
+        let shown = format!(
+            "{} ({})",
+            text("/data/patient/id"),
+            text("/data/patient/authority")
+        );
         facts.push(("Patient", shown));
     }
-    let rows = letter.event().pointer("/data/evidence").and_then(Value::as_array);
+    let rows = letter
+        .event()
+        .pointer("/data/evidence")
+        .and_then(Value::as_array);
     let rows: Vec<String> = rows
         .into_iter()
         .flatten()
         .map(|row| {
             let part = |key: &str| row.get(key).and_then(Value::as_str).unwrap_or_default();
-            format!("{} {} ({})", part("analyte"), part("reported"), part("state"))
+            format!(
+                "{} {} ({})",
+                part("analyte"),
+                part("reported"),
+                part("state")
+            )
         })
         .collect();
     if !rows.is_empty() {
@@ -199,11 +217,17 @@ fn facts(letter: &Letter) -> Vec<(&'static str, String)> {
 
 /// `&`, `<` and `>` are Slack's control characters.
 fn slack_text(text: &str) -> String {
-    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
+    text.replace('&', "&amp;")
+        .replace('<', "&lt;")
+        .replace('>', "&gt;")
 }
 
 fn slack(letter: &Letter) -> Value {
-    let mut text = format!("*{}*\n{}", slack_text(letter.title()), slack_text(letter.sentence()));
+    let mut text = format!(
+        "*{}*\n{}",
+        slack_text(letter.title()),
+        slack_text(letter.sentence())
+    );
     for (name, value) in facts(letter) {
         text.push_str(&format!("\n{name}: {}", slack_text(&value)));
     }
@@ -235,7 +259,8 @@ fn teams(letter: &Letter) -> Value {
     });
     let link = letter.text("/data/link");
     if link.starts_with("http") {
-        content["actions"] = json!([{"type": "Action.OpenUrl", "title": "Open in Pentamer", "url": link}]);
+        content["actions"] =
+            json!([{"type": "Action.OpenUrl", "title": "Open in Pentamer", "url": link}]);
     }
     json!({
         "type": "message",

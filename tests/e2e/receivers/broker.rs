@@ -177,7 +177,9 @@ impl Rabbit {
         let _ = rustix::process::kill_process_group(id, rustix::process::Signal::KILL);
         let _ = self.server.0.wait();
         wait_for("the port to be free", || {
-            TcpStream::connect(("127.0.0.1", self.port)).is_err().then_some(())
+            TcpStream::connect(("127.0.0.1", self.port))
+                .is_err()
+                .then_some(())
         });
     }
 

@@ -28,8 +28,14 @@ fn pagerduty_keeps_one_incident_an_episode() {
     assert_eq!(trigger["event_action"], "trigger");
     assert_eq!(trigger["dedup_key"], "episode-1");
     assert_eq!(trigger["payload"]["severity"], "critical");
-    assert_eq!(trigger["payload"]["summary"], "URGENT: isolated low IgM detected");
-    assert_eq!(trigger["payload"]["custom_details"]["alert_id"], "alert-detected");
+    assert_eq!(
+        trigger["payload"]["summary"],
+        "URGENT: isolated low IgM detected"
+    );
+    assert_eq!(
+        trigger["payload"]["custom_details"]["alert_id"],
+        "alert-detected"
+    );
     assert_eq!(trigger["client_url"], "https://p.example.org/alerts/1");
     for (kind, action) in [
         ("acknowledged", "acknowledge"),
@@ -70,7 +76,10 @@ fn ntfy_takes_json_at_the_root_of_the_server() {
 fn chat_shows_facts_and_lets_no_text_be_a_command() {
     let letter = sample("detected", "prompt");
     let text = shaped(Preset::Slack, &letter).to_string();
-    assert!(text.contains("4711 (HOSP)") && text.contains("IgM 0.21 g/L (low)"), "{text}");
+    assert!(
+        text.contains("4711 (HOSP)") && text.contains("IgM 0.21 g/L (low)"),
+        "{text}"
+    );
     assert_eq!(slack_text("<!channel> & co"), "&lt;!channel&gt; &amp; co");
     let card = shaped(Preset::Teams, &letter);
     let content = &card["attachments"][0]["content"];
@@ -98,7 +107,10 @@ fn every_preset_takes_every_kind_of_letter() {
 fn fhir_refers_to_what_it_brings_and_creates_nothing_twice() {
     let bundle = shaped(Preset::Fhir, &sample("detected", "urgent"));
     let entries = bundle["entry"].as_array().expect("entries");
-    let urls: Vec<&str> = entries.iter().map(|e| e["fullUrl"].as_str().expect("a url")).collect();
+    let urls: Vec<&str> = entries
+        .iter()
+        .map(|e| e["fullUrl"].as_str().expect("a url"))
+        .collect();
     let kinds: Vec<&str> = entries
         .iter()
         .map(|e| e["resource"]["resourceType"].as_str().expect("a type"))
@@ -107,9 +119,15 @@ fn fhir_refers_to_what_it_brings_and_creates_nothing_twice() {
     let issue = &entries[1]["resource"];
     assert_eq!(issue["evidence"][0]["detail"][0]["reference"], urls[0]);
     assert_eq!(entries[2]["resource"]["about"][0]["reference"], urls[1]);
-    assert_eq!(entries[1]["request"]["ifNoneExist"], "identifier=urn:pentamer:alert|alert-detected");
+    assert_eq!(
+        entries[1]["request"]["ifNoneExist"],
+        "identifier=urn:pentamer:alert|alert-detected"
+    );
     let value = &entries[0]["resource"]["valueQuantity"];
-    assert_eq!((value["value"].as_f64(), value["code"].as_str()), (Some(0.21), Some("g/L")));
+    assert_eq!(
+        (value["value"].as_f64(), value["code"].as_str()),
+        (Some(0.21), Some("g/L"))
+    );
     let again = shaped(Preset::Fhir, &sample("detected", "urgent"));
     assert_eq!(bundle, again, "the same letter gives the same ids");
 }
