@@ -27,6 +27,19 @@ laws CASES="5000":
 kill ROUNDS="200":
     PENTAMER_ROUNDS={{ROUNDS}} cargo test --features failpoints --test it -- e2e::fire --nocapture --test-threads 2
 
+# So many rounds of SIGKILL during delivery: counts what is lost and what comes twice
+kill-delivery ROUNDS="200":
+    PENTAMER_ROUNDS={{ROUNDS}} cargo test --features failpoints --test it -- e2e::outage::killed --nocapture
+
+# So many alerts behind a sink that is away: latency of the other one, memory, order
+backlog ALERTS="10000":
+    PENTAMER_ALERTS={{ALERTS}} cargo test --release --test it -- e2e::outage::a_backlog --nocapture
+
+# From a message's ACK to its webhook, at so many messages a second
+page-latency RATE="1000" SECONDS="20":
+    PENTAMER_RATE={{RATE}} PENTAMER_SECONDS={{SECONDS}} cargo test --release --test it -- \
+        e2e::outage::from_the_ack --ignored --nocapture
+
 # Load with restarts for so many minutes: memory and descriptors must stay flat
 soak MINUTES="5":
     PENTAMER_MINUTES={{MINUTES}} cargo test --features failpoints --test it -- e2e::soak --ignored --nocapture

@@ -34,9 +34,8 @@ pub fn read_secret(file: &Path) -> io::Result<String> {
 pub fn keep_key(file: &Path, fresh: &[u8]) -> io::Result<Vec<u8>> {
     use std::io::Write as _;
     use std::os::unix::fs::OpenOptionsExt as _;
-    let named = |error: io::Error| {
-        io::Error::new(error.kind(), format!("`{}`: {error}", file.display()))
-    };
+    let named =
+        |error: io::Error| io::Error::new(error.kind(), format!("`{}`: {error}", file.display()));
     let made = std::fs::OpenOptions::new()
         .write(true)
         .create_new(true)
@@ -69,7 +68,10 @@ mod tests {
         let file = dir.path().join("key");
         assert_eq!(keep_key(&file, b"one").expect("made"), b"one");
         assert_eq!(keep_key(&file, b"two").expect("read"), b"one");
-        let mode = std::fs::metadata(&file).expect("there").permissions().mode();
+        let mode = std::fs::metadata(&file)
+            .expect("there")
+            .permissions()
+            .mode();
         assert_eq!(mode & 0o777, 0o600);
         std::fs::write(&file, "x").expect("written");
         assert!(keep_key(&file, b"two").is_err());

@@ -250,8 +250,9 @@ impl Daemon {
             stop: stop_all.clone(),
         };
         let signer = sinks::signer(&config);
-        let (queues, handles): (Vec<_>, Vec<_>) =
-            sinks::queues(&config, &ground, signer.as_ref()).into_iter().unzip();
+        let (queues, handles): (Vec<_>, Vec<_>) = sinks::queues(&config, &ground, signer.as_ref())
+            .into_iter()
+            .unzip();
         let (rules, zone) = (config.escalations.clone(), policy.site.zone.clone());
         others.spawn(sinks::watch(ground, handles.clone(), rules, zone));
         let ready = Arc::new(AtomicBool::new(false));

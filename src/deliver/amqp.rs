@@ -45,7 +45,7 @@ impl AmqpSink {
             tls.cert_chain = Some(pem);
         }
         let properties = ConnectionProperties::default().with_connection_name("pentamer".into());
-        let runtime = lapin::runtime::default_runtime().map_err(|error| failed(&error.into()))?;
+        let runtime = lapin::runtime::default_runtime().map_err(|error| failed(&error))?;
         let connection = Connection::connect_uri_with_config(uri, properties, tls, runtime)
             .await
             .map_err(|error| failed(&error))?;

@@ -81,7 +81,9 @@ pub(super) async fn acknowledge(
         Ok(None) => return page(StatusCode::GONE, &format!("<p>{USED_UP}</p>")),
         Err(problem) => return problem.into_response(),
     };
-    let text = body.ok().map(|body| String::from_utf8_lossy(&body).into_owned());
+    let text = body
+        .ok()
+        .map(|body| String::from_utf8_lossy(&body).into_owned());
     let form = text.and_then(|text| query::read(&text, &["comment", "by"]).ok());
     let field = |name: &str| {
         let text = form.as_ref().and_then(|form| form.text(name));
@@ -114,18 +116,28 @@ fn page(status: StatusCode, body: &str) -> Response {
          <h1>Pentamer</h1>{body}</html>\n"
     );
     let headers = [
-        (header::CONTENT_TYPE, HeaderValue::from_static("text/html; charset=utf-8")),
+        (
+            header::CONTENT_TYPE,
+            HeaderValue::from_static("text/html; charset=utf-8"),
+        ),
         (header::CACHE_CONTROL, HeaderValue::from_static("no-store")),
-        (header::REFERRER_POLICY, HeaderValue::from_static("no-referrer")),
+        (
+            header::REFERRER_POLICY,
+            HeaderValue::from_static("no-referrer"),
+        ),
         (header::X_FRAME_OPTIONS, HeaderValue::from_static("DENY")),
         (
             header::CONTENT_SECURITY_POLICY,
-            HeaderValue::from_static("default-src 'none'; form-action 'self'; frame-ancestors 'none'"),
+            HeaderValue::from_static(
+                "default-src 'none'; form-action 'self'; frame-ancestors 'none'",
+            ),
         ),
     ];
     (status, headers, text).into_response()
 }
 
 fn escaped(text: &str) -> String {
-    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
+    text.replace('&', "&amp;")
+        .replace('<', "&lt;")
+        .replace('>', "&gt;")
 }

@@ -29,9 +29,11 @@ const PAGE: Problem = Problem::new(
 );
 
 /// The parameters of a request.
+#[derive(Debug)]
 pub(super) struct Query(BTreeMap<String, String>);
 
 /// Where a page begins and how long it is.
+#[derive(Debug)]
 pub(super) struct Paging {
     pub(super) limit: usize,
     pub(super) cursor: Option<u64>,
@@ -120,17 +122,15 @@ mod tests {
             "minimum_severity=urgent&since=2026-01-31&limit=7",
             &["minimum_severity", "since"],
         );
-        let query = query.ok().expect("right");
+        let query = query.expect("right");
         let severity: Option<Severity> = query.word("minimum_severity").ok().flatten();
         assert_eq!(severity, Some(Severity::Urgent));
         let since = query.time("since").ok().flatten().expect("a time");
         assert_eq!(since.to_rfc3339(), "2026-01-31T00:00:00Z");
-        assert_eq!(query.paging().ok().expect("right").limit, 7);
+        assert_eq!(query.paging().expect("right").limit, 7);
         assert!(read("severty=urgent", &["severity"]).is_err());
         assert!(read("limit=1&limit=2", &[]).is_err());
-        let wrong = read("severity=loud&limit=0", &["severity"])
-            .ok()
-            .expect("read");
+        let wrong = read("severity=loud&limit=0", &["severity"]).expect("read");
         assert!(wrong.word::<Severity>("severity").is_err() && wrong.paging().is_err());
     }
 }

@@ -10,13 +10,16 @@ mod damage;
 #[cfg(feature = "failpoints")]
 mod deliver;
 mod endpoint;
+mod fhir;
 mod fire;
 pub mod journal;
 mod life;
 mod limits;
 mod load;
 mod memory;
+mod outage;
 mod patient;
+mod phi;
 mod queue;
 mod receivers;
 pub mod relay;

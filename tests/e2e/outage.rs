@@ -14,7 +14,10 @@ fn asked(name: &str, default: usize) -> usize {
 }
 
 fn hook(name: &str, receiver: &HttpReceiver) -> String {
-    format!("[[sink]]\nname = \"{name}\"\nkind = \"webhook\"\nurl = \"{}\"\n{QUICK}\n", receiver.url())
+    format!(
+        "[[sink]]\nname = \"{name}\"\nkind = \"webhook\"\nurl = \"{}\"\n{QUICK}\n",
+        receiver.url()
+    )
 }
 
 fn counts(ids: impl Iterator<Item = String>) -> BTreeMap<String, usize> {
@@ -48,7 +51,9 @@ fn killed_at_any_moment_no_alert_is_lost_and_at_most_one_is_repeated_a_kill() {
         }
         // From right after the last ACK to the middle of the deliveries, at another moment each time.
         if round % 4 > 0 {
-            wait_for("some of them", || (receiver.seen().len() >= before + round % 4).then_some(()));
+            wait_for("some of them", || {
+                (receiver.seen().len() >= before + round % 4).then_some(())
+            });
         }
         let pause = Duration::from_micros(((round * 7_919) % 9_000) as u64);
         let end = Instant::now() + pause;
@@ -60,8 +65,15 @@ fn killed_at_any_moment_no_alert_is_lost_and_at_most_one_is_repeated_a_kill() {
     let daemon = Pentamer::start(home);
     daemon.settle();
     let arrived = ids(&receiver);
-    let file = counts(daemon.home.alerts().iter().map(|alert| alert["id"].as_str().expect("id").to_owned()));
-    let twice = |counts: &BTreeMap<String, usize>| counts.values().map(|count| count - 1).sum::<usize>();
+    let file = counts(
+        daemon
+            .home
+            .alerts()
+            .iter()
+            .map(|alert| alert["id"].as_str().expect("id").to_owned()),
+    );
+    let twice =
+        |counts: &BTreeMap<String, usize>| counts.values().map(|count| count - 1).sum::<usize>();
     let lost = sent - arrived.len();
     eprintln!(
         "{rounds} rounds, {sent} alerts: lost {lost}, repeated at the webhook {}, in the file {}",
@@ -69,13 +81,21 @@ fn killed_at_any_moment_no_alert_is_lost_and_at_most_one_is_repeated_a_kill() {
         twice(&file)
     );
     assert_eq!(lost, 0);
-    assert_eq!(arrived.keys().collect::<BTreeSet<_>>(), file.keys().collect());
+    assert_eq!(
+        arrived.keys().collect::<BTreeSet<_>>(),
+        file.keys().collect()
+    );
     assert!(twice(&arrived) <= rounds && twice(&file) <= rounds);
     assert!(arrived.values().all(|count| *count <= 1 + rounds));
 }
 
 /// Alerts while one sink is away: those of the other, with the time from the message's ACK to its arrival.
-fn arrivals(daemon: &Pentamer, receiver: &HttpReceiver, first: usize, count: usize) -> Vec<Duration> {
+fn arrivals(
+    daemon: &Pentamer,
+    receiver: &HttpReceiver,
+    first: usize,
+    count: usize,
+) -> Vec<Duration> {
     let mut sender = daemon.connect();
     let mut took = Vec::new();
     for number in first..first + count {
@@ -83,7 +103,9 @@ fn arrivals(daemon: &Pentamer, receiver: &HttpReceiver, first: usize, count: usi
         let before = receiver.seen().len();
         assert_eq!(sender.exchange(&low_igm(&id, &id)), "AA");
         let acknowledged = Instant::now();
-        wait_for("its arrival", || (receiver.seen().len() > before).then_some(()));
+        wait_for("its arrival", || {
+            (receiver.seen().len() > before).then_some(())
+        });
         let at = receiver.seen()[before].at;
         took.push(at.saturating_duration_since(acknowledged));
     }
@@ -95,9 +117,14 @@ fn arrivals(daemon: &Pentamer, receiver: &HttpReceiver, first: usize, count: usi
 fn a_backlog_behind_a_dead_sink_costs_the_others_nothing_and_drains_in_order() {
     let backlog = asked("PENTAMER_ALERTS", 300);
     let (mut away, there) = (HttpReceiver::start(), HttpReceiver::start());
-    let daemon = Pentamer::start(Home::new("", &[hook("away", &away), hook("there", &there)].concat()));
+    let daemon = Pentamer::start(Home::new(
+        "",
+        &[hook("away", &away), hook("there", &there)].concat(),
+    ));
     let before = arrivals(&daemon, &there, 1, 10);
-    wait_for("the same at the other", || (away.seen().len() == 10).then_some(()));
+    wait_for("the same at the other", || {
+        (away.seen().len() == 10).then_some(())
+    });
     away.refuse();
     let mut sender = daemon.connect();
     for number in 100..100 + backlog {
@@ -116,7 +143,10 @@ fn a_backlog_behind_a_dead_sink_costs_the_others_nothing_and_drains_in_order() {
     away.listen();
     let begun = Instant::now();
     while away.seen().len() < 20 + backlog {
-        assert!(begun.elapsed() < Duration::from_secs(60 + backlog as u64 / 5), "it drains");
+        assert!(
+            begun.elapsed() < Duration::from_secs(60 + backlog as u64 / 5),
+            "it drains"
+        );
         std::thread::park_timeout(Duration::from_millis(20));
     }
     let drained = begun.elapsed();
@@ -129,10 +159,21 @@ fn a_backlog_behind_a_dead_sink_costs_the_others_nothing_and_drains_in_order() {
         daemon.resident_kib()
     );
     let order = |receiver: &HttpReceiver| -> Vec<String> {
-        receiver.seen().iter().map(|seen| seen.headers["idempotency-key"].clone()).collect()
+        receiver
+            .seen()
+            .iter()
+            .map(|seen| seen.headers["idempotency-key"].clone())
+            .collect()
     };
-    assert_eq!(order(&away), order(&there), "in the order of the decisions, each once");
-    assert!(daemon.resident_kib() < resident + 64 * 1024, "memory stays flat");
+    assert_eq!(
+        order(&away),
+        order(&there),
+        "in the order of the decisions, each once"
+    );
+    assert!(
+        daemon.resident_kib() < resident + 64 * 1024,
+        "memory stays flat"
+    );
 }
 
 /// Goal: p99 under 50 ms at 1,000 messages a second (`just page-latency`).
@@ -164,12 +205,17 @@ fn from_the_ack_to_the_webhook() {
         }
     }
     let kept = begun.elapsed().as_secs_f64();
-    wait_for("all pages", || (receiver.seen().len() >= acknowledged.len()).then_some(()));
+    wait_for("all pages", || {
+        (receiver.seen().len() >= acknowledged.len()).then_some(())
+    });
     let mut took: Vec<Duration> = receiver
         .seen()
         .iter()
         .map(|seen| {
-            let patient = seen.json()["data"]["patient"]["id"].as_str().expect("an id").to_owned();
+            let patient = seen.json()["data"]["patient"]["id"]
+                .as_str()
+                .expect("an id")
+                .to_owned();
             seen.at.saturating_duration_since(acknowledged[&patient])
         })
         .collect();

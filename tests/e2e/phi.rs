@@ -22,7 +22,15 @@ fn message() -> String {
 
 /// All that the sinks of this level were sent, by name.
 fn sent(level: &str) -> Vec<(String, String)> {
-    let presets = ["cloudevents", "pagerduty", "alertmanager", "ntfy", "slack", "teams", "fhir"];
+    let presets = [
+        "cloudevents",
+        "pagerduty",
+        "alertmanager",
+        "ntfy",
+        "slack",
+        "teams",
+        "fhir",
+    ];
     let receivers: Vec<HttpReceiver> = presets.iter().map(|_| HttpReceiver::start()).collect();
     let (mail, mllp) = (Mail::start(), MllpReceiver::start());
     let home = Home::new("", "");
@@ -54,12 +62,34 @@ fn sent(level: &str) -> Vec<(String, String)> {
     std::fs::write(beside.join("links.toml"), links).expect("written");
     let daemon = Pentamer::start(home.with_extra(&extra));
     assert_eq!(daemon.connect().exchange(&message()), "AA");
-    wait_for("the alert", || (daemon.home.alerts().len() == 1).then_some(()));
-    let id = daemon.home.alerts()[0]["id"].as_str().expect("id").to_owned();
+    wait_for("the alert", || {
+        (daemon.home.alerts().len() == 1).then_some(())
+    });
+    let id = daemon.home.alerts()[0]["id"]
+        .as_str()
+        .expect("id")
+        .to_owned();
     // The acknowledgement is told, too; its comment may hold anything.
     let server = format!("http://{}", daemon.http);
-    let words = ["alerts", "ack", &id, "--comment", NAME, "--informed", NAME, "--server", &server];
-    assert!(command().args(words).output().expect("run").status.success());
+    let words = [
+        "alerts",
+        "ack",
+        &id,
+        "--comment",
+        NAME,
+        "--informed",
+        NAME,
+        "--server",
+        &server,
+    ];
+    assert!(
+        command()
+            .args(words)
+            .output()
+            .expect("run")
+            .status
+            .success()
+    );
     wait_for("both", || (daemon.home.alerts().len() == 2).then_some(()));
     daemon.settle();
     let mut all: Vec<(String, String)> = Vec::new();
@@ -67,18 +97,35 @@ fn sent(level: &str) -> Vec<(String, String)> {
         let seen = receiver.seen();
         assert_eq!(seen.len(), 2, "{preset}");
         let text = |seen: &super::receivers::http::Seen| {
-            format!("{} {:?} {}", seen.path, seen.headers, String::from_utf8_lossy(&seen.body))
+            format!(
+                "{} {:?} {}",
+                seen.path,
+                seen.headers,
+                String::from_utf8_lossy(&seen.body)
+            )
         };
         all.push(((*preset).to_owned(), seen.iter().map(text).collect()));
     }
     // Whatever encoding a mail is in, its lines are joined again.
-    all.push(("mail".to_owned(), mail.mails().concat().replace("=\r\n", "").replace("=\n", "")));
+    all.push((
+        "mail".to_owned(),
+        mail.mails()
+            .concat()
+            .replace("=\r\n", "")
+            .replace("=\n", ""),
+    ));
     all.push(("mllp".to_owned(), mllp.seen().concat()));
-    all.push(("file".to_owned(), std::fs::read_to_string(&file).expect("read")));
+    all.push((
+        "file".to_owned(),
+        std::fs::read_to_string(&file).expect("read"),
+    ));
     let log = daemon.home.log();
     all.push(("log".to_owned(), log));
     for (name, text) in &all {
-        assert!(name == "teams" || text.contains(&id) || name == "slack" || name == "ntfy", "{name}: {text}");
+        assert!(
+            name == "teams" || text.contains(&id) || name == "slack" || name == "ntfy",
+            "{name}: {text}"
+        );
     }
     all
 }
@@ -104,8 +151,21 @@ fn at_minimum_neither_name_nor_birth_date_leaves() {
     }
     // The test looks at what is there: the id is.
     let ids = hold(&all, ID);
-    for sink in ["cloudevents", "pagerduty", "slack", "teams", "fhir", "mail", "mllp", "file", "log"] {
-        assert!(ids.iter().any(|name| name == sink), "{sink} holds no id: {ids:?}");
+    for sink in [
+        "cloudevents",
+        "pagerduty",
+        "slack",
+        "teams",
+        "fhir",
+        "mail",
+        "mllp",
+        "file",
+        "log",
+    ] {
+        assert!(
+            ids.iter().any(|name| name == sink),
+            "{sink} holds no id: {ids:?}"
+        );
     }
 }
 
@@ -114,6 +174,9 @@ fn at_full_the_name_leaves_where_it_has_a_place() {
     let all = sent("full");
     let names = hold(&all, NAME);
     for sink in ["cloudevents", "pagerduty", "fhir", "mail", "mllp", "file"] {
-        assert!(names.iter().any(|name| name == sink), "{sink} holds no name: {names:?}");
+        assert!(
+            names.iter().any(|name| name == sink),
+            "{sink} holds no name: {names:?}"
+        );
     }
 }

@@ -462,3 +462,80 @@ fn a_heartbeat_proves_the_way_and_needs_no_alert() {
     assert!(seen[2].at - seen[1].at >= std::time::Duration::from_millis(900));
     drop(daemon);
 }
+
+/// Status and text of a request to a link.
+fn follow(daemon: &Pentamer, path: &str, form: Option<&str>) -> (u16, String) {
+    let mut stream = TcpStream::connect(daemon.http).expect("connected");
+    let body = form.unwrap_or_default();
+    let request = format!(
+        "{} {path} HTTP/1.1\r\nHost: pentamer.example.org\r\nContent-Type: application/x-www-form-urlencoded\r\n\
+         Content-Length: {}\r\nConnection: close\r\n\r\n{body}",
+        if form.is_some() { "POST" } else { "GET" },
+        body.len()
+    );
+    stream.write_all(request.as_bytes()).expect("sent");
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).expect("answered");
+    let status = answer
+        .split(' ')
+        .nth(1)
+        .expect("a status")
+        .parse()
+        .expect("a number");
+    (status, answer)
+}
+
+#[test]
+fn a_signed_link_acknowledges_once_and_shows_no_patient() {
+    let receiver = HttpReceiver::start();
+    let home = Home::new("", &hook("hook", &receiver, ""));
+    let beside = home.path().join("conf.d");
+    std::fs::create_dir(&beside).expect("made");
+    let links = "[http]\npublic_url = \"https://pentamer.example.org/\"\n";
+    std::fs::write(beside.join("links.toml"), links).expect("written");
+    let daemon = Pentamer::start(home);
+    page(&daemon, 4711, 1);
+    daemon.settle();
+    let event = receiver.seen()[0].json();
+    let url = event["data"]["acknowledge_url"].as_str().expect("a link");
+    let path = url
+        .strip_prefix("https://pentamer.example.org")
+        .expect("ours");
+    let (status, page) = follow(&daemon, path, None);
+    assert!(
+        status == 200 && page.contains("<form") && !page.contains("4711"),
+        "{page}"
+    );
+    assert!(page.contains("no-store") && page.contains("no-referrer"));
+    // To look is not to acknowledge.
+    let list = told(&daemon, &["alerts", "--open"]);
+    assert_eq!(list["items"].as_array().expect("items").len(), 1);
+    assert_eq!(follow(&daemon, path, Some("comment=&by=anna")).0, 422);
+    let forged = path.replace(".17", ".27");
+    for wrong in [forged.as_str(), "/ack/nothing", "/ack/a.b.c"] {
+        assert_eq!(
+            follow(&daemon, wrong, Some("comment=x&by=anna")).0,
+            410,
+            "{wrong}"
+        );
+    }
+    assert_eq!(
+        follow(&daemon, path, Some("comment=seen%2C+Tuesday&by=anna")).0,
+        200
+    );
+    let item = told(
+        &daemon,
+        &["alerts", "show", event["id"].as_str().expect("an id")],
+    );
+    assert_eq!(item["acknowledged"]["comment"], "seen, Tuesday");
+    assert_eq!(item["acknowledged"]["by"], "anna");
+    assert_eq!(follow(&daemon, path, None).0, 410, "once");
+    assert_eq!(follow(&daemon, path, Some("comment=again&by=eve")).0, 410);
+    wait_for("it is sent on", || {
+        (receiver.seen().len() == 2).then_some(())
+    });
+    let last = receiver.seen()[1].json();
+    assert!(last["data"].get("acknowledge_url").is_none());
+    let file = std::fs::read_to_string(daemon.home.data().join("alerts.jsonl")).expect("read");
+    assert!(!file.contains("/ack/"), "no link lies about in a file");
+}

@@ -224,10 +224,10 @@ fn events_and_severity_choose() {
     let receiver = HttpReceiver::start();
     let choice = "events = [\"resolved\"]\nminimum_severity = \"routine\"";
     let daemon = Pentamer::start(Home::new("", &webhook(&receiver, choice)));
-    // Collected an hour before the one that is normal again.
+    // Collected two days before the one that is normal again.
     let low = low_igm("1", "1");
     let now = low.split('|').nth(6).expect("MSH-7").to_owned();
-    let earlier = jiff::Timestamp::now() - jiff::SignedDuration::from_hours(1);
+    let earlier = jiff::Timestamp::now() - jiff::SignedDuration::from_hours(48);
     let earlier = earlier.strftime("%Y%m%d%H%M%S+0000").to_string();
     assert_eq!(
         daemon.connect().exchange(&low.replace(&now, &earlier)),
@@ -381,4 +381,75 @@ fn mail_arrives_as_text_and_html_and_refusals_are_told_apart() {
         !daemon.home.log().contains("unknown@"),
         "what a server says stays out of the log"
     );
+}
+
+/// A certificate for these names, its PEM, and a server's settings with it.
+fn certificate(names: &[&str], days: i64) -> (String, rustls::ServerConfig) {
+    let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
+    let mut parameters = rcgen::CertificateParams::new(names).expect("names");
+    let now = jiff::Timestamp::now().as_second();
+    let at = |days: i64| {
+        let seconds = u64::try_from(now + days * 86_400).expect("a time");
+        std::time::UNIX_EPOCH + Duration::from_secs(seconds)
+    };
+    parameters.not_before = at(days.min(0) - 10).into();
+    parameters.not_after = at(days).into();
+    let key = rcgen::KeyPair::generate().expect("a key");
+    let made = parameters.self_signed(&key).expect("signed");
+    let der = rustls::pki_types::PrivateKeyDer::try_from(key.serialize_der()).expect("a key");
+    let provider = std::sync::Arc::new(rustls::crypto::ring::default_provider());
+    let config = rustls::ServerConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .expect("versions")
+        .with_no_client_auth()
+        .with_single_cert(vec![made.der().clone()], der)
+        .expect("a certificate");
+    (made.pem(), config)
+}
+
+#[test]
+fn tls_is_checked_name_time_and_authority() {
+    let good = certificate(&["127.0.0.1"], 10);
+    let other_name = certificate(&["elsewhere.example.org"], 10);
+    let expired = certificate(&["127.0.0.1"], -1);
+    let unknown = certificate(&["127.0.0.1"], 10);
+    let home = Home::new("", "");
+    let mut extra = String::new();
+    let mut receivers = Vec::new();
+    for (name, (pem, config), trusted) in [
+        ("good", good, true),
+        ("name", other_name, true),
+        ("expired", expired, true),
+        ("unknown", unknown, false),
+    ] {
+        let receiver = HttpReceiver::with_tls(config);
+        let ca = home.path().join(format!("{name}.pem"));
+        std::fs::write(&ca, pem).expect("written");
+        extra.push_str(&webhook(&receiver, "").replace("\"hook\"", &format!("\"{name}\"")));
+        if trusted {
+            extra.push_str(&format!("tls.ca_file = \"{}\"\n", ca.display()));
+        }
+        receivers.push((name, receiver));
+    }
+    let daemon = Pentamer::start(home.with_extra(&extra));
+    page(&daemon, 1, 1);
+    let result = |sink: &str, result: &str| {
+        daemon.metric(
+            "pentamer_deliveries_total",
+            &format!("sink=\"{sink}\",result=\"{result}\""),
+        )
+    };
+    wait_for("the good one", || {
+        (result("good", "delivered") == 1.0).then_some(())
+    });
+    for (name, receiver) in &receivers[1..] {
+        wait_for("a refused certificate", || {
+            (result(name, "failed") >= 2.0).then_some(())
+        });
+        assert!(
+            receiver.seen().is_empty(),
+            "{name}: nothing is sent to a stranger"
+        );
+        assert_eq!(result(name, "dead"), 0.0, "a certificate is mended");
+    }
 }

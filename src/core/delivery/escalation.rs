@@ -123,11 +123,14 @@ mod tests {
             rule("second", 30, Severity::Prompt),
         ];
         let mut open = page(Severity::Prompt, at(12, 0));
-        assert!(fires(&[open.clone()], &rules, at(12, 14)).is_empty());
+        assert!(fires(std::slice::from_ref(&open), &rules, at(12, 14)).is_empty());
         let first = [("first".to_owned(), 1)];
-        assert_eq!(fires(&[open.clone()], &rules, at(12, 15)), first);
+        assert_eq!(
+            fires(std::slice::from_ref(&open), &rules, at(12, 15)),
+            first
+        );
         open.fired.insert("first".to_owned());
-        assert!(fires(&[open.clone()], &rules, at(12, 29)).is_empty());
+        assert!(fires(std::slice::from_ref(&open), &rules, at(12, 29)).is_empty());
         assert_eq!(
             fires(&[open], &rules, at(12, 30)),
             [("second".to_owned(), 2)]
@@ -147,7 +150,7 @@ mod tests {
             1
         );
         let early = page(Severity::Routine, at(1, 0));
-        assert!(fires(&[early.clone()], &rules, at(6, 59)).is_empty());
+        assert!(fires(std::slice::from_ref(&early), &rules, at(6, 59)).is_empty());
         assert_eq!(fires(&[early], &rules, at(7, 0)).len(), 1);
     }
 }
