@@ -203,6 +203,7 @@ pub(super) const SINK: Shape = Shape {
         "phi",
         "retry",
         "timeout",
+        "digest",
         "heartbeat",
         "tls",
         "path",
@@ -229,7 +230,7 @@ pub(super) const SINK: Shape = Shape {
         "routing_key",
         "credentials_file",
     ],
-    planned: &["digest"],
+    planned: &[],
 };
 
 /// `retry` of a `[[sink]]`; not a section of its own.
@@ -237,6 +238,14 @@ pub(super) const RETRY: Shape = Shape {
     name: "sink.retry",
     repeated: false,
     keys: &["initial", "max", "give_up_after"],
+    planned: &[],
+};
+
+/// `digest` of a `[[sink]]`; not a section of its own.
+pub(super) const DIGEST: Shape = Shape {
+    name: "sink.digest",
+    repeated: false,
+    keys: &["above", "within"],
     planned: &[],
 };
 

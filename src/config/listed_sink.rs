@@ -25,6 +25,10 @@ pub(super) fn sink(lines: &mut Lines, sink: &Sink) {
     lines.word("minimum_severity", SEVERITIES, &sink.minimum_severity);
     lines.word("phi", PHI_LEVELS, &sink.phi);
     lines.duration("timeout", sink.timeout);
+    if let Some(digest) = sink.digest {
+        lines.bare("digest.above", digest.above);
+        lines.duration("digest.within", digest.within);
+    }
     if let Some(heartbeat) = sink.heartbeat {
         lines.duration("heartbeat", heartbeat);
     }

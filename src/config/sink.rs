@@ -1,6 +1,6 @@
 //! `[[sink]]`: where alerts go.
 
-use super::keys::{RETRY, SINK};
+use super::keys::{DIGEST, RETRY, SINK};
 use super::layer::Raw;
 use super::problem::{Problem, Wrong};
 use super::section::{Section, plain_name, unique_names};
@@ -8,6 +8,7 @@ use super::settings::Storage;
 use super::sink_kind::SinkKind;
 use crate::core::alert::PhiLevel;
 use crate::core::delivery::backoff::Retry;
+use crate::core::delivery::digest::Digest;
 use crate::core::episode::{Severity, TransitionKind};
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -31,6 +32,8 @@ pub struct Sink {
     pub retry: Retry,
     /// How long one try may take.
     pub timeout: Duration,
+    /// When a flood becomes one message; `None`: never.
+    pub digest: Option<Digest>,
     /// Between two signs of life on the way to it; `None`: none.
     pub heartbeat: Option<Duration>,
 }
@@ -49,6 +52,7 @@ impl Sink {
             phi,
             retry: Retry::default(),
             timeout: TIMEOUT,
+            digest: None,
             heartbeat: None,
         }
     }
@@ -148,6 +152,12 @@ fn one(section: &mut Section<'_>, storage: &Storage) -> Sink {
         timeout: section
             .duration("timeout", SECOND..=HOUR)
             .unwrap_or(default.timeout),
+        digest: section.table(
+            "digest",
+            &DIGEST,
+            "digest = { above = 20, within = \"10m\" }",
+            digest,
+        ),
         heartbeat: section
             .duration_or_off("heartbeat", SECOND..=DAY * 30)
             .flatten(),
@@ -181,6 +191,18 @@ fn retry(section: &mut Section<'_>) -> Retry {
         section.report("initial", wrong, "lower `initial`, or raise `max`");
     }
     retry
+}
+
+fn digest(section: &mut Section<'_>) -> Option<Digest> {
+    section.require(
+        "above",
+        "say how many alerts go by themselves, e.g. `above = 20`",
+    );
+    section.require("within", "say over which span, e.g. `within = \"10m\"`");
+    let above = section.number("above", 1..=100_000);
+    let within = section.duration("within", SECOND..=DAY);
+    let (above, within) = (above?, within?);
+    Some(Digest { above, within })
 }
 
 /// Alert kinds, and whether notices are wanted.

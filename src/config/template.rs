@@ -122,7 +122,11 @@ fn samples() -> Vec<Value> {
         "id": "1", "type": "pentamer.notice.v1", "title": "t", "sentence": "s", "link": "",
         "data": {"kind": "disk_low", "state": "raised", "text": "…"}
     });
-    vec![alert, bare, notice]
+    let digest = json!({
+        "id": "1", "type": "pentamer.digest.v1", "title": "t", "sentence": "s", "link": "",
+        "data": {"kind": "digest", "severity": "prompt", "count": 1, "explanation": "…", "alerts": [bare["data"]]}
+    });
+    vec![alert, bare, notice, digest]
 }
 
 #[cfg(test)]

@@ -83,6 +83,7 @@ pub(super) fn queues(
             choice,
             retry: sink.retry,
             timeout: sink.timeout,
+            digest: sink.digest,
             heartbeat: sink.heartbeat,
             links,
         };

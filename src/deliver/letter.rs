@@ -1,11 +1,13 @@
 //! What a sink is given: a CloudEvent as its `phi` level allows, with a title and a sentence for people.
 
 use super::link::Signer;
-use crate::core::alert::{PhiLevel, cloud_event};
-use crate::core::episode::{Transition, TransitionKind};
+use crate::core::alert::{PhiLevel, cloud_event, severity_word};
+use crate::core::episode::{Severity, Transition, TransitionKind};
 use crate::core::time::Timestamp;
 use crate::notice::Notice;
 use serde_json::{Value, json};
+use sha2::{Digest as _, Sha256};
+use std::fmt::Write as _;
 
 /// Where links lead, and who signs them.
 #[derive(Debug, Clone, Default)]
@@ -72,6 +74,63 @@ impl Letter {
         }
         links.add_to(&mut event, transition);
         Self::new(event)
+    }
+
+    /// Alerts together; the same ones give the same id.
+    pub fn digest(
+        transitions: &[&Transition],
+        site: &str,
+        level: PhiLevel,
+        links: &Links,
+        now: Timestamp,
+    ) -> Self {
+        let mut hash = Sha256::new();
+        let mut data = Vec::new();
+        let mut severity = Severity::Routine;
+        for transition in transitions {
+            hash.update(transition.alert_id.0.as_bytes());
+            hash.update([0]);
+            severity = severity.max(transition.severity);
+            let mut event = cloud_event(transition, site, level);
+            links.add_to(&mut event, transition);
+            data.push(event["data"].take());
+        }
+        let id = hash
+            .finalize()
+            .iter()
+            .take(16)
+            .fold("digest-".to_owned(), |mut id, byte| {
+                let _ = write!(id, "{byte:02x}");
+                id
+            });
+        let lines: Vec<String> = data
+            .iter()
+            .map(|data| {
+                let text = |key: &str| data.get(key).and_then(Value::as_str).unwrap_or_default();
+                let (kind, severity) = (text("kind"), text("severity"));
+                format!(
+                    "{severity} {kind} {}: {}",
+                    text("alert_id"),
+                    text("explanation")
+                )
+            })
+            .collect();
+        Self::new(json!({
+            "specversion": "1.0",
+            "id": id,
+            "type": "pentamer.digest.v1",
+            "source": format!("/pentamer/{site}"),
+            "subject": id,
+            "time": now.to_rfc3339(),
+            "datacontenttype": "application/json",
+            "data": {
+                "kind": "digest",
+                "severity": severity_word(severity),
+                "count": data.len(),
+                "explanation": lines.join("\n"),
+                "alerts": data,
+            },
+        }))
     }
 
     /// A notice that was raised or is over.
@@ -197,6 +256,10 @@ fn title(event: &Value) -> String {
             return format!("Notice {kind} {state}");
         }
         "pentamer.heartbeat.v1" => return "Heartbeat".to_owned(),
+        "pentamer.digest.v1" => {
+            let count = event.pointer("/data/count").and_then(Value::as_u64);
+            return format!("{} alerts together", count.unwrap_or_default());
+        }
         "pentamer.test.v1" => return "TEST: no patient".to_owned(),
         _ => {}
     }

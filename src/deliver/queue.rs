@@ -1,12 +1,16 @@
 //! One queue a sink: next alert, `Attempted`, send, `Delivered` or `Dead`, next. Beside it go notices,
 //! signs of life and tests, which are not recorded: they are about the way, not about patients.
 
+mod flood;
+
 use super::{Choice, Letter, Links, Sink, SinkError};
 use crate::clock;
 use crate::core::delivery::Passed;
 use crate::core::delivery::backoff::Retry;
+use crate::core::delivery::digest::Digest;
 use crate::core::episode::Transition;
 use crate::core::fact::{Fact, JournalPosition};
+use crate::core::fold::state::StateError;
 use crate::core::fold::views::{self, Next, Waiting};
 use crate::core::time::{Span, Timestamp};
 use crate::engine::{Progress, StateHandle};
@@ -14,6 +18,7 @@ use crate::failpoints;
 use crate::journal::{Appender, Draft};
 use crate::notice::{Notice, Notices, Standing};
 use crate::telemetry::events;
+use std::collections::VecDeque;
 use std::hash::{BuildHasher, Hasher};
 use std::time::{Duration, Instant};
 use tokio::sync::{mpsc, oneshot, watch};
@@ -37,6 +42,8 @@ pub struct QueueSettings {
     pub retry: Retry,
     /// How long one try may take.
     pub timeout: Duration,
+    /// When a flood becomes one message.
+    pub digest: Option<Digest>,
     /// Between two signs of life.
     pub heartbeat: Option<Duration>,
     /// Where links lead.
@@ -93,7 +100,21 @@ pub struct Queue {
     tests: mpsc::Receiver<oneshot::Sender<Tested>>,
     status: watch::Sender<Status>,
     heartbeat_at: Option<Instant>,
+    /// When alerts went by themselves, as far as a digest counts them.
+    went: VecDeque<Instant>,
+    /// Alerts are held back: they go together when their time comes.
+    holding: bool,
     stop: CancellationToken,
+}
+
+/// What came of looking at the queue.
+enum Dealt {
+    /// Something was dealt with.
+    Done,
+    /// Nothing waits.
+    Nothing,
+    /// What waits is held for a digest.
+    Held(Instant),
 }
 
 /// What a failed delivery was about, for the log.
@@ -133,6 +154,8 @@ impl Queue {
             tests,
             status,
             heartbeat_at,
+            went: VecDeque::new(),
+            holding: false,
             stop,
         };
         (queue, handle)
@@ -142,15 +165,17 @@ impl Queue {
     pub async fn run(mut self) {
         let mut failures = 0_u32;
         let mut again_at: Option<Instant> = None;
+        let mut held_until: Option<Instant> = None;
         while !self.stop.is_cancelled() {
             if again_at.is_none_or(|at| clock::monotonic() >= at) {
                 again_at = None;
                 match self.deliver_next().await {
-                    Ok(true) => {
+                    Ok(Dealt::Done) => {
                         failures = 0;
                         continue;
                     }
-                    Ok(false) => failures = 0,
+                    Ok(Dealt::Nothing) => (failures, held_until) = (0, None),
+                    Ok(Dealt::Held(until)) => (failures, held_until) = (0, Some(until)),
                     Err(Failed { id, error }) => {
                         failures = failures.saturating_add(1);
                         let asked = match &error {
@@ -164,19 +189,21 @@ impl Queue {
                     }
                 }
             }
-            self.wait(again_at).await;
+            self.wait(again_at, held_until).await;
         }
     }
 
     /// Until something is to be done: at `again_at` where a pause lasts, else when something changes.
-    async fn wait(&mut self, again_at: Option<Instant>) {
+    async fn wait(&mut self, again_at: Option<Instant>, held_until: Option<Instant>) {
         let pausing = again_at.is_some();
         let stop = self.stop.clone();
         let heartbeat_at = self.heartbeat_at.filter(|_| !pausing);
+        let held_until = held_until.filter(|_| !pausing);
         let test = tokio::select! {
             () = stop.cancelled() => None,
             () = at(again_at) => None,
             () = at(heartbeat_at) => None,
+            () = at(held_until) => None,
             test = self.tests.recv() => test,
             changed = self.progress.changed(), if !pausing => {
                 // The fold has ended: so does the daemon.
@@ -201,20 +228,19 @@ impl Queue {
         Ok(clock::monotonic().saturating_duration_since(begun))
     }
 
-    /// True when something was dealt with, false when nothing waits.
-    async fn deliver_next(&mut self) -> Result<bool, Failed> {
+    async fn deliver_next(&mut self) -> Result<Dealt, Failed> {
         self.beat().await?;
         self.tell_notices().await?;
         // While the state is being built its cursors are old news: a delivered alert would look new.
         if !self.progress.borrow_and_update().current {
-            return Ok(false);
+            return Ok(Dealt::Nothing);
         }
-        let next = self.next().await.map_err(|why| Failed {
-            id: String::new(),
-            error: SinkError::later(why),
-        })?;
+        // A state that cannot be read is the fold's to mend; when it is, the progress changes.
+        let Ok(next) = self.next().await else {
+            return Ok(Dealt::Nothing);
+        };
         match next {
-            Next::Nothing => Ok(false),
+            Next::Nothing => Ok(Dealt::Nothing),
             Next::Pass {
                 after,
                 through,
@@ -233,18 +259,21 @@ impl Queue {
                     error,
                 })?;
                 self.wait_folded(recorded).await;
-                Ok(true)
+                Ok(Dealt::Done)
             }
             Next::Send(waiting) => {
+                if let Some(dealt) = self.flood(&waiting).await? {
+                    return Ok(dealt);
+                }
                 let id = waiting.transition.alert_id.0.clone();
                 let dealt = self.deliver(*waiting).await;
                 dealt.map_err(|error| Failed { id, error })?;
-                Ok(true)
+                Ok(Dealt::Done)
             }
         }
     }
 
-    async fn next(&self) -> Result<Next, String> {
+    async fn next(&self) -> Result<Next, StateError> {
         let (name, choice) = (self.settings.name.clone(), self.settings.choice.clone());
         let now = clock::now();
         let read = move |state: &dyn crate::core::fold::state::State| {
@@ -252,8 +281,7 @@ impl Queue {
             let passes = |transition: &Transition| choice.passes(transition, &mutes, now);
             views::next(state, &name, &passes)
         };
-        let next = self.state.read_apart(read).await;
-        next.map_err(|error| error.to_string())
+        self.state.read_apart(read).await
     }
 
     /// `Attempted`, send, and how it ended.
@@ -415,10 +443,14 @@ impl Queue {
     }
 
     async fn record(&self, fact: Fact) -> Result<JournalPosition, SinkError> {
+        self.record_all(vec![fact]).await
+    }
+
+    async fn record_all(&self, facts: Vec<Fact>) -> Result<JournalPosition, SinkError> {
         let gone = || SinkError::later("the journal is closed");
         let stored = self
             .appender
-            .submit(vec![Draft::from(fact)])
+            .submit(facts.into_iter().map(Draft::from).collect())
             .await
             .map_err(|_| gone())?
             .await

@@ -539,3 +539,65 @@ fn a_signed_link_acknowledges_once_and_shows_no_patient() {
     let file = std::fs::read_to_string(daemon.home.data().join("alerts.jsonl")).expect("read");
     assert!(!file.contains("/ack/"), "no link lies about in a file");
 }
+
+#[test]
+fn a_flood_becomes_one_message_and_what_is_urgent_does_not_wait() {
+    let receiver = HttpReceiver::start();
+    let digest = "digest = { above = 2, within = \"4s\" }";
+    let daemon = Pentamer::start(Home::new("", &hook("hook", &receiver, digest)));
+    page(&daemon, 1, 6);
+    wait_for("the digest", || (receiver.seen().len() == 3).then_some(()));
+    daemon.settle();
+    let events: Vec<Value> = receiver
+        .seen()
+        .iter()
+        .map(super::receivers::http::Seen::json)
+        .collect();
+    assert_eq!(events[0]["type"], "pentamer.alert.detected.v1");
+    assert_eq!(events[1]["type"], "pentamer.alert.detected.v1");
+    assert_eq!(events[2]["type"], "pentamer.digest.v1");
+    assert_eq!(events[2]["data"]["count"], 4);
+    let told = daemon.home.alerts();
+    for (place, alert) in told[2..].iter().enumerate() {
+        assert_eq!(
+            events[2]["data"]["alerts"][place]["alert_id"], alert["id"],
+            "in order, each once"
+        );
+    }
+    let delivered = daemon.metric(
+        "pentamer_deliveries_total",
+        "sink=\"hook\",result=\"delivered\"",
+    );
+    assert_eq!(delivered, 6.0);
+    drop(daemon);
+    // An interrupted digest is repeated as it was, with its id.
+    let receiver = HttpReceiver::start();
+    let daemon = Pentamer::start(Home::new("", &hook("hook", &receiver, digest)));
+    page(&daemon, 1, 2);
+    wait_for("those that go by themselves", || {
+        (receiver.seen().len() == 2).then_some(())
+    });
+    receiver.always(Some(Answer::Status(503)));
+    page(&daemon, 10, 3);
+    let digests = || -> Vec<Value> {
+        let seen = receiver.seen();
+        let events = seen.iter().map(super::receivers::http::Seen::json);
+        events
+            .filter(|event| event["type"] == "pentamer.digest.v1")
+            .collect()
+    };
+    wait_for("a digest that fails", || {
+        (digests().len() >= 2).then_some(())
+    });
+    let home = daemon.kill();
+    receiver.always(None);
+    let daemon = Pentamer::start(home);
+    daemon.settle();
+    let digests = digests();
+    let last = digests.last().expect("one");
+    assert_eq!(last["data"]["count"], 3);
+    assert!(
+        digests.iter().all(|event| event["id"] == last["id"]),
+        "the same id at each try"
+    );
+}

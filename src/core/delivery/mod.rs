@@ -4,6 +4,7 @@
 //! again, muted, escalated and acknowledged is in the journal, so that a rebuild finds the same queues.
 
 pub mod backoff;
+pub mod digest;
 pub mod escalation;
 pub mod mute;
 
@@ -26,9 +27,9 @@ pub struct SinksSeen {
 pub struct Passed {
     /// The sink.
     pub sink: String,
-    /// Place that the cursor must stand at; else this fact has no effect.
+    /// Place that the cursor stood at.
     pub after: u64,
-    /// Place that it stands at then.
+    /// Place that it goes to.
     pub through: u64,
     /// `not_wanted` or `muted`.
     pub reason: String,

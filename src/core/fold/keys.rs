@@ -19,6 +19,7 @@
 //! | `s` | sinks | sink | cursor |
 //! | `t` | deliveries | sink, place | `DeliveryMark` |
 //! | `x` | dead letters | sink, place | nothing |
+//! | `y` | sinks that are given the past | sink | place up to which |
 //!
 //! Byte 0 is left to the stores, for what they keep of their own. Numbers are big-endian. A text
 //! ends with `00 01`, and a `00` within it is written `00 ff`: so no text is the beginning of
@@ -46,6 +47,8 @@ pub const PENDING_ACKS: u8 = b'l';
 pub const MUTES: u8 = b'n';
 /// What a sink is to be given again.
 pub const AGAIN: u8 = b'r';
+/// Sinks that are given the past.
+pub const REPLAYS: u8 = b'y';
 /// Dead letters of a sink.
 pub const DEAD: u8 = b'x';
 /// Feeds seen.

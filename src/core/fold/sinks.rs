@@ -45,12 +45,11 @@ impl Fold<'_> {
             self.overlay
                 .delete(keys::sink_place(keys::AGAIN, sink, place));
         }
-        let after = if done && place == before.saturating_add(1) {
-            place
+        if done {
+            self.move_cursor(sink, place.saturating_sub(1), place)
         } else {
-            before
-        };
-        self.set_cursor(sink, after)
+            self.set_cursor(sink, before)
+        }
     }
 
     /// A sink that was never seen before begins behind the newest alert.
@@ -66,10 +65,24 @@ impl Fold<'_> {
     }
 
     pub(super) fn passed(&mut self, passed: &Passed) -> Result<(), StateError> {
-        if self.cursor(&passed.sink)?.unwrap_or_default() != passed.after {
-            return Ok(());
+        self.move_cursor(&passed.sink, passed.after, passed.through)
+    }
+
+    /// A sink takes alerts in the order of the log, so one that is done with puts its cursor there; where
+    /// facts between were lost, too. Not so while the past is sent again: what was under way then must not
+    /// end that.
+    fn move_cursor(&mut self, sink: &str, from: u64, to: u64) -> Result<(), StateError> {
+        let before = self.cursor(sink)?.unwrap_or_default();
+        let key = keys::named(keys::REPLAYS, sink);
+        let until: Option<u64> = self.overlay.load(tables::REPLAYS, &key)?;
+        if until.is_some() && from != before {
+            return self.set_cursor(sink, before);
         }
-        self.set_cursor(&passed.sink, passed.through.max(passed.after))
+        let after = before.max(to);
+        if until.is_some_and(|until| after >= until) {
+            self.overlay.delete(key);
+        }
+        self.set_cursor(sink, after)
     }
 
     pub(super) fn requeued(&mut self, asked: &Requeued) -> Result<(), StateError> {
@@ -81,7 +94,14 @@ impl Fold<'_> {
 
     pub(super) fn replayed(&mut self, asked: &Replayed) -> Result<(), StateError> {
         let before = self.cursor(&asked.sink)?.unwrap_or_default();
-        self.set_cursor(&asked.sink, before.min(asked.after))
+        if asked.after >= before {
+            return Ok(());
+        }
+        let key = keys::named(keys::REPLAYS, &asked.sink);
+        let until: Option<u64> = self.overlay.load(tables::REPLAYS, &key)?;
+        let until = until.unwrap_or_default().max(before);
+        self.overlay.store(tables::REPLAYS, key, &until)?;
+        self.set_cursor(&asked.sink, asked.after)
     }
 
     pub(super) fn escalated(&mut self, escalated: &Escalated) -> Result<(), StateError> {

@@ -41,6 +41,8 @@ pub const SINKS: &str = "sinks";
 pub const DELIVERIES: &str = "deliveries";
 /// What a sink is to be given again.
 pub const AGAIN: &str = "again";
+/// Sinks that are given the past.
+pub const REPLAYS: &str = "replays";
 /// Dead letters.
 pub const DEAD: &str = "dead letters";
 /// Acknowledgements.
@@ -87,6 +89,7 @@ pub fn verify(key: &[u8], value: &[u8]) -> Result<(), StateError> {
         keys::DELIVERIES => decode::<DeliveryMark>(DELIVERIES, value).map(drop),
         keys::AGAIN => decode::<AgainMark>(AGAIN, value).map(drop),
         keys::DEAD => decode::<()>(DEAD, value),
+        keys::REPLAYS => decode::<u64>(REPLAYS, value).map(drop),
         keys::ACKS => decode::<AckMark>(ACKS, value).map(drop),
         keys::PENDING_ACKS => decode::<EpisodeId>(PENDING_ACKS, value).map(drop),
         keys::MUTES => decode::<Muted>(MUTES, value).map(drop),

@@ -13,7 +13,7 @@ use super::values::{
 use crate::core::clinical::observation::PatientKey;
 use crate::core::delivery::Muted;
 use crate::core::delivery::escalation::OpenPage;
-use crate::core::episode::Transition;
+use crate::core::episode::{Severity, Transition};
 use crate::core::extract::IdentityEvent;
 use crate::core::fact::{JournalPosition, Reason};
 use crate::core::identity::Inactive;
@@ -110,6 +110,45 @@ pub fn next_alert(state: &dyn State, sink: &str) -> Result<Option<Waiting>, Stat
         Next::Send(waiting) => Some(*waiting),
         Next::Nothing | Next::Pass { .. } => None,
     })
+}
+
+/// The alerts right after a sink's cursor that could go together: `taken` says which are not urgent and
+/// wanted; what is passed over lies between. It ends before the first urgent one, or after `limit`.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Run {
+    /// Place and alert of each.
+    pub alerts: Vec<Waiting>,
+    /// Places that are passed over among them, each with the reason.
+    pub passed: Vec<(u64, &'static str)>,
+    /// It ends before an urgent one.
+    pub urgent_follows: bool,
+}
+
+/// Reads the run after a sink's cursor.
+pub fn run(
+    state: &dyn State,
+    sink: &str,
+    passes: &dyn Fn(&Transition) -> Option<&'static str>,
+    limit: usize,
+) -> Result<Run, StateError> {
+    let overlay = Overlay::new(state);
+    let mut place = cursor(state, sink)?.unwrap_or_default();
+    let mut run = Run::default();
+    while run.alerts.len() < limit {
+        place = place.saturating_add(1);
+        let Some(one) = waiting(&overlay, sink, place, 0)? else {
+            break;
+        };
+        match passes(&one.transition) {
+            Some(reason) => run.passed.push((place, reason)),
+            None if one.transition.severity == Severity::Urgent => {
+                run.urgent_follows = true;
+                break;
+            }
+            None => run.alerts.push(one),
+        }
+    }
+    Ok(run)
 }
 
 fn waiting(
