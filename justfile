@@ -23,6 +23,10 @@ test *FILTER:
 laws CASES="5000":
     PENTAMER_CASES={{CASES}} cargo test --test it -- laws:: model::
 
+# Crashes at every call of so many workloads with checkpoints, compression and retention
+crash SEEDS="1000":
+    PENTAMER_CRASHES={{SEEDS}} cargo test --release --test it -- checkpoint_crash::
+
 # So many rounds of SIGKILL and SIGSTOP under load: counts what is lost and what comes twice
 kill ROUNDS="200":
     PENTAMER_ROUNDS={{ROUNDS}} cargo test --features failpoints --test it -- e2e::fire --nocapture --test-threads 2

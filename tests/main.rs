@@ -14,6 +14,7 @@
 )]
 
 mod architecture;
+mod checkpoint_crash;
 mod conformance;
 mod corpus;
 mod e2e;

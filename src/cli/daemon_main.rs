@@ -142,7 +142,10 @@ pub(super) fn explain_start(error: &StartError) -> String {
             _ => "choose another `bind`".to_owned(),
         },
         StartError::Journal {
-            source: JournalError::NewerFormat { .. } | JournalError::NewerRecord { .. },
+            source:
+                JournalError::NewerFormat { .. }
+                | JournalError::NewerCheckpoint { .. }
+                | JournalError::NewerRecord { .. },
             ..
         } => format!(
             "start the version that wrote it, or a newer one than {}; nothing was changed",

@@ -3,6 +3,7 @@
 //! Data goes to stdout, diagnostics go to stderr. `NO_COLOR` is honoured.
 
 pub mod alerts;
+pub mod backup;
 pub mod check;
 pub mod completions;
 mod daemon_main;
@@ -87,6 +88,8 @@ enum Command {
     Check(check::Args),
     /// Send HL7 messages over MLLP and count the answers
     Send(send::Args),
+    /// Copy the data directory, while the daemon runs or not, and verify the copy
+    Backup(backup::Args),
     /// Print the completions of a shell
     Completions(completions::Args),
     #[command(hide = true)]
@@ -118,6 +121,7 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> Exit {
         Command::Journal(args) => journal::run(&args),
         Command::Check(args) => check::run(&args),
         Command::Send(args) => send::run(&args),
+        Command::Backup(args) => backup::run(&args),
         Command::Completions(args) => completions::run(&args),
         Command::VerifyCache(args) => verify_cache::run(&args),
     }

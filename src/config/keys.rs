@@ -86,11 +86,15 @@ pub(super) const STORAGE: Shape = Shape {
         "dir",
         "reserve",
         "segment_size",
+        "retention",
+        "retention_size",
+        "checkpoint_after",
+        "checkpoint_every",
         "cache",
         "cache_memory",
         "cache_wait",
     ],
-    planned: &["retention", "encryption_key_file"],
+    planned: &["encryption_key_file"],
 };
 
 pub(super) const SITE: Shape = Shape {

@@ -87,6 +87,10 @@ pub(super) fn toml(config: &Config) -> String {
     lines.text("dir", &config.storage.dir.to_string_lossy());
     lines.size("reserve", config.storage.reserve);
     lines.size("segment_size", config.storage.segment_size);
+    lines.duration("retention", config.storage.retention.unwrap_or_default());
+    lines.size("retention_size", config.storage.retention_size);
+    lines.size("checkpoint_after", config.storage.checkpoint_after);
+    lines.duration("checkpoint_every", config.storage.checkpoint_every);
     lines.word("cache", CACHES, &config.storage.cache);
     lines.size("cache_memory", config.storage.cache_memory);
     lines.duration("cache_wait", config.storage.cache_wait);

@@ -8,6 +8,8 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
+const DAY: Duration = Duration::from_hours(24);
+
 /// What holds the folded state.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum CacheKind {
@@ -26,6 +28,14 @@ pub struct Storage {
     pub reserve: u64,
     /// Bytes of one segment of the journal.
     pub segment_size: u64,
+    /// How long segments are kept that both checkpoints have passed; `None` is for ever.
+    pub retention: Option<Duration>,
+    /// Bytes of all segments above which the oldest such segment is dropped; 0 is no limit.
+    pub retention_size: u64,
+    /// Bytes of facts from one checkpoint to the next.
+    pub checkpoint_after: u64,
+    /// Time from one checkpoint to the next, where there are fewer bytes.
+    pub checkpoint_every: Duration,
     /// What holds the folded state.
     pub cache: CacheKind,
     /// Bytes of memory for it.
@@ -40,6 +50,10 @@ impl Default for Storage {
             dir: PathBuf::from("pentamer-data"),
             reserve: 1 << 30,
             segment_size: 64 << 20,
+            retention: Some(Duration::from_hours(400 * 24)),
+            retention_size: 64 << 30,
+            checkpoint_after: 256 << 20,
+            checkpoint_every: Duration::from_hours(6),
             cache: CacheKind::Sled,
             cache_memory: 16 << 20,
             cache_wait: Duration::from_secs(30),
@@ -68,6 +82,18 @@ pub(super) fn storage(raw: &Raw, problems: &mut Vec<Problem>) -> Storage {
         segment_size: section
             .size("segment_size", 64 << 10..=4 << 30)
             .unwrap_or(default.segment_size),
+        retention: section
+            .duration_or_off("retention", DAY..=DAY * 36_525)
+            .unwrap_or(default.retention),
+        retention_size: section
+            .size("retention_size", 0..=1 << 50)
+            .unwrap_or(default.retention_size),
+        checkpoint_after: section
+            .size("checkpoint_after", 64 << 10..=1 << 40)
+            .unwrap_or(default.checkpoint_after),
+        checkpoint_every: section
+            .duration("checkpoint_every", Duration::from_mins(1)..=DAY * 30)
+            .unwrap_or(default.checkpoint_every),
         cache: section.choice("cache", CACHES).unwrap_or(default.cache),
         cache_memory: section
             .size("cache_memory", 1 << 20..=1 << 40)

@@ -5,8 +5,10 @@
 //! flushed and closed.
 
 mod fold;
+mod found;
 mod sinks;
 mod state;
+mod tidy;
 mod watch;
 
 use crate::clock;
@@ -14,8 +16,8 @@ use crate::config::Config;
 use crate::core::fact::Fact;
 use crate::core::fold::views;
 use crate::core::policy::Policy;
-use crate::engine::{Folder, Progress, Settings, StateHandle};
-use crate::journal::{self, Appender, Draft, JournalError, OsDisk, Recovery, WriterHandle};
+use crate::engine::{Checkpointing, Folder, Progress, Settings, StateHandle};
+use crate::journal::{self, Appender, Draft, JournalError, OsDisk, WriterHandle};
 use crate::listen::{self, Bound, Certificates, FrameMemory, Listener};
 use crate::notice::{NoticeKind, Notices};
 use crate::telemetry::events;
@@ -130,6 +132,7 @@ pub struct Daemon {
     connections: TaskTracker,
     others: TaskTracker,
     folder: std::thread::JoinHandle<()>,
+    tidier: tidy::Tidier,
     certificates: Arc<[Certificates]>,
     relays: Background,
     /// The door to the journal.
@@ -149,6 +152,7 @@ impl Daemon {
         let options = journal::Options {
             segment_size: config.storage.segment_size,
             reserve: config.storage.reserve,
+            retention: tidy::retention(&config.storage),
             on_sync: Some(Arc::new(events::synced)),
             ..journal::Options::new(&dir, clock::now)
         };
@@ -157,7 +161,7 @@ impl Daemon {
         let opened = opened.map_err(|error| StartError::Thread(io::Error::other(error)))?;
         let (journal, recovery) = opened.map_err(in_dir)?;
         let notices = Notices::new();
-        report(&recovery, &notices, &config);
+        found::report(&recovery, &notices, &config);
         let (appender, writer) = journal.start();
 
         let stop_listening = CancellationToken::new();
@@ -175,6 +179,10 @@ impl Daemon {
             policy: Arc::clone(&policy),
             counted_through: begun.counted_through,
             fresh_state: keeper.fresh_state(),
+            checkpointing: Checkpointing {
+                after: config.storage.checkpoint_after,
+                every: config.storage.checkpoint_every,
+            },
             on_damage: Arc::new(move |what| {
                 let text = format!("{what}; what is whole is read; see `pentamer journal verify`");
                 told.raise(NoticeKind::JournalDamaged, text);
@@ -199,6 +207,8 @@ impl Daemon {
         record_start(&appender, &config).await;
         let folder = fold::start(folder, keeper, state.clone(), stop_fold.clone())
             .map_err(StartError::Thread)?;
+
+        let tidier = tidy::start(appender.keeper()).map_err(StartError::Thread)?;
 
         let memory = Arc::new(FrameMemory::new(
             usize::try_from(config.limits.frame_memory).unwrap_or(usize::MAX),
@@ -308,6 +318,7 @@ impl Daemon {
             connections,
             others,
             folder,
+            tidier,
             certificates,
             relays,
             appender,
@@ -336,6 +347,7 @@ impl Daemon {
         let _ = tokio::task::spawn_blocking(move || {
             let _ = self.folder.join();
             self.writer.stop();
+            self.tidier.stop();
             self.writer.join();
         })
         .await;
@@ -375,32 +387,4 @@ async fn take_up(metrics: PrometheusHandle, stop: CancellationToken) {
             () = tokio::time::sleep(Duration::from_secs(5)) => metrics.run_upkeep(),
         }
     }
-}
-
-/// Tells what opening the journal found.
-fn report(recovery: &Recovery, notices: &Notices, config: &Config) {
-    events::journal_opened(recovery.records, recovery.segments, recovery.last.0);
-    if let Some(torn) = &recovery.torn {
-        events::journal_torn(torn.segment, torn.offset, torn.bytes);
-    }
-    for damage in &recovery.damage {
-        events::journal_damaged(&damage.to_string());
-    }
-    let Some(first) = recovery.damage.first() else {
-        return;
-    };
-    let more = match recovery.damage.len() - 1 {
-        0 => String::new(),
-        more => format!(", and {more} more places"),
-    };
-    let storage = &config.storage;
-    let aside = journal::set_aside(&storage.dir, &recovery.damage, storage.reserve);
-    let aside = match aside {
-        Ok(dir) => format!("copies are in `{}`", dir.display()),
-        Err(error) => format!("no copy could be made: {error}"),
-    };
-    notices.raise(
-        NoticeKind::JournalDamaged,
-        format!("{first}{more}; what is whole was read, {aside}; see `pentamer journal verify`"),
-    );
 }

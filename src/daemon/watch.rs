@@ -66,6 +66,8 @@ impl Watch {
         let mut folded = Still::new((JournalPosition::START, false));
         let mut wall = WallClock::new(clock::now(), clock::monotonic(), self.started_before);
         let mut space = Space::default();
+        let position = |appender: &Appender| appender.checkpoint().map(|one| one.position);
+        let begun_with = position(&self.appender);
         loop {
             let now = *status.borrow_and_update();
             tell_storing(&now, &mut failing);
@@ -83,6 +85,9 @@ impl Watch {
             let still = folded.now((progress.folded, behind > 0));
             self.notices
                 .set(NoticeKind::FoldBehind, fold_behind(progress, behind, still));
+            if position(&self.appender) > begun_with {
+                self.notices.clear(NoticeKind::CheckpointDamaged);
+            }
             let jumped = wall.look(clock::now(), clock::monotonic());
             self.notices.set(NoticeKind::ClockJumped, jumped);
             tokio::select! {

@@ -7,8 +7,8 @@ use crate::journal::{ReadError, Reader};
 const FACTS: usize = 1_024;
 const BYTES: usize = 8 * 1024 * 1024;
 
-/// The next facts up to `through`: none at its end. What is damaged is told of and passed over: what is
-/// whole is read on.
+/// The next facts up to `through`: none at its end. What is damaged, or was dropped meanwhile, is told of
+/// and passed over: what is whole is read on.
 ///
 /// # Errors
 /// What is not damage: a fact that is not understood, or a disk that does not read.
@@ -28,7 +28,7 @@ pub(crate) fn read_batch(
                 facts.push((position, fact));
             }
             Ok(None) => break,
-            Err(error @ ReadError::Damaged { .. }) => damaged(&error),
+            Err(error @ (ReadError::Damaged { .. } | ReadError::Dropped { .. })) => damaged(&error),
             Err(error) => return Err(error),
         }
     }

@@ -1,7 +1,8 @@
 //! The fold's thread.
 
-use super::batch::read_batch;
+use super::checkpointer::{self, Beginning, Checkpointer, Checkpointing};
 use super::handle::StateHandle;
+use super::source::{Facts, OnDamage, Source};
 use crate::clock;
 use crate::core::extract::{self, Extraction, Place, Refusal};
 use crate::core::fact::{Fact, JournalPosition, Reason, Received};
@@ -40,6 +41,8 @@ pub struct Settings {
     pub counted_through: JournalPosition,
     /// Gives an empty state in place of one that cannot be used.
     pub fresh_state: FreshState,
+    /// When checkpoints are taken.
+    pub checkpointing: Checkpointing,
     /// Told of a place in the journal that cannot be read while it is folded.
     pub on_damage: Arc<dyn Fn(&str) + Send + Sync>,
 }
@@ -54,11 +57,11 @@ pub struct Progress {
 }
 
 /// The fold over one journal.
-#[derive(Clone)]
 pub struct Folder {
     appender: Appender,
     state: StateHandle,
     settings: Settings,
+    checkpointer: Checkpointer,
     progress: watch::Sender<Progress>,
     stop: CancellationToken,
     runtime: Handle,
@@ -94,6 +97,7 @@ impl Folder {
             Self {
                 appender,
                 state,
+                checkpointer: Checkpointer::new(settings.checkpointing),
                 settings,
                 progress,
                 stop,
@@ -112,11 +116,18 @@ impl Folder {
     #[must_use]
     pub fn successor(&self) -> Self {
         Self {
+            appender: self.appender.clone(),
+            state: self.state.clone(),
+            checkpointer: Checkpointer::new(self.settings.checkpointing),
+            settings: self.settings.clone(),
+            progress: self.progress.clone(),
+            stop: self.stop.clone(),
+            runtime: self.runtime.clone(),
             decided_at: JournalPosition::START,
             policy_noted: false,
             unrecorded: None,
+            counted: Arc::clone(&self.counted),
             retired: Arc::default(),
-            ..self.clone()
         }
     }
 
@@ -140,6 +151,7 @@ impl Folder {
         while !self.stop.is_cancelled() {
             // A failure of ours inside must not end the thread: that would be silence without a word.
             let folded = catch_unwind(AssertUnwindSafe(|| self.fold_on()));
+            self.checkpointer.give_up();
             let error = match folded {
                 Ok(Ok(())) => return,
                 Ok(Err(error)) => error,
@@ -163,11 +175,18 @@ impl Folder {
 
     fn fold_on(&mut self) -> Result<(), FoldError> {
         let state = self.state.get();
-        let mut at = state.position()?;
-        let mut reader = self
+        let policy = Arc::clone(&self.settings.policy);
+        let mut at = checkpointer::begin(state.as_ref(), &Beginning::of(&self.appender), &policy)?;
+        let reader = self
             .appender
             .reader(at)
             .map_err(|error| FoldError::Journal(error.to_string()))?;
+        let told = Arc::clone(&self.settings.on_damage);
+        let on_damage: OnDamage = Arc::new(move |error| {
+            events::journal_damaged(&error.to_string());
+            told(&error.to_string());
+        });
+        let mut source = Source::new(reader, Arc::clone(&policy), on_damage);
         let started = clock::monotonic();
         let mut folded = 0_u64;
         let mut status = self.appender.status();
@@ -176,16 +195,16 @@ impl Folder {
                 return Err(FoldError::State(why));
             }
             let synced = status.borrow_and_update().synced;
-            let facts = read_batch(&mut reader, synced, |error| {
-                events::journal_damaged(&error.to_string());
-                (self.settings.on_damage)(&error.to_string());
-            });
-            let facts = facts.map_err(|error| FoldError::Journal(error.to_string()))?;
+            let batch = source.next(at, synced);
+            let batch = batch.map_err(|error| FoldError::Journal(error.to_string()))?;
+            let facts = &batch.facts;
             if let Some((last, _)) = facts.last() {
                 at = *last;
                 folded += facts.len() as u64;
-                self.apply(&facts, state.as_ref())?;
+                self.apply(&batch, state.as_ref())?;
             }
+            let stopping = self.stop.is_cancelled();
+            let more = !stopping && self.checkpointer.step(&self.appender, state.as_ref());
             // Nothing more was read up to there, be it that the rest is damaged.
             let caught_up = at >= synced || facts.is_empty();
             if caught_up && !self.policy_noted && self.note_policy(state.as_ref())? {
@@ -208,7 +227,7 @@ impl Folder {
             if at >= self.decided_at && (caught_up || self.progress.borrow().current) {
                 self.decide(state.as_ref())?;
             }
-            if !caught_up {
+            if !caught_up || more {
                 continue;
             }
             if self.stop.is_cancelled() && facts.is_empty() {
@@ -237,11 +256,8 @@ impl Folder {
         }
     }
 
-    fn apply(
-        &mut self,
-        facts: &[(JournalPosition, Fact)],
-        state: &dyn State,
-    ) -> Result<(), FoldError> {
+    fn apply(&mut self, batch: &Facts, state: &dyn State) -> Result<(), FoldError> {
+        let facts = &batch.facts;
         for (position, fact) in facts {
             if let Fact::Received(received) = fact {
                 self.unrecorded = Some((*position, received.received_at));
@@ -250,7 +266,12 @@ impl Folder {
             }
         }
         let policy = self.settings.policy.as_ref();
-        let applied = fold::apply(facts, state, policy, &extract_caught)?;
+        let extract = |received: &Received, position: JournalPosition, policy: &Policy| {
+            batch.extract(received, position, policy)
+        };
+        let applied = fold::apply(facts, state, policy, &extract)?;
+        self.checkpointer
+            .before_commit(facts, &applied.batch, state)?;
         state.commit(applied.batch, applied.through)?;
         if applied.through.0 > self.counted.fetch_max(applied.through.0, Ordering::AcqRel) {
             tell(&applied.effects);

@@ -7,10 +7,14 @@
 //! when its `Decided` comes back out of the journal, so a crash at any point decides once.
 
 mod batch;
+mod checkpointer;
 mod folder;
 mod handle;
+mod source;
 
-pub(crate) use batch::read_batch;
+pub use checkpointer::Checkpointing;
+pub(crate) use checkpointer::{Beginning, begin};
 pub(crate) use folder::extract_caught;
 pub use folder::{Folder, FreshState, Progress, Settings};
 pub use handle::StateHandle;
+pub(crate) use source::Source;

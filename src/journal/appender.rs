@@ -1,15 +1,21 @@
 //! The door: how facts get to the writer, and how others learn what is stored.
 
+use super::checkpoint::{Checkpoint, Kept, TakeError, Taking, Window};
 use super::duplicates::Fingerprint;
 use super::encode::encode;
 use super::error::{AppendError, JournalError};
+use super::keeper::Keeper;
+use super::open::Retention;
 use super::queue::{Group, KnownBy, Queue, Queued, SLOTS, block_on, slots_of};
 use super::reader::Reader;
 use super::table::Library;
 use super::writer::{Status, Stored};
 use crate::core::fact::{Fact, JournalPosition};
-use std::sync::Arc;
+use crate::core::fold::state::State;
+use std::collections::BTreeSet;
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, TryAcquireError, oneshot, watch};
 
 /// A fact to be appended.
@@ -56,7 +62,24 @@ pub(crate) struct Shared {
     pub queue: Queue,
     pub library: Arc<Library>,
     pub counters: Counters,
+    pub kept: Mutex<Kept>,
+    /// How many checkpoints were begun.
+    pub takings: AtomicU64,
+    /// The data directory.
+    pub data: PathBuf,
+    pub window: Window,
+    pub retention: Retention,
+    /// Segments found damaged at the opening: they stay as they are.
+    pub damaged: BTreeSet<u64>,
     pub status: watch::Sender<Status>,
+}
+
+impl Shared {
+    /// The checkpoints kept now.
+    pub fn kept(&self) -> Kept {
+        let kept = self.kept.lock();
+        kept.unwrap_or_else(PoisonError::into_inner).clone()
+    }
 }
 
 /// Closes the queue when the last appender is dropped.
@@ -148,6 +171,54 @@ impl Appender {
     /// A reader of the facts behind a position.
     pub fn reader(&self, after: JournalPosition) -> Result<Reader, JournalError> {
         Ok(Reader::new(Arc::clone(&self.shared().library), after))
+    }
+
+    /// The newest checkpoint, if there is one.
+    pub fn checkpoint(&self) -> Option<Checkpoint> {
+        self.shared().kept().newest().cloned()
+    }
+
+    /// The first position whose fact is kept.
+    pub fn oldest(&self) -> JournalPosition {
+        let shared = self.shared();
+        let none_yet = || shared.status.borrow().synced.next();
+        shared.library.oldest().unwrap_or_else(none_yet)
+    }
+
+    /// Begins a checkpoint of a state as it is now.
+    ///
+    /// # Errors
+    /// Where the state cannot be read or the file not be made.
+    pub fn begin_checkpoint(&self, state: &dyn State) -> Result<Taking, TakeError> {
+        let shared = self.shared();
+        let before = self.checkpoint();
+        let after = before.as_ref().map(|before| before.position);
+        let library = Arc::clone(&shared.library);
+        let disk = Arc::clone(&library.disk);
+        let reader = Reader::new(library, after.unwrap_or(JournalPosition::START));
+        let turn = shared.takings.fetch_add(1, Ordering::Relaxed);
+        let (data, window) = (&shared.data, shared.window);
+        Taking::begin(disk, data, state, before, reader, window, turn)
+    }
+
+    /// Puts a finished checkpoint in force: from now on segments behind the one before it may go.
+    ///
+    /// # Errors
+    /// Where the disk refuses; then the ones before stay in force.
+    pub fn publish_checkpoint(&self, taking: Taking) -> Result<Checkpoint, TakeError> {
+        let published = taking.publish()?;
+        let newest = published.newest().cloned();
+        let mut kept = self.shared().kept.lock();
+        *kept.as_deref_mut().unwrap_or_else(|error| {
+            // Nothing panics while it is held.
+            error.get_mut()
+        }) = published;
+        newest.ok_or_else(|| TakeError::Io(std::io::ErrorKind::NotFound.into()))
+    }
+
+    /// What compresses and drops closed segments. It does not keep the journal open.
+    pub fn keeper(&self) -> Keeper {
+        Keeper::new(Arc::clone(&self.door.0), self.shared().retention)
     }
 
     /// What was done since the start.

@@ -1,7 +1,8 @@
 //! Keeping what is damaged: a copy in a folder of its own, before a repair or a retention takes it.
 
 use super::recovery::{Damage, DamageKind};
-use super::table::{segment_name, segment_path, segments_dir};
+use super::table::segments_dir;
+use crate::core::time::Timestamp;
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::fs;
@@ -12,43 +13,59 @@ use std::path::{Path, PathBuf};
 /// The folder in the data directory.
 const FOLDER: &str = "damaged";
 
+/// What is kept of damage.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Aside {
+    /// The folder with copies and texts.
+    pub folder: PathBuf,
+    /// When the last of the damage that is there now was noted for the first time.
+    pub noted: Timestamp,
+}
+
 /// Copies every damaged segment into `damaged/` of the data directory, each with a text beside it
-/// that names the damage; the folder. What is there already is not copied again.
+/// that names the damage. What is there already is not copied again.
 ///
 /// # Errors
 /// The folder cannot be written, or a copy would leave less than `reserve` bytes free. The damaged
 /// file itself stays where it is in any case.
-pub fn set_aside(data: &Path, damage: &[Damage], reserve: u64) -> io::Result<PathBuf> {
+pub fn set_aside(data: &Path, damage: &[Damage], reserve: u64) -> io::Result<Aside> {
     let folder = data.join(FOLDER);
     fs::DirBuilder::new()
         .recursive(true)
         .mode(0o700)
         .create(&folder)?;
-    let mut texts: BTreeMap<u64, String> = BTreeMap::new();
+    let mut texts: BTreeMap<String, String> = BTreeMap::new();
     for one in damage {
-        let _ = writeln!(texts.entry(one.segment).or_default(), "{one}");
+        let _ = writeln!(texts.entry(one.file_name()).or_default(), "{one}");
     }
-    for (number, text) in &texts {
+    let mut noted = Timestamp::default();
+    for (name, text) in &texts {
         let is_there = damage
             .iter()
-            .any(|one| one.segment == *number && one.kind != DamageKind::MissingSegment);
-        let name = segment_name(*number);
+            .any(|one| one.file_name() == *name && one.kind != DamageKind::MissingSegment);
         let note = folder.join(format!("{name}.txt"));
         if fs::read_to_string(&note).is_ok_and(|known| known == *text) {
+            noted = noted.max(time_of(&note)?);
             continue;
         }
         if is_there {
-            copy(
-                &segment_path(&segments_dir(data), *number),
-                &folder.join(&name),
-                reserve,
-            )?;
+            copy(&segments_dir(data).join(name), &folder.join(name), reserve)?;
         }
         // Last: where it stands, the copy is whole.
         write(&note, text)?;
+        noted = noted.max(time_of(&note)?);
     }
     fs::File::open(&folder)?.sync_all()?;
-    Ok(folder)
+    Ok(Aside { folder, noted })
+}
+
+fn time_of(note: &Path) -> io::Result<Timestamp> {
+    let modified = fs::metadata(note)?.modified()?;
+    let since_1970 = modified.duration_since(std::time::UNIX_EPOCH);
+    let micros = since_1970.map_or(0, |since| since.as_micros());
+    Ok(Timestamp::from_micros(
+        i64::try_from(micros).unwrap_or(i64::MAX),
+    ))
 }
 
 fn copy(from: &Path, to: &Path, reserve: u64) -> io::Result<()> {
@@ -86,11 +103,13 @@ fn create(path: &Path) -> io::Result<fs::File> {
 mod tests {
     use super::*;
     use crate::core::fact::JournalPosition;
+    use crate::journal::table::segment_path;
 
     fn damaged(segment: u64, kind: DamageKind) -> Damage {
         Damage {
             kind,
             segment,
+            packed: false,
             offset: 64,
             bytes: 8,
             lost: Some((JournalPosition(1), JournalPosition(2))),
@@ -108,7 +127,7 @@ mod tests {
     fn a_copy_is_made_once_for_the_same_damage_and_again_for_more() {
         let data = data();
         let first = [damaged(1, DamageKind::Records)];
-        let folder = set_aside(data.path(), &first, 0).unwrap();
+        let folder = set_aside(data.path(), &first, 0).unwrap().folder;
         let copy = folder.join("0000000001.seg");
         assert_eq!(fs::read(&copy).unwrap(), b"bad");
         let note = fs::read_to_string(folder.join("0000000001.seg.txt")).unwrap();
@@ -125,7 +144,7 @@ mod tests {
     fn a_missing_segment_has_a_note_and_no_copy() {
         let data = data();
         let missing = [damaged(2, DamageKind::MissingSegment)];
-        let folder = set_aside(data.path(), &missing, 0).unwrap();
+        let folder = set_aside(data.path(), &missing, 0).unwrap().folder;
         assert!(folder.join("0000000002.seg.txt").exists());
         assert!(!folder.join("0000000002.seg").exists());
     }

@@ -2,6 +2,7 @@
 
 use crate::core::fact::JournalPosition;
 use crate::core::time::{Span, Timestamp};
+use hashbrown::HashTable;
 use sha2::{Digest, Sha256};
 use std::collections::{HashMap, HashSet, VecDeque};
 
@@ -57,20 +58,73 @@ pub(crate) struct Verdict {
     pub control_id_reused: bool,
 }
 
+/// A message in the index. A laboratory's month can be a million of them, so it takes 36 bytes.
+#[derive(Clone, Copy)]
 struct Entry {
-    position: JournalPosition,
-    at: Timestamp,
-    control: Option<u64>,
+    content: [u8; 16],
+    /// Zero where there is none.
+    control: [u8; 8],
+    position: [u8; 8],
+    /// Whole seconds since 1970.
+    at: [u8; 4],
+}
+
+impl Entry {
+    fn new(fingerprint: &Fingerprint, at: Timestamp, position: JournalPosition) -> Self {
+        let seconds = at.as_micros().div_euclid(1_000_000).max(0);
+        Self {
+            content: fingerprint.content.to_le_bytes(),
+            control: fingerprint.control.unwrap_or_default().to_le_bytes(),
+            position: position.0.to_le_bytes(),
+            at: u32::try_from(seconds).unwrap_or(u32::MAX).to_le_bytes(),
+        }
+    }
+
+    fn at(&self) -> Timestamp {
+        Timestamp::from_micros(i64::from(u32::from_le_bytes(self.at)) * 1_000_000)
+    }
+
+    /// Where it is in the table of contents: they are hashes already.
+    fn content_hash(&self) -> u64 {
+        u128::from_le_bytes(self.content) as u64
+    }
+
+    fn control_hash(&self) -> u64 {
+        u64::from_le_bytes(self.control)
+    }
+}
+
+/// The entries in the order in which they came, numbered on and on.
+struct Order {
+    entries: VecDeque<Entry>,
+    /// The number of the first one.
+    first: u32,
+}
+
+impl Order {
+    fn get(&self, number: u32) -> Option<&Entry> {
+        self.entries.get(number.wrapping_sub(self.first) as usize)
+    }
+
+    fn is(&self, number: u32, wanted: impl Fn(&Entry) -> bool) -> bool {
+        self.get(number).is_some_and(wanted)
+    }
+
+    fn push(&mut self, entry: Entry) -> u32 {
+        self.entries.push_back(entry);
+        self.first.wrapping_add(self.entries.len() as u32 - 1)
+    }
 }
 
 /// The index over synced messages; the oldest leave first.
 pub(crate) struct Index {
     keep: Span,
     bound: usize,
-    entries: HashMap<u128, Entry>,
-    order: VecDeque<(u128, JournalPosition)>,
-    /// How many entries have this control id.
-    controls: HashMap<u64, u32>,
+    order: Order,
+    /// Of all entries with the same content, the number of the newest.
+    contents: HashTable<u32>,
+    /// Of all entries with the same control id, the number of the newest: it leaves last.
+    controls: HashTable<u32>,
 }
 
 impl Index {
@@ -78,73 +132,88 @@ impl Index {
         Self {
             keep: Span::days(i64::from(days)),
             bound,
-            entries: HashMap::new(),
-            order: VecDeque::new(),
-            controls: HashMap::new(),
+            order: Order {
+                entries: VecDeque::new(),
+                first: 0,
+            },
+            contents: HashTable::new(),
+            controls: HashTable::new(),
         }
     }
 
     fn expired(&self, entry: &Entry, now: Timestamp) -> bool {
-        now.since(entry.at) > self.keep
+        now.since(entry.at()) > self.keep
     }
 
     fn look_up(&self, fingerprint: &Fingerprint, now: Timestamp) -> Verdict {
-        let known = self.entries.get(&fingerprint.content);
+        let order = &self.order;
+        let asked = Entry::new(fingerprint, now, JournalPosition::START);
+        let known = self.contents.find(asked.content_hash(), |number| {
+            order.is(*number, |entry| entry.content == asked.content)
+        });
         let duplicate_of = known
+            .and_then(|number| order.get(*number))
             .filter(|entry| !self.expired(entry, now))
-            .map(|entry| entry.position);
-        let control = fingerprint.control;
+            .map(|entry| JournalPosition(u64::from_le_bytes(entry.position)));
+        let same_control = || {
+            self.controls.find(asked.control_hash(), |number| {
+                order.is(*number, |entry| entry.control == asked.control)
+            })
+        };
         Verdict {
             duplicate_of,
             control_id_reused: duplicate_of.is_none()
-                && control.is_some_and(|control| self.controls.contains_key(&control)),
+                && fingerprint.control.is_some()
+                && same_control().is_some(),
         }
     }
 
     /// Takes in a synced message received at `at`.
     pub fn insert(&mut self, fingerprint: &Fingerprint, at: Timestamp, position: JournalPosition) {
-        let control = fingerprint.control;
-        let entry = Entry {
-            position,
-            at,
-            control,
-        };
-        if let Some(control) = control {
-            *self.controls.entry(control).or_insert(0) += 1;
+        let entry = Entry::new(fingerprint, at, position);
+        let number = self.order.push(entry);
+        let order = &self.order;
+        let hash_of =
+            |hash: fn(&Entry) -> u64| move |number: &u32| order.get(*number).map_or(0, hash);
+        let same = |number: &u32| order.is(*number, |one| one.content == entry.content);
+        match self.contents.find_mut(entry.content_hash(), same) {
+            Some(newest) => *newest = number,
+            None => {
+                let rehash = hash_of(Entry::content_hash);
+                self.contents
+                    .insert_unique(entry.content_hash(), number, rehash);
+            }
         }
-        if let Some(old) = self.entries.insert(fingerprint.content, entry) {
-            self.release(old.control);
+        if fingerprint.control.is_some() {
+            let same = |number: &u32| order.is(*number, |one| one.control == entry.control);
+            match self.controls.find_mut(entry.control_hash(), same) {
+                Some(newest) => *newest = number,
+                None => {
+                    let rehash = hash_of(Entry::control_hash);
+                    self.controls
+                        .insert_unique(entry.control_hash(), number, rehash);
+                }
+            }
         }
-        self.order.push_back((fingerprint.content, position));
         self.drop_old(at);
     }
 
     fn drop_old(&mut self, now: Timestamp) {
-        while let Some((content, position)) = self.order.front().copied() {
-            // An entry written anew has its own, later place in the order.
-            let entry = self.entries.get(&content);
-            let entry = entry.filter(|entry| entry.position == position);
-            let keep = entry.is_some_and(|entry| !self.expired(entry, now))
-                && self.entries.len() <= self.bound;
-            if keep {
+        while let Some(oldest) = self.order.entries.front().copied() {
+            if !self.expired(&oldest, now) && self.order.entries.len() <= self.bound {
                 break;
             }
-            self.order.pop_front();
-            let control = entry.map(|entry| entry.control);
-            if let Some(control) = control {
-                self.entries.remove(&content);
-                self.release(control);
+            let number = self.order.first;
+            // A later one of the same content or control id has taken its place.
+            let this = |newest: &u32| *newest == number;
+            if let Ok(found) = self.contents.find_entry(oldest.content_hash(), this) {
+                found.remove();
             }
-        }
-    }
-
-    fn release(&mut self, control: Option<u64>) {
-        let Some(control) = control else { return };
-        if let Some(count) = self.controls.get_mut(&control) {
-            *count = count.saturating_sub(1);
-            if *count == 0 {
-                self.controls.remove(&control);
+            if let Ok(found) = self.controls.find_entry(oldest.control_hash(), this) {
+                found.remove();
             }
+            self.order.entries.pop_front();
+            self.order.first = number.wrapping_add(1);
         }
     }
 }
@@ -217,7 +286,8 @@ mod tests {
         assert_eq!(again.duplicate_of, Some(JournalPosition(2)));
         index.insert(&print(9, 9), day(62), JournalPosition(3));
         assert!(!index.look_up(&print(2, 7), day(62)).control_id_reused);
-        assert_eq!((index.entries.len(), index.order.len()), (1, 1));
+        let sizes = (index.order.entries.len(), index.contents.len());
+        assert_eq!(sizes, (1, 1));
     }
 
     #[test]
@@ -229,6 +299,40 @@ mod tests {
         assert_eq!(index.look_up(&print(1, 1), day(0)), Verdict::default());
         assert!(index.look_up(&print(2, 2), day(0)).duplicate_of.is_some());
         assert_eq!(index.controls.len(), 2);
+    }
+
+    /// Against a plain list of what was put in, over many lives of every entry.
+    #[test]
+    fn an_index_is_a_list_of_what_came_last() {
+        const BOUND: usize = 50;
+        let mut index = Index::new(30, BOUND);
+        // Numbers go round.
+        index.order.first = u32::MAX - 70;
+        let mut list: VecDeque<(u128, Option<u64>, u64)> = VecDeque::new();
+        let mut random = 7_u64;
+        for position in 1..5_000 {
+            random = random
+                .wrapping_mul(6_364_136_223_846_793_005)
+                .wrapping_add(1);
+            let content = u128::from(random >> 33) % 90;
+            let has_control = !(random >> 20).is_multiple_of(3);
+            let control = has_control.then_some(1 + (random >> 40) % 70);
+            let asked = Fingerprint { content, control };
+            let last = list.iter().rev().find(|(known, _, _)| *known == content);
+            let expected = Verdict {
+                duplicate_of: last.map(|(_, _, at)| JournalPosition(*at)),
+                control_id_reused: last.is_none()
+                    && control.is_some()
+                    && list.iter().any(|(_, known, _)| *known == control),
+            };
+            assert_eq!(index.look_up(&asked, day(0)), expected, "{position}");
+            index.insert(&asked, day(0), JournalPosition(position));
+            list.push_back((content, control, position));
+            if list.len() > BOUND {
+                list.pop_front();
+            }
+        }
+        assert!(index.contents.len() <= BOUND && index.controls.len() <= BOUND);
     }
 
     #[test]

@@ -27,6 +27,19 @@ pub enum JournalError {
         /// The newest version this program reads.
         supported: u32,
     },
+    /// A checkpoint written by a newer version; passing it over would forget what it says.
+    #[error(
+        "expected a checkpoint of format version {} and state version {} or older, but `{}` has {} and {}",
+        supported.0, supported.1, path.display(), found.0, found.1
+    )]
+    NewerCheckpoint {
+        /// The checkpoint's file.
+        path: PathBuf,
+        /// The versions of format and state that it says.
+        found: (u32, u8),
+        /// The newest versions this program reads.
+        supported: (u32, u8),
+    },
     /// It holds a fact that this version does not know; folding without it would be wrong.
     #[error("position {position} in segment `{}` was written by a newer version", path.display())]
     NewerRecord {
@@ -62,7 +75,9 @@ impl JournalError {
     pub fn is_transient(&self) -> bool {
         match self {
             Self::Locked { .. } | Self::Io { .. } => true,
-            Self::NewerFormat { .. } | Self::NewerRecord { .. } => false,
+            Self::NewerFormat { .. } | Self::NewerCheckpoint { .. } | Self::NewerRecord { .. } => {
+                false
+            }
         }
     }
 }
@@ -126,7 +141,7 @@ pub enum DecodeError {
     },
 }
 
-/// Reading on met something. After `Damaged` and `NotUnderstood` the reader stands behind the
+/// Reading on met something. After `Damaged`, `Dropped` and `NotUnderstood` the reader stands behind the
 /// place, and the next call goes on there; after `Io` it stands where it was.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -142,6 +157,14 @@ pub enum ReadError {
         segment: u64,
         /// Where in the segment's file.
         offset: u64,
+    },
+    /// Retention dropped the segments that held these positions.
+    #[error("positions {from} to {through} are older than what is kept")]
+    Dropped {
+        /// The first of them.
+        from: JournalPosition,
+        /// The last of them.
+        through: JournalPosition,
     },
     /// The record is whole, but this program does not understand it.
     #[error("position {position} is not understood")]

@@ -12,9 +12,10 @@
 //!
 //! # Layout
 //!
-//! `journal/0000000001.seg` and so on: a header of 64 bytes, then records at multiples of 8 bytes,
-//! each a header of 40 bytes, a JSON meta part and the raw bytes. `docs/journal-format.md` has the
-//! fields. `lock` in the data directory keeps a second daemon out.
+//! `journal/0000000001.seg` and so on (`.segz` once closed and compressed): a header of 64 bytes, then
+//! records at multiples of 8 bytes, each a header of 40 bytes, a JSON meta part and the raw bytes.
+//! `checkpoints/` holds the folded state at two positions; segments behind both may be dropped.
+//! `docs/journal-format.md` has the fields. `lock` in the data directory keeps a second daemon out.
 //!
 //! # Recovery
 //!
@@ -26,15 +27,19 @@
 mod active;
 mod appender;
 mod aside;
+mod backup;
+mod checkpoint;
 mod cursor;
 mod disk;
 mod duplicates;
 mod encode;
 mod error;
+mod keeper;
 mod layout;
 mod model_disk;
 mod open;
 mod os_disk;
+mod packed;
 mod prepare;
 mod queue;
 mod reader;
@@ -46,13 +51,18 @@ mod writer;
 mod tests;
 
 pub use appender::{Appender, Draft, Stats};
-pub use aside::set_aside;
+pub use aside::{Aside, set_aside};
+pub use backup::{BackupError, Copied, backup};
+pub use checkpoint::{
+    CHECKPOINT_VERSION, Checkpoint, Kept, TakeError, Taking, Unfit, Window, remove_checkpoints,
+};
 pub use disk::{Disk, DiskFile, DiskLock};
 pub use duplicates::Fingerprint;
 pub use error::{AppendError, DecodeError, JournalError, ReadError};
+pub use keeper::{Keeper, Tidied};
 pub use layout::{FORMAT_VERSION, MAX_PAYLOAD};
 pub use model_disk::{Fault, ModelDisk};
-pub use open::{Inspection, Journal, Options, WriterHandle, inspect, open};
+pub use open::{Inspection, Journal, Options, Retention, WriterHandle, inspect, open};
 pub use os_disk::OsDisk;
 pub use reader::Reader;
 pub use recovery::{Damage, DamageKind, Recovery, TornTail};

@@ -2,29 +2,40 @@
 
 use super::active::{Active, NEXT};
 use super::appender::{Appender, Counters, Shared};
+use super::checkpoint::{self, Kept, Window};
 use super::cursor::Cursor;
 use super::disk::{Disk, DiskLock};
 use super::duplicates::Index;
 use super::encode::Encoded;
 use super::error::JournalError;
+use super::keeper::finish_packing;
 use super::layout::{SegmentHeader, record_size};
 use super::prepare::{PREPARED, Preparer, prepare};
 use super::queue::Queue;
 use super::reader::Reader;
-use super::recovery::{Found, Recovery, recover};
-use super::table::{Library, Segment, segments_dir};
+use super::recovery::{Base, Found, Recovery, recover};
+use super::table::{Library, Segment, open_segment, segments_dir};
 use super::writer::{Status, Storing, Writer};
 use crate::core::fact::JournalPosition;
-use crate::core::time::Timestamp;
+use crate::core::time::{Span, Timestamp};
 use bytes::Bytes;
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, AtomicU64};
+use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::Duration;
 use tokio::sync::watch;
+
+/// For how long segments are kept that both checkpoints have passed (`[storage] retention`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Retention {
+    /// Segments whose youngest fact is older are dropped; `None` keeps them.
+    pub age: Option<Span>,
+    /// While all segments together have more bytes, the oldest is dropped; `None` keeps them.
+    pub size: Option<u64>,
+}
 
 /// How to keep the journal.
 #[derive(Clone)]
@@ -37,8 +48,10 @@ pub struct Options {
     pub reserve: u64,
     /// How long a message is known again (WIRE A-60). Default 30 days.
     pub duplicate_days: u32,
-    /// How many messages are known again at most; each takes about 150 bytes of memory. Default 1,000,000.
+    /// How many messages are known again at most; each takes about 60 bytes of memory. Default 1,000,000.
     pub duplicate_entries: usize,
+    /// What may be dropped. Default nothing.
+    pub retention: Retention,
     /// Time between attempts while nothing can be stored (WIRE A-70). Default 1 s.
     pub retry: Duration,
     /// Whether a thread makes the next segment ready ahead. Default true.
@@ -58,6 +71,7 @@ impl Options {
             reserve: 1 << 30,
             duplicate_days: 30,
             duplicate_entries: 1_000_000,
+            retention: Retention::default(),
             retry: Duration::from_secs(1),
             prepare_ahead: true,
             on_sync: None,
@@ -72,7 +86,9 @@ pub struct Journal {
     options: Options,
     lock: Box<dyn DiskLock>,
     library: Arc<Library>,
+    kept: Kept,
     index: Index,
+    damaged: BTreeSet<u64>,
     active: Option<Active>,
     next_number: u64,
     last: JournalPosition,
@@ -102,24 +118,38 @@ impl WriterHandle {
 pub struct Inspection {
     /// What was found. Beside a running daemon a group just being written looks like a torn tail.
     pub recovery: Recovery,
+    /// The checkpoints, each verified whole.
+    pub checkpoints: Kept,
     library: Arc<Library>,
 }
 
 impl Inspection {
     /// A reader; pass it `recovery.last` as the last position to read.
     pub fn reader(&self, after: JournalPosition) -> Reader {
+        // What was dropped is not there to be read, and no fault.
+        let dropped = JournalPosition(self.recovery.oldest.0.saturating_sub(1));
+        let after = after.max(dropped.min(self.recovery.base));
         Reader::new(Arc::clone(&self.library), after)
     }
 }
 
-/// Reads and verifies a data directory's journal, changing nothing.
+/// Reads and verifies a data directory's checkpoints and every segment kept, changing nothing:
+/// [`Recovery::oldest`] and [`Recovery::since`] say from where on facts are kept.
 pub fn inspect(disk: Arc<dyn Disk>, dir: &Path) -> Result<Inspection, JournalError> {
+    let checkpoints = checkpoint::survey(disk.as_ref(), dir)?;
+    let base = checkpoints.newest().map(|newest| newest.position);
+    let base = base.unwrap_or(JournalPosition::START);
     let dir = segments_dir(dir);
     let mut index = Index::new(0, 0);
-    let found = recover(disk.as_ref(), &dir, &mut index)?;
+    let mut found = recover(disk.as_ref(), &dir, Base::Read(base), &mut index)?;
+    found
+        .recovery
+        .checkpoints_unfit
+        .clone_from(&checkpoints.unfit);
     Ok(Inspection {
         recovery: found.recovery,
-        library: Arc::new(Library::new(disk, dir, found.segments)),
+        checkpoints,
+        library: Arc::new(Library::new(disk, dir, found.segments, base)),
     })
 }
 
@@ -139,8 +169,19 @@ pub fn open(disk: Arc<dyn Disk>, options: Options) -> Result<(Journal, Recovery)
     })?;
     let synced = disk.sync_dir(&options.dir);
     synced.map_err(|error| JournalError::io("sync", &options.dir, error))?;
+    let kept = checkpoint::choose(disk.as_ref(), &options.dir)?;
+    let packed = finish_packing(disk.as_ref(), &dir);
+    packed.map_err(|error| JournalError::io("tidy", &dir, error))?;
     let mut index = Index::new(options.duplicate_days, options.duplicate_entries);
-    let mut found = recover(disk.as_ref(), &dir, &mut index)?;
+    let mut base = JournalPosition::START;
+    if let Some(newest) = kept.newest() {
+        base = newest.position;
+        let known =
+            newest.known(|known| index.insert(&known.fingerprint, known.at, known.position));
+        known.map_err(|error| JournalError::io("read", &newest.path, error))?;
+    }
+    let mut found = recover(disk.as_ref(), &dir, Base::Skip(base), &mut index)?;
+    found.recovery.checkpoints_unfit.clone_from(&kept.unfit);
     if let Some(newer) = found.recovery.newer_record(&options.dir) {
         return Err(newer);
     }
@@ -156,11 +197,13 @@ pub fn open(disk: Arc<dyn Disk>, options: Options) -> Result<(Journal, Recovery)
         .map_err(|error| JournalError::io("make durable the end of", &dir, error))?;
     let recovery = found.recovery;
     let journal = Journal {
-        library: Arc::new(Library::new(Arc::clone(&disk), dir, found.segments)),
+        library: Arc::new(Library::new(Arc::clone(&disk), dir, found.segments, base)),
+        kept,
         disk,
         options,
         lock,
         index,
+        damaged: recovery.damage.iter().map(|one| one.segment).collect(),
         active,
         next_number: found.next_number,
         last: recovery.last,
@@ -183,7 +226,7 @@ fn keep_tail(
     let Some(old) = found.segments.iter().find(|s| s.number == number) else {
         return Ok(None);
     };
-    let file = disk.open_read(&super::table::segment_path(dir, number))?;
+    let file = open_segment(disk, dir, number)?;
     let mut cursor = Cursor::new(file)?;
     let salt = Some(old.salt);
     let mut size = super::layout::SEGMENT_HEADER;
@@ -195,7 +238,8 @@ fn keep_tail(
     let header = SegmentHeader::new(found.next_number, first, (options.clock)());
     let size = size.max(options.segment_size);
     let mut active = Active::begin(disk, dir, header, size, 0, None)?;
-    let mut segment = Segment::new(header.number, header.first, header.salt);
+    let mut segment =
+        Segment::new(header.number, header.first, header.salt).created(header.created);
     for offset in offsets {
         let record = cursor.record(offset, salt)?;
         let record = record.ok_or(io::ErrorKind::InvalidData)?;
@@ -236,6 +280,15 @@ impl Journal {
             queue: Queue::new(),
             library: self.library,
             counters: Counters::default(),
+            kept: Mutex::new(self.kept),
+            takings: AtomicU64::new(0),
+            data: self.options.dir.clone(),
+            window: Window {
+                days: self.options.duplicate_days,
+                entries: self.options.duplicate_entries,
+            },
+            retention: self.options.retention,
+            damaged: self.damaged,
             status: watch::Sender::new(status),
         });
         let preparer = self.options.prepare_ahead.then(|| {

@@ -1,9 +1,10 @@
 //! Reading facts in order, behind the writer.
 
+use super::checkpoint::Known;
 use super::cursor::Cursor;
 use super::encode;
-use super::error::ReadError;
-use super::layout::ALIGNMENT;
+use super::error::{DecodeError, ReadError};
+use super::layout::{ALIGNMENT, RecordHeader};
 use super::table::{Library, Segment};
 use crate::core::fact::{Fact, JournalPosition};
 use std::io;
@@ -42,6 +43,16 @@ impl Reader {
         }
     }
 
+    /// The position behind which it reads on.
+    pub(crate) fn position(&self) -> JournalPosition {
+        JournalPosition(self.wanted.0.saturating_sub(1))
+    }
+
+    /// Another reader of the same journal, behind this position.
+    pub(crate) fn at(&self, after: JournalPosition) -> Self {
+        Self::new(Arc::clone(&self.library), after)
+    }
+
     /// The next fact, if its position is not beyond `through`, which must be synced.
     ///
     /// What cannot be read is reported once and passed over (except [`ReadError::Io`], after which
@@ -50,20 +61,59 @@ impl Reader {
         &mut self,
         through: JournalPosition,
     ) -> Result<Option<(JournalPosition, Fact)>, ReadError> {
+        self.next_as(through, |header, meta, raw| {
+            let fact = encode::decode(header.kind, header.version, meta, raw)?;
+            Ok((header.position, fact))
+        })
+    }
+
+    /// Like [`next`](Self::next): by what duplicates of the message are known, where the fact is one.
+    pub(crate) fn next_known(
+        &mut self,
+        through: JournalPosition,
+    ) -> Result<Option<Option<Known>>, ReadError> {
+        self.next_as(through, |header, meta, _| {
+            let found = encode::fingerprint(header.kind, header.version, meta);
+            Ok(found.map(|(fingerprint, at)| Known {
+                position: header.position,
+                at,
+                fingerprint,
+            }))
+        })
+    }
+
+    fn next_as<T>(
+        &mut self,
+        through: JournalPosition,
+        read: impl Fn(&RecordHeader, &[u8], &[u8]) -> Result<T, DecodeError>,
+    ) -> Result<Option<T>, ReadError> {
         if self.wanted > through {
             return Ok(None);
         }
-        let result = self.read(through);
+        let result = self.read(through, read);
         if matches!(result, Err(ReadError::Io { .. })) {
             self.place = None;
         }
         result
     }
 
-    fn read(
+    fn read<T>(
         &mut self,
         through: JournalPosition,
-    ) -> Result<Option<(JournalPosition, Fact)>, ReadError> {
+        read: impl Fn(&RecordHeader, &[u8], &[u8]) -> Result<T, DecodeError>,
+    ) -> Result<Option<T>, ReadError> {
+        if let Some(oldest) = self.library.oldest().filter(|oldest| self.wanted < *oldest)
+            && self.library.begins_with_dropped()
+        {
+            let last = JournalPosition(oldest.0.saturating_sub(1)).min(through);
+            let from = self.wanted;
+            self.wanted = last.next();
+            self.place = None;
+            return Err(ReadError::Dropped {
+                from,
+                through: last,
+            });
+        }
         let (number, first_behind, step) = loop {
             let place = self.place()?;
             let Some(place) = place else {
@@ -84,7 +134,7 @@ impl Reader {
         };
         let offset = self.place.as_ref().map_or(0, |place| place.offset);
         match step {
-            Step::Here => self.take(number),
+            Step::Here => self.take(number, read),
             Step::Beyond(position) => {
                 let last = JournalPosition(position.0.saturating_sub(1));
                 Err(self.lose(last.min(through), number, offset))
@@ -117,8 +167,7 @@ impl Reader {
                 segment: segment.number,
                 source,
             };
-            let path = self.library.path(segment.number);
-            let file = self.library.disk.open_read(&path).map_err(io)?;
+            let file = self.library.open(segment.number).map_err(io)?;
             let cursor = Cursor::new(file).map_err(io)?;
             self.place = Some(Place {
                 segment,
@@ -170,7 +219,11 @@ impl Reader {
     }
 
     /// Reads the wanted record at the place reached.
-    fn take(&mut self, number: u64) -> Result<Option<(JournalPosition, Fact)>, ReadError> {
+    fn take<T>(
+        &mut self,
+        number: u64,
+        read: impl Fn(&RecordHeader, &[u8], &[u8]) -> Result<T, DecodeError>,
+    ) -> Result<Option<T>, ReadError> {
         let position = self.wanted;
         let io = |source| ReadError::Io {
             segment: number,
@@ -186,11 +239,11 @@ impl Reader {
             return Err(io(io::ErrorKind::InvalidData.into()));
         };
         let header = record.header;
-        let fact = encode::decode(header.kind, header.version, record.meta, record.raw);
+        let fact = read(&header, record.meta, record.raw);
         place.offset = record.end;
         self.wanted = position.next();
         match fact {
-            Ok(fact) => Ok(Some((position, fact))),
+            Ok(fact) => Ok(Some(fact)),
             Err(source) => Err(ReadError::NotUnderstood { position, source }),
         }
     }

@@ -3,13 +3,16 @@
 //! Nothing is changed here. A bad place counts as damage only where something later proves that the
 //! lost positions had been synced; otherwise it is the torn tail of a group nobody was answered for.
 
+use super::checkpoint::Unfit;
 use super::cursor::Cursor;
-use super::disk::Disk;
+use super::disk::{Disk, read_full_at};
 use super::duplicates::{Fingerprint, Index};
 use super::encode;
 use super::error::{DecodeError, JournalError};
 use super::layout::{ALIGNMENT, FORMAT_VERSION, HeaderFault, SEGMENT_HEADER, SegmentHeader};
-use super::table::{Segment, segment_number, segment_path, segments_dir};
+use super::table::{
+    Segment, open_segment, packed_name, segment_name, segment_number, segment_path, segments_dir,
+};
 use crate::core::fact::JournalPosition;
 use crate::core::time::Timestamp;
 use std::collections::VecDeque;
@@ -29,6 +32,14 @@ pub struct Recovery {
     pub segments: usize,
     /// Facts found whole.
     pub records: u64,
+    /// Up to here a checkpoint stands for the facts; [`JournalPosition::START`] without one.
+    pub base: JournalPosition,
+    /// Checkpoints that cannot be used; an opening has set them aside.
+    pub checkpoints_unfit: Vec<Unfit>,
+    /// The first position whose fact is kept; those before it were dropped by retention.
+    pub oldest: JournalPosition,
+    /// When the oldest segment kept was begun.
+    pub since: Option<Timestamp>,
     /// The first fact that only a newer version knows: its segment, its position, and what is new.
     pub newer: Option<(u64, JournalPosition, DecodeError)>,
 }
@@ -79,7 +90,9 @@ pub struct Damage {
     pub kind: DamageKind,
     /// In which segment.
     pub segment: u64,
-    /// Where in its file.
+    /// It is compressed: places are those of the segment that it was made from.
+    pub packed: bool,
+    /// Where in the segment.
     pub offset: u64,
     /// How many bytes are bad.
     pub bytes: u64,
@@ -87,9 +100,20 @@ pub struct Damage {
     pub lost: Option<(JournalPosition, JournalPosition)>,
 }
 
+impl Damage {
+    /// The name of the file that is damaged, or missing.
+    pub fn file_name(&self) -> String {
+        if self.packed {
+            packed_name(self.segment)
+        } else {
+            segment_name(self.segment)
+        }
+    }
+}
+
 impl fmt::Display for Damage {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let name = super::table::segment_name(self.segment);
+        let name = self.file_name();
         let Self { offset, bytes, .. } = self;
         match self.kind {
             DamageKind::Header => write!(f, "the header of segment `{name}` is damaged")?,
@@ -119,10 +143,20 @@ pub(crate) struct Found {
     pub unproven: Option<(u64, Vec<u64>)>,
 }
 
-/// Reads everything; received messages go into `index`.
+/// What a checkpoint says about the positions up to its own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Base {
+    /// They were synced, and segments that hold nothing else need not be read.
+    Skip(JournalPosition),
+    /// They may be missing, as far as they lie before the first segment; all that is there is read.
+    Read(JournalPosition),
+}
+
+/// Reads everything that the base does not stand for; received messages go into `index`.
 pub(crate) fn recover(
     disk: &dyn Disk,
     dir: &Path,
+    base: Base,
     index: &mut Index,
 ) -> Result<Found, JournalError> {
     let mut walk = Walk {
@@ -134,6 +168,21 @@ pub(crate) fn recover(
     };
     let mut files = survey(disk, dir, &mut walk.recovery)?;
     walk.recovery.segments = files.len();
+    let first = files.iter().find_map(|file| file.segment.as_ref());
+    let first_kept = first.map(|segment| segment.first);
+    let (Base::Skip(at) | Base::Read(at)) = base;
+    walk.recovery.base = at;
+    walk.recovery.since = first.and_then(|segment| segment.created);
+    walk.recovery.oldest = first_kept.unwrap_or(at.next());
+    let skip = match base {
+        Base::Skip(at) => at.0,
+        Base::Read(_) => 0,
+    };
+    // Dropped, not lost: what lies before the first segment and is in the checkpoint. If all
+    // segments are gone, the positions of the checkpoint are not given again.
+    let dropped = first_kept.map_or(at.0, |first| first.0.saturating_sub(1).min(at.0));
+    walk.expected = skip.max(dropped) + 1;
+    walk.proven = walk.expected - 1;
     let mut limit = u64::MAX;
     for file in files.iter_mut().rev() {
         file.limit = limit;
@@ -153,6 +202,9 @@ pub(crate) fn recover(
         };
         walk.enter(file, previous);
         previous = file.number;
+        if file.limit <= skip.saturating_add(1) {
+            continue;
+        }
         let mut cursor = open(disk, dir, file.number)?;
         let number = file.number;
         let io = |e| JournalError::io("read", segment_path(dir, number), e);
@@ -177,6 +229,7 @@ pub(crate) fn recover(
             unproven = Some((file.number, kept));
         }
     }
+    walk.expected = walk.expected.max(at.0 + 1);
     walk.recovery.last = JournalPosition(walk.expected - 1);
     Ok(Found {
         recovery: walk.recovery,
@@ -189,7 +242,7 @@ pub(crate) fn recover(
 
 fn open(disk: &dyn Disk, dir: &Path, number: u64) -> Result<Cursor, JournalError> {
     let path = segment_path(dir, number);
-    let file = disk.open_read(&path);
+    let file = open_segment(disk, dir, number);
     let cursor = file.and_then(Cursor::new);
     cursor.map_err(|error| JournalError::io("open", path, error))
 }
@@ -197,10 +250,18 @@ fn open(disk: &dyn Disk, dir: &Path, number: u64) -> Result<Cursor, JournalError
 /// A segment's file.
 struct SegmentFile {
     number: u64,
+    packed: bool,
     /// None where neither a header nor a record is whole.
     segment: Option<Segment>,
     /// Records from this position on are void.
     limit: u64,
+}
+
+impl SegmentFile {
+    /// Its number, and whether it is compressed.
+    fn name(&self) -> (u64, bool) {
+        (self.number, self.packed)
+    }
 }
 
 /// All segments by number, with what their headers say.
@@ -213,24 +274,30 @@ fn survey(
     let names = names.map_err(|error| JournalError::io("list", dir, error))?;
     let mut numbers: Vec<u64> = names.iter().filter_map(|n| segment_number(n)).collect();
     numbers.sort_unstable();
+    // One may be there in both forms: `open_segment` takes the plain one.
+    numbers.dedup();
     let mut files: Vec<SegmentFile> = Vec::new();
     for number in numbers {
         let path = segment_path(dir, number);
-        let mut cursor = open(disk, dir, number)?;
         let io = |error| JournalError::io("read", &path, error);
-        let bytes = cursor.bytes(0, SEGMENT_HEADER as usize).map_err(io)?;
-        let found = bytes.len() as u64;
-        let segment = match SegmentHeader::decode(bytes) {
+        let file = open_segment(disk, dir, number).map_err(io)?;
+        let packed = !names.contains(&segment_name(number));
+        let mut bytes = [0; SEGMENT_HEADER as usize];
+        let n = read_full_at(file.as_ref(), &mut bytes, 0).map_err(io)?;
+        let found = n as u64;
+        let segment = match SegmentHeader::decode(bytes.get(..n).unwrap_or_default()) {
             Ok(header) if header.number == number => {
-                Some(Segment::new(number, header.first, header.salt))
+                let segment = Segment::new(number, header.first, header.salt);
+                Some(segment.created(header.created))
             }
             // A whole header of another number: its first position says nothing about this place.
             Ok(_) => {
                 recovery.damage.push(Damage {
                     kind: DamageKind::Misplaced,
                     segment: number,
+                    packed,
                     offset: 0,
-                    bytes: cursor.len(),
+                    bytes: file.len().map_err(io)?,
                     lost: None,
                 });
                 None
@@ -246,10 +313,12 @@ fn survey(
                 recovery.damage.push(Damage {
                     kind: DamageKind::Header,
                     segment: number,
+                    packed,
                     offset: 0,
                     bytes: found,
                     lost: None,
                 });
+                let mut cursor = Cursor::new(file).map_err(io)?;
                 let place = cursor.find(SEGMENT_HEADER, None).map_err(io)?;
                 match place {
                     Some(place) => cursor.record(place, None).map_err(io)?.and_then(|record| {
@@ -272,6 +341,7 @@ fn survey(
         };
         files.push(SegmentFile {
             number,
+            packed,
             segment,
             limit: u64::MAX,
         });
@@ -324,12 +394,13 @@ struct Walk<'a> {
 }
 
 impl Walk<'_> {
-    fn lose(&mut self, kind: DamageKind, segment: u64, place: (u64, u64), through: u64) {
+    fn lose(&mut self, kind: DamageKind, file: (u64, bool), place: (u64, u64), through: u64) {
         let lost = (self.expected <= through)
             .then_some((JournalPosition(self.expected), JournalPosition(through)));
         self.recovery.damage.push(Damage {
             kind,
-            segment,
+            segment: file.0,
+            packed: file.1,
             offset: place.0,
             bytes: place.1,
             lost,
@@ -343,8 +414,14 @@ impl Walk<'_> {
             let first = file.segment.as_ref().map_or(0, |segment| segment.first.0);
             let through = first.saturating_sub(1);
             // A number without a file, but no position missing: a file that was none of ours is gone.
+            // Before the first segment of all: dropped behind a checkpoint, which counts as not missing.
             if self.expected <= through {
-                self.lose(DamageKind::MissingSegment, previous + 1, (0, 0), through);
+                self.lose(
+                    DamageKind::MissingSegment,
+                    (previous + 1, false),
+                    (0, 0),
+                    through,
+                );
             }
         }
         // A segment gets its name only when all before its first position is synced. What lies
@@ -415,7 +492,7 @@ impl Walk<'_> {
             if front.position > self.expected {
                 let place = front.gap.unwrap_or((front.offset, 0));
                 let through = front.position - 1;
-                self.lose(DamageKind::Records, file.number, place, through);
+                self.lose(DamageKind::Records, file.name(), place, through);
             }
             self.accept(file);
         }
@@ -438,7 +515,7 @@ impl Walk<'_> {
     /// Ends a segment that has the next one behind it: did it hold all it should have?
     fn leave(&mut self, file: &SegmentFile, end: &End) {
         if self.expected < file.limit {
-            self.lose(end.kind(), file.number, end.place(), file.limit - 1);
+            self.lose(end.kind(), file.name(), end.place(), file.limit - 1);
         }
     }
 
@@ -451,7 +528,7 @@ impl Walk<'_> {
                 Some(place) => (DamageKind::Records, place),
                 None => (end.kind(), tail.take().unwrap_or_default()),
             };
-            self.lose(kind, file.number, place, self.proven);
+            self.lose(kind, file.name(), place, self.proven);
         }
         let mut kept = Vec::new();
         while self

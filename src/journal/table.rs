@@ -1,8 +1,12 @@
 //! Which segments there are and where in them positions stand: shared by the writer and all readers.
 
-use super::disk::Disk;
+use super::disk::{Disk, DiskFile};
+use super::packed::Packed;
 use crate::core::fact::JournalPosition;
+use crate::core::time::Timestamp;
+use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// A place is remembered at least so many bytes after the last one.
@@ -13,11 +17,31 @@ pub(crate) fn segment_name(number: u64) -> String {
     format!("{number:010}.seg")
 }
 
-/// The number in a segment's file name.
+/// The file of a compressed segment.
+pub(crate) fn packed_name(number: u64) -> String {
+    format!("{number:010}.segz")
+}
+
+/// The number in a segment's file name, compressed or not.
 pub(crate) fn segment_number(name: &str) -> Option<u64> {
-    let digits = name.strip_suffix(".seg")?;
+    let digits = name.strip_suffix(".seg").or(name.strip_suffix(".segz"))?;
     let number = digits.parse().ok()?;
-    (segment_name(number) == name).then_some(number)
+    (segment_name(number) == name || packed_name(number) == name).then_some(number)
+}
+
+/// Opens a segment, whichever of its two forms is there; it reads the same.
+pub(crate) fn open_segment(
+    disk: &dyn Disk,
+    dir: &Path,
+    number: u64,
+) -> io::Result<Arc<dyn DiskFile>> {
+    match disk.open_read(&segment_path(dir, number)) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            let file = disk.open_read(&packed_path(dir, number))?;
+            Ok(Arc::new(Packed::open(file)?))
+        }
+        opened => opened,
+    }
 }
 
 /// One segment that readers may read.
@@ -27,6 +51,8 @@ pub(crate) struct Segment {
     /// Records of earlier segments from here on are void.
     pub first: JournalPosition,
     pub salt: u32,
+    /// When it was begun; not known where its header is damaged.
+    pub created: Option<Timestamp>,
     /// Some records and their offsets, rising.
     landmarks: Vec<(JournalPosition, u64)>,
 }
@@ -37,8 +63,15 @@ impl Segment {
             number,
             first,
             salt,
+            created: None,
             landmarks: Vec::new(),
         }
+    }
+
+    /// The same, begun at this time.
+    pub fn created(mut self, at: Timestamp) -> Self {
+        self.created = Some(at);
+        self
     }
 
     /// Remembers where a record stands, if the last place remembered is far enough away.
@@ -62,15 +95,37 @@ pub(crate) struct Library {
     pub disk: Arc<dyn Disk>,
     pub dir: PathBuf,
     segments: Mutex<Vec<Segment>>,
+    /// What lies before the first segment was dropped in good order: up to here.
+    dropped: AtomicU64,
 }
 
 impl Library {
-    pub fn new(disk: Arc<dyn Disk>, dir: PathBuf, segments: Vec<Segment>) -> Self {
+    /// `dropped`: positions up to here may be missing without being damaged.
+    pub fn new(
+        disk: Arc<dyn Disk>,
+        dir: PathBuf,
+        segments: Vec<Segment>,
+        dropped: JournalPosition,
+    ) -> Self {
         Self {
             disk,
             dir,
             segments: Mutex::new(segments),
+            dropped: AtomicU64::new(dropped.0),
         }
+    }
+
+    /// Whether all before the first segment was dropped by retention.
+    pub fn begins_with_dropped(&self) -> bool {
+        let oldest = self.oldest().map_or(0, |oldest| oldest.0);
+        oldest <= self.dropped.load(Ordering::Relaxed).saturating_add(1)
+    }
+
+    /// Drops a segment that ends before this position.
+    pub fn drop_before(&self, number: u64, first_behind: JournalPosition) {
+        self.dropped
+            .fetch_max(first_behind.0.saturating_sub(1), Ordering::Relaxed);
+        self.forget(number);
     }
 
     fn lock(&self) -> MutexGuard<'_, Vec<Segment>> {
@@ -105,9 +160,31 @@ impl Library {
         segments.get(behind).map(|segment| segment.first)
     }
 
-    pub fn path(&self, number: u64) -> PathBuf {
-        segment_path(&self.dir, number)
+    /// The first position kept; `None` while there is no segment.
+    pub fn oldest(&self) -> Option<JournalPosition> {
+        self.lock().first().map(|segment| segment.first)
     }
+
+    /// All segments as they are now, without their landmarks.
+    pub fn list(&self) -> Vec<Segment> {
+        let bare = |s: &Segment| Segment {
+            landmarks: Vec::new(),
+            ..s.clone()
+        };
+        self.lock().iter().map(bare).collect()
+    }
+
+    fn forget(&self, number: u64) {
+        self.lock().retain(|segment| segment.number != number);
+    }
+
+    pub fn open(&self, number: u64) -> io::Result<Arc<dyn DiskFile>> {
+        open_segment(self.disk.as_ref(), &self.dir, number)
+    }
+}
+
+pub(crate) fn packed_path(dir: &Path, number: u64) -> PathBuf {
+    dir.join(packed_name(number))
 }
 
 /// The folder of the segments in a data directory.
@@ -126,6 +203,7 @@ mod tests {
     #[test]
     fn names_are_numbers() {
         assert_eq!(segment_number(&segment_name(7)), Some(7));
+        assert_eq!(segment_number(&packed_name(7)), Some(7));
         assert_eq!(segment_number("7.seg"), None);
         assert_eq!(segment_number("next"), None);
     }

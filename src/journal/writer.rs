@@ -282,9 +282,9 @@ impl Writer {
                 number,
                 first,
                 salt,
-                ..
+                created,
             } = active.header;
-            library.push(Segment::new(number, first, salt));
+            library.push(Segment::new(number, first, salt).created(created));
             self.next_number = number + 1;
             self.proven = self.synced;
             for (file, end) in self.closed.drain(..) {

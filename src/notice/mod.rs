@@ -20,6 +20,8 @@ pub enum NoticeKind {
     CacheInMemory,
     /// Acknowledged bytes of the journal cannot be read.
     JournalDamaged,
+    /// A checkpoint could not be used at the start; the one before it, or the journal, served.
+    CheckpointDamaged,
     /// Little space is left for the journal, or none.
     DiskLow,
     /// Writing or syncing fails, or does not return.
@@ -36,10 +38,11 @@ pub enum NoticeKind {
 
 impl NoticeKind {
     /// Every kind, in the order in which they are listed.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::CacheRebuilt,
         Self::CacheInMemory,
         Self::JournalDamaged,
+        Self::CheckpointDamaged,
         Self::DiskLow,
         Self::DiskFailing,
         Self::ClockJumped,
@@ -54,6 +57,7 @@ impl NoticeKind {
             Self::CacheRebuilt => "cache_rebuilt",
             Self::CacheInMemory => "cache_in_memory",
             Self::JournalDamaged => "journal_damaged",
+            Self::CheckpointDamaged => "checkpoint_damaged",
             Self::DiskLow => "disk_low",
             Self::DiskFailing => "disk_failing",
             Self::ClockJumped => "clock_jumped",

@@ -271,6 +271,7 @@ mod tests {
             (NoticeKind::FoldBehind, 503),
             (NoticeKind::DiskLow, 200),
             (NoticeKind::JournalDamaged, 200),
+            (NoticeKind::CheckpointDamaged, 200),
         ] {
             let notices = Notices::new();
             notices.raise(kind, "why");

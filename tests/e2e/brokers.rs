@@ -122,8 +122,7 @@ fn rabbitmq_has_every_alert_though_it_was_away_unbound_and_killed() {
          username = \"guest\"\npassword_file = \"{}\"\n{QUICK}timeout = \"10s\"\n",
         rabbit.port,
         home.path().join("password").display()
-    )
-    .replace("timeout = \"1s\"\n", "");
+    );
     let daemon = Pentamer::start(home.with_extra(&sink));
     let result = |result: &str| {
         daemon.metric(
@@ -164,8 +163,7 @@ fn an_unroutable_alert_is_not_delivered() {
     let sink = format!(
         "[[sink]]\nname = \"rabbit\"\nkind = \"amqp\"\nurl = \"{}\"\nexchange = \"\"\nrouting_key = \"immunology\"\n{QUICK}",
         rabbit.url()
-    )
-    .replace("timeout = \"1s\"\n", "");
+    );
     let daemon = Pentamer::start(Home::new("", &sink));
     page(&daemon, 1, 1);
     wait_for("the broker to return it", || {

@@ -1,5 +1,5 @@
-//! The journal is damaged, in every way that files can be: what is whole is read, what is not is kept
-//! aside and named, nothing acknowledged afterwards is lost, and the daemon serves.
+//! The journal is damaged, in every way that files can be, compressed or not: what is whole is read, what
+//! is not is kept aside and named, nothing acknowledged afterwards is lost, and the daemon serves.
 
 use super::harness::{Home, Pentamer, low_igm, wait_for};
 use super::journal::journal;
@@ -7,8 +7,29 @@ use std::path::{Path, PathBuf};
 
 const MESSAGES: usize = 60;
 
+/// The segment of this number, in the form in which it is there.
 fn segment(home: &Home, number: u64) -> PathBuf {
-    home.data().join(format!("journal/{number:010}.seg"))
+    let plain = home.data().join(format!("journal/{number:010}.seg"));
+    let packed = plain.with_extension("segz");
+    if packed.exists() { packed } else { plain }
+}
+
+/// What a compressed segment was made from, by docs/journal-format.md.
+fn unpacked(packed: &[u8]) -> Vec<u8> {
+    let four = |at: usize| {
+        let bytes = packed[at..at + 4].try_into().expect("four bytes");
+        u32::from_le_bytes(bytes) as usize
+    };
+    let mut plain = Vec::new();
+    let mut at = 0;
+    while at < packed.len() {
+        assert_eq!(packed[at..at + 5], [0xF1, b'P', b'Z', 0x9C, 1]);
+        let (raw, size) = (four(at + 24), four(at + 28));
+        let frame = zstd::bulk::decompress(&packed[at + 40..at + 40 + size], raw);
+        plain.extend(frame.expect("a frame of zstd"));
+        at = (at + 40 + size).next_multiple_of(8);
+    }
+    plain
 }
 
 fn segments(home: &Home) -> Vec<PathBuf> {
@@ -16,13 +37,21 @@ fn segments(home: &Home) -> Vec<PathBuf> {
     let mut paths: Vec<_> = entries
         .map(|entry| entry.expect("an entry").path())
         .collect();
-    paths.retain(|path| path.extension().is_some_and(|kind| kind == "seg"));
+    let is_segment = |kind: &std::ffi::OsStr| kind == "seg" || kind == "segz";
+    paths.retain(|path| path.extension().is_some_and(is_segment));
     paths.sort();
     paths
 }
 
+/// How closed segments lie on the disk.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Form {
+    Plain,
+    Packed,
+}
+
 /// A stopped daemon's directory with several segments, after lives that ended well.
-fn filled() -> Home {
+fn filled(form: Form) -> Home {
     let mut home = Home::new("", "").with_storage("segment_size = \"64 KiB\"");
     for life in 0..2 {
         let daemon = Pentamer::start(home);
@@ -32,10 +61,44 @@ fn filled() -> Home {
             assert_eq!(sender.exchange(&low_igm(&id, &id)), "AA");
         }
         daemon.settle();
+        if form == Form::Packed {
+            wait_for("closed segments to be compressed", || {
+                let paths = segments(&daemon.home);
+                let plain = paths.iter().filter(|path| is_plain(path)).count();
+                (plain <= 1).then_some(())
+            });
+        }
         home = daemon.stop().0;
     }
     assert!(segment(&home, 3).exists(), "several segments");
+    if form == Form::Plain {
+        for path in segments(&home) {
+            if !is_plain(&path) {
+                let bytes = std::fs::read(&path).expect("read");
+                std::fs::write(path.with_extension("seg"), unpacked(&bytes)).expect("written");
+                std::fs::remove_file(&path).expect("removed");
+            }
+        }
+    }
     home
+}
+
+fn is_plain(path: &Path) -> bool {
+    path.extension().is_some_and(|kind| kind == "seg")
+}
+
+/// Both forms, one after the other.
+fn damaged(spoil: impl Fn(&Home), named: &[&str], kept: &[u64], loses: bool) {
+    damaged_as(Form::Plain, &spoil, named, kept, loses);
+    damaged_as(Form::Packed, &spoil, named, kept, loses);
+}
+
+/// Where a copy of a segment lies under another number, in the same form.
+fn copy_of(home: &Home, number: u64, other: u64) -> PathBuf {
+    segment(home, number).with_file_name(match is_plain(&segment(home, number)) {
+        true => format!("{other:010}.seg"),
+        false => format!("{other:010}.segz"),
+    })
 }
 
 fn edit(path: &Path, change: impl FnOnce(&mut Vec<u8>)) {
@@ -46,8 +109,8 @@ fn edit(path: &Path, change: impl FnOnce(&mut Vec<u8>)) {
 
 /// Damages a directory, and holds what an operator sees against what must be seen: in `verify`, in
 /// the log, as notice, on `/readyz`, and in the folder of what was kept.
-fn damaged(spoil: impl FnOnce(&Home), named: &[&str], kept: &[u64], loses: bool) {
-    let home = filled();
+fn damaged_as(form: Form, spoil: &dyn Fn(&Home), named: &[&str], kept: &[u64], loses: bool) {
+    let home = filled(form);
     let told = home.alerts().len();
     let whole_ones: Vec<_> = segments(&home)
         .into_iter()
@@ -60,7 +123,8 @@ fn damaged(spoil: impl FnOnce(&Home), named: &[&str], kept: &[u64], loses: bool)
         .collect();
     let copies: Vec<_> = kept
         .iter()
-        .map(|number| std::fs::read(segment(&home, *number)).expect("read"))
+        .map(|number| segment(&home, *number))
+        .map(|path| (std::fs::read(&path).expect("read"), path))
         .collect();
 
     let output = journal(&["verify"], &home.data());
@@ -95,11 +159,13 @@ fn damaged(spoil: impl FnOnce(&Home), named: &[&str], kept: &[u64], loses: bool)
     );
     assert_eq!(daemon.metric("pentamer_notices", "journal_damaged"), 1.0);
     assert!(daemon.home.log().contains("\"event\":\"journal_damaged\""));
-    for (number, bytes) in kept.iter().zip(&copies) {
-        let copy = daemon.home.data().join(format!("damaged/{number:010}.seg"));
+    for (bytes, path) in &copies {
+        let name = path.file_name().expect("a name").to_string_lossy();
+        let copy = daemon.home.data().join("damaged").join(&*name);
         assert_eq!(std::fs::read(&copy).expect("kept"), *bytes);
-        let note = std::fs::read_to_string(copy.with_extension("seg.txt")).expect("named");
-        assert!(note.contains(&format!("{number:010}.seg")), "{note}");
+        let note = format!("{}.txt", copy.display());
+        let note = std::fs::read_to_string(note).expect("named");
+        assert!(note.contains(&format!("`{name}`")), "{note}");
     }
     // It serves, and what comes now is safe.
     assert_eq!(daemon.connect().exchange(&low_igm("new", "new")), "AA");
@@ -141,7 +207,9 @@ fn damaged(spoil: impl FnOnce(&Home), named: &[&str], kept: &[u64], loses: bool)
         std::fs::write(path, bytes).expect("written");
     }
     for path in &foreign {
-        std::fs::remove_file(path).expect("removed");
+        // It may have been compressed since.
+        let _ = std::fs::remove_file(path);
+        let _ = std::fs::remove_file(path.with_extension("segz"));
     }
     let verified = journal(&["verify"], &home.data());
     let said = String::from_utf8_lossy(&verified.stdout).into_owned();
@@ -167,7 +235,7 @@ fn truncated() {
                 bytes.truncate(bytes.len() * 2 / 3)
             })
         },
-        &["segment `0000000001.seg` ends too early"],
+        &["segment `0000000001.seg", "are lost"],
         &[1],
         true,
     );
@@ -179,10 +247,11 @@ fn overwritten() {
         |home| {
             edit(&segment(home, 2), |bytes| {
                 let middle = bytes.len() / 2;
-                bytes[middle..middle + 4096].fill(0xaa);
+                let end = bytes.len().min(middle + 4096);
+                bytes[middle..end].fill(0xaa);
             });
         },
-        &["segment `0000000002.seg`: ", "bad bytes at"],
+        &["segment `0000000002.seg", "bad bytes at"],
         &[2],
         true,
     );
@@ -197,7 +266,7 @@ fn one_bit_flipped() {
                 bytes[middle] ^= 0x10;
             });
         },
-        &["segment `0000000001.seg`: ", "bad bytes at"],
+        &["segment `0000000001.seg", "bad bytes at"],
         &[1],
         true,
     );
@@ -205,11 +274,19 @@ fn one_bit_flipped() {
 
 #[test]
 fn a_header_gone() {
-    damaged(
-        |home| edit(&segment(home, 2), |bytes| bytes[..64].fill(0)),
-        &["the header of segment `0000000002.seg` is damaged; nothing is lost"],
+    for form in [Form::Plain, Form::Packed] {
+        header_gone(form);
+    }
+}
+
+fn header_gone(form: Form) {
+    damaged_as(
+        form,
+        &|home| edit(&segment(home, 2), |bytes| bytes[..64].fill(0)),
+        &["the header of segment `0000000002.seg"],
         &[2],
-        false,
+        // The first frame of a compressed segment holds records as well.
+        form == Form::Packed,
     );
 }
 
@@ -230,7 +307,7 @@ fn duplicated() {
     damaged(
         |home| {
             let last = (1..).take_while(|n| segment(home, *n).exists()).last();
-            let copy = segment(home, last.expect("a segment") + 1);
+            let copy = copy_of(home, 1, last.expect("a segment") + 1);
             std::fs::copy(segment(home, 1), copy).expect("copied");
         },
         &["belongs to another number, and is not read; nothing is lost"],
@@ -245,7 +322,7 @@ fn duplicated_and_damaged() {
     damaged(
         |home| {
             let last = (1..).take_while(|n| segment(home, *n).exists()).last();
-            let copy = segment(home, last.expect("a segment") + 1);
+            let copy = copy_of(home, 1, last.expect("a segment") + 1);
             std::fs::copy(segment(home, 1), &copy).expect("copied");
             edit(&copy, |bytes| bytes[20] ^= 1);
         },

@@ -3,6 +3,7 @@
 pub mod harness;
 pub mod lis;
 
+mod backup;
 mod brokers;
 mod cache;
 mod commands;

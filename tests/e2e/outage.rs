@@ -35,7 +35,7 @@ fn ids(receiver: &HttpReceiver) -> BTreeMap<String, usize> {
 
 #[test]
 fn killed_at_any_moment_no_alert_is_lost_and_at_most_one_is_repeated_a_kill() {
-    let rounds = asked("PENTAMER_ROUNDS", 6);
+    let rounds = asked("PENTAMER_ROUNDS", 4);
     let receiver = HttpReceiver::start();
     let mut home = Home::new("", &hook("hook", &receiver));
     let (mut sent, mut number) = (0, 0_usize);
@@ -115,7 +115,7 @@ fn arrivals(
 
 #[test]
 fn a_backlog_behind_a_dead_sink_costs_the_others_nothing_and_drains_in_order() {
-    let backlog = asked("PENTAMER_ALERTS", 300);
+    let backlog = asked("PENTAMER_ALERTS", 100);
     let (mut away, there) = (HttpReceiver::start(), HttpReceiver::start());
     let daemon = Pentamer::start(Home::new(
         "",

@@ -8,7 +8,8 @@ use super::receivers::mllp::{MllpReceiver, Said};
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-pub const QUICK: &str = "timeout = \"1s\"\nretry = { initial = \"20ms\", max = \"100ms\" }\n";
+/// Quick to try again, patient with a machine that has much to do.
+pub const QUICK: &str = "retry = { initial = \"20ms\", max = \"100ms\" }\n";
 
 fn webhook(receiver: &HttpReceiver, more: &str) -> String {
     format!(
@@ -94,7 +95,7 @@ fn hmac(key: &[u8], text: &[u8]) -> String {
 #[test]
 fn a_webhook_is_tried_until_it_takes_the_alert_and_gets_no_other() {
     let mut receiver = HttpReceiver::start();
-    let daemon = Pentamer::start(Home::new("", &webhook(&receiver, "")));
+    let daemon = Pentamer::start(Home::new("", &webhook(&receiver, "timeout = \"3s\"")));
     let faults = [
         Answer::Reset,
         Answer::Hang,
@@ -106,36 +107,31 @@ fn a_webhook_is_tried_until_it_takes_the_alert_and_gets_no_other() {
     ];
     receiver.answer(&faults);
     page(&daemon, 1, 3);
-    wait_for("the alerts", || {
-        (receiver.seen().len() == faults.len() + 3).then_some(())
-    });
+    // On a slow machine a good answer may come too late as well: then it is repeated.
+    let distinct =
+        |receiver: &HttpReceiver| ids(receiver).into_iter().collect::<BTreeSet<_>>().len();
+    wait_for("the alerts", || (distinct(&receiver) == 3).then_some(()));
     daemon.settle();
     let seen = ids(&receiver);
     let first: BTreeSet<&String> = seen.iter().take(faults.len() + 1).collect();
     assert_eq!(first.len(), 1, "the first is tried until it is taken");
-    let all: BTreeSet<&String> = seen.iter().collect();
-    assert_eq!(all.len(), 3);
-    assert_eq!(
+    let result = |result: &str| {
         daemon.metric(
             "pentamer_deliveries_total",
-            "sink=\"hook\",result=\"delivered\""
-        ),
-        3.0
-    );
+            &format!("sink=\"hook\",result=\"{result}\""),
+        )
+    };
+    assert_eq!(result("delivered"), 3.0);
+    let failed = result("failed");
+    assert!(failed >= faults.len() as f64);
     // Nobody listens; then somebody does.
     receiver.refuse();
     page(&daemon, 4, 2);
     wait_for("a refused connection", || {
-        let failed = daemon.metric(
-            "pentamer_deliveries_total",
-            "sink=\"hook\",result=\"failed\"",
-        );
-        (failed > faults.len() as f64).then_some(())
+        (result("failed") > failed).then_some(())
     });
     receiver.listen();
-    wait_for("the rest", || {
-        (receiver.seen().len() == faults.len() + 5).then_some(())
-    });
+    daemon.settle();
     let told: Vec<String> = daemon
         .home
         .alerts()
@@ -251,7 +247,7 @@ fn events_and_severity_choose() {
 fn an_alert_goes_over_mllp_and_only_its_own_acceptance_counts() {
     let receiver = MllpReceiver::start();
     let sink = format!(
-        "[[sink]]\nname = \"his\"\nkind = \"mllp\"\naddress = \"{}\"\nreceiving_application = \"HIS\"\n{QUICK}",
+        "[[sink]]\nname = \"his\"\nkind = \"mllp\"\naddress = \"{}\"\nreceiving_application = \"HIS\"\ntimeout = \"3s\"\n{QUICK}",
         receiver.address
     );
     let daemon = Pentamer::start(Home::new("", &sink));

@@ -111,7 +111,7 @@ fn write_all(args: &Args, journal: &Inspection, output: &mut Output) -> io::Resu
             }
             Ok(None) => break,
             // Told of by what the inspection found.
-            Err(ReadError::Damaged { .. }) => {}
+            Err(ReadError::Damaged { .. } | ReadError::Dropped { .. }) => {}
             Err(ReadError::NotUnderstood { position, source }) => {
                 sum.faults.push(format!("position {position}: {source}"));
             }

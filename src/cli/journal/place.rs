@@ -106,7 +106,9 @@ pub(super) fn unreadable(dir: &Path, error: &JournalError) -> Exit {
         JournalError::Locked { .. } => {
             "a daemon works here: stop it first (`systemctl stop pentamer`)"
         }
-        JournalError::NewerFormat { .. } | JournalError::NewerRecord { .. } => {
+        JournalError::NewerFormat { .. }
+        | JournalError::NewerCheckpoint { .. }
+        | JournalError::NewerRecord { .. } => {
             "take the version of pentamer that wrote it, or a newer one; nothing was changed"
         }
         JournalError::Io { .. } => {

@@ -65,6 +65,23 @@ fn report(place: &Place, dir: &Path, journal: &Inspection) -> (String, bool) {
         "segments    {}\nrecords     {}\nlast        {}\n",
         recovery.segments, recovery.records, recovery.last
     );
+    if let Some(since) = recovery.since {
+        let _ = writeln!(
+            text,
+            "kept        from position {} on, begun {}",
+            recovery.oldest,
+            since.to_rfc3339()
+        );
+    }
+    for good in &journal.checkpoints.good {
+        let _ = writeln!(
+            text,
+            "checkpoint  at position {}: {} entries, {} bytes",
+            good.position,
+            good.entries(),
+            good.bytes
+        );
+    }
     for (kind, count) in counts {
         let _ = writeln!(text, "  {kind:<16}{count}");
     }
@@ -79,18 +96,19 @@ fn report(place: &Place, dir: &Path, journal: &Inspection) -> (String, bool) {
         let _ = writeln!(
             text,
             "damaged     {damage}\n            {} from byte {}",
-            dir.join("journal")
-                .join(format!("{:010}.seg", damage.segment))
-                .display(),
+            dir.join("journal").join(damage.file_name()).display(),
             damage.offset
         );
+    }
+    for unfit in &journal.checkpoints.unfit {
+        let _ = writeln!(text, "damaged     {unfit}");
     }
     for fault in &not_understood {
         let _ = writeln!(text, "unreadable  {fault}");
     }
-    let faults = recovery.damage.len() + not_understood.len();
+    let faults = recovery.damage.len() + journal.checkpoints.unfit.len() + not_understood.len();
     let _ = match faults {
-        0 => writeln!(text, "good        every record is whole"),
+        0 => writeln!(text, "good        every record and checkpoint is whole"),
         _ => writeln!(
             text,
             "faults      {faults}: keep a copy of the directory and see docs/operating.md; what is whole can be read"
@@ -114,7 +132,7 @@ fn read_all(place: &Place, journal: &Inspection) -> (BTreeMap<&'static str, u64>
             }
             Ok(None) => break,
             // Named already.
-            Err(ReadError::Damaged { .. }) => {}
+            Err(ReadError::Damaged { .. } | ReadError::Dropped { .. }) => {}
             Err(ReadError::NotUnderstood { position, source }) => {
                 faults.push(format!("position {position}: {source}"));
             }

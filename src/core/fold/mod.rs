@@ -30,6 +30,7 @@ mod withdrawals;
 pub(crate) mod testing;
 
 pub use apply::{Extract, apply};
+pub use codec::VERSION as STATE_VERSION;
 pub use continuation::next_deadline;
 pub use decide::decide;
 pub use effects::{Applied, Effects, NewAlert};

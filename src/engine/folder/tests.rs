@@ -40,6 +40,10 @@ fn a_part_is_given_up_after_a_day_though_nothing_else_comes() {
         policy: Arc::new(Policy::built_in()),
         counted_through: JournalPosition::START,
         fresh_state: Arc::new(|_| Arc::new(Memory::new())),
+        checkpointing: Checkpointing {
+            after: u64::MAX,
+            every: Duration::MAX,
+        },
         on_damage: Arc::new(|_| {}),
     };
     let (folder, mut progress) = Folder::new(

@@ -101,6 +101,7 @@ fn damaged_middle_with_good_records_after_it_is_damage() {
         bytes[place.1 - 20] ^= 0x40;
     });
     let damage = Damage {
+        packed: false,
         kind: DamageKind::Records,
         segment: 1,
         offset: place.0 as u64,
@@ -157,6 +158,7 @@ fn garbage_header_loses_no_record() {
     edit(&disk, 2, |bytes| bytes[..64].fill(0xA5));
     let recovery = recovered(&disk);
     let damage = Damage {
+        packed: false,
         kind: DamageKind::Header,
         segment: 2,
         offset: 0,
