@@ -204,7 +204,7 @@ impl Queue {
             () = at(again_at) => None,
             () = at(heartbeat_at) => None,
             () = at(held_until) => None,
-            test = self.tests.recv() => test,
+            Some(answer) = self.tests.recv() => Some(answer),
             changed = self.progress.changed(), if !pausing => {
                 // The fold has ended: so does the daemon.
                 if changed.is_err() {
