@@ -44,6 +44,24 @@ page-latency RATE="1000" SECONDS="20":
     PENTAMER_RATE={{RATE}} PENTAMER_SECONDS={{SECONDS}} cargo test --release --test it -- \
         e2e::outage::from_the_ack --ignored --nocapture
 
+# So many restarts under load behind a socket that stays open: counts who is refused, what is lost
+restarts ROUNDS="20":
+    PENTAMER_RESTARTS={{ROUNDS}} cargo test --features failpoints --test it -- e2e::restart --nocapture
+
+# The Debian package, target/debian/pentamer_*.deb
+deb PROFILE="release":
+    cargo deb --version >/dev/null 2>&1 || cargo install cargo-deb --locked
+    cargo build --profile {{PROFILE}}
+    rm -rf target/manual
+    target/{{ if PROFILE == "dev" { "debug" } else { PROFILE } }}/pentamer manual target/manual
+    sed 's|^dir = "pentamer-data"|dir = "/var/lib/pentamer"|' config/pentamer.toml > target/manual/pentamer.toml
+    grep -q '^dir = "/var/lib/pentamer"' target/manual/pentamer.toml
+    cargo deb --no-build --profile {{PROFILE}}
+
+# The Debian package on a throw-away machine with systemd: install, reload, watchdog, upgrade, bypass, purge
+deb-try:
+    .ci/deb
+
 # Load with restarts for so many minutes: memory and descriptors must stay flat
 soak MINUTES="5":
     PENTAMER_MINUTES={{MINUTES}} cargo test --features failpoints --test it -- e2e::soak --ignored --nocapture
@@ -64,6 +82,10 @@ bench *FILTER:
 # Memory and answers beside 10,000 idle connections, drips and junk (CONNECTIONS=2000 for fewer)
 idle:
     cargo bench --bench idle
+
+# What a feed sees while the disk is full, reading fails, the process is stopped
+trouble:
+    cargo nextest run --features failpoints --no-capture relay::feed
 
 # A year of a hospital from a seed: no trap pages, nobody is missed, power cuts lose nothing
 simulate RESULTS="100000" SEED=`date +%s`:

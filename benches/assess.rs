@@ -6,14 +6,17 @@
 use criterion::{Criterion, criterion_group, criterion_main};
 use jiff::ToSpan as _;
 use jiff::civil::date;
+use pentamer::core::clinical::chart::Chart;
 use pentamer::core::clinical::observation::{
     Analyte, BirthDate, DemographicsReport, Given, Observation, ObservedAt, OrderNumber,
     PatientKey, ReportedRange, ReportedValue, ResultId, ResultStatus, Sex, Shown, Specimen,
     StatusClass, TimeSource,
 };
+use pentamer::core::clinical::results::Results;
 use pentamer::core::clinical::{Amount, Comparator, Limits, Unit};
-use pentamer::core::episode::assess::assess;
-use pentamer::core::episode::decide::decide;
+use pentamer::core::episode::assess::{assess, assessed};
+use pentamer::core::episode::decide::{decide, news};
+use pentamer::core::episode::history::walk;
 use pentamer::core::fact::JournalPosition;
 use pentamer::core::phi::Phi;
 use pentamer::core::policy::Policy;
@@ -128,11 +131,23 @@ fn benches(criterion: &mut Criterion) {
     // As it is when the next message comes: all that was before is decided and recorded.
     patient.transitions = decide(&patient, &policy, now);
     let mut group = criterion.benchmark_group("ten years of monthly panels");
-    group.bench_function("assess", |bencher| {
-        bencher.iter(|| assess(black_box(&patient), &policy, now));
+    group.bench_function("assess and decide, no news", |bencher| {
+        bencher.iter(|| {
+            let patient = black_box(&patient);
+            let results = Results::judge(patient, &policy);
+            let chart = Chart::read(&results, &policy);
+            let history = walk(&chart, &policy);
+            let assessment = assess(&chart, patient, &policy, now);
+            (assessment, news(&history, patient, &policy, now))
+        });
     });
-    group.bench_function("decide, no news", |bencher| {
-        bencher.iter(|| decide(black_box(&patient), &policy, now));
+    group.bench_function("of that: judge the results", |bencher| {
+        bencher.iter(|| Results::judge(black_box(&patient), &policy));
+    });
+    group.bench_function("each result as a row, for showing", |bencher| {
+        let results = Results::judge(&patient, &policy);
+        let chart = Chart::read(&results, &policy);
+        bencher.iter(|| assessed(black_box(&chart)));
     });
     group.bench_function("peer: clone of the same record", |bencher| {
         bencher.iter(|| black_box(&patient).clone());

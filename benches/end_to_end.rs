@@ -9,9 +9,11 @@
 
 #![expect(clippy::disallowed_methods, reason = "a benchmark measures time")]
 
+mod daemon;
+
+use daemon::Daemon;
 use std::io::Write as _;
 use std::net::SocketAddr;
-use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -45,7 +47,10 @@ fn main() {
         // In turn, twice each, so that a drift of the machine meets both.
         let mut best = [(0.0, 0.0, 0.0), (0.0, 0.0, 0.0)];
         for turn in 0..2 {
-            let daemon = Daemon::start(&dir.path().join(format!("d{connections}-{turn}")));
+            let daemon = Daemon::start(
+                &dir.path().join(format!("d{connections}-{turn}")),
+                "max_connections = 1000\nmax_connections_per_peer = 1000",
+            );
             let ours = runtime.block_on(load(daemon.mllp, connections, round));
             drop(daemon);
             let file = dir.path().join(format!("bound{connections}-{turn}"));
@@ -194,55 +199,4 @@ async fn bound(file: &std::path::Path) -> SocketAddr {
         }
     });
     address
-}
-
-struct Daemon {
-    child: Child,
-    mllp: SocketAddr,
-}
-
-impl Daemon {
-    fn start(dir: &std::path::Path) -> Self {
-        std::fs::create_dir_all(dir).expect("made");
-        let config = dir.join("pentamer.toml");
-        let text = format!(
-            "[[listener]]\nname = \"lab\"\nbind = \"127.0.0.1:0\"\nmax_connections = 1000\n\
-             max_connections_per_peer = 1000\n[storage]\ndir = \"{}\"\nreserve = \"0\"\n\
-             [http]\nbind = \"127.0.0.1:0\"\n[log]\nlevel = \"warn\"\n",
-            dir.join("data").display()
-        );
-        std::fs::write(&config, text).expect("written");
-        let ports = dir.join("ports.json");
-        let child = Command::new(env!("CARGO_BIN_EXE_pentamer"))
-            .arg("run")
-            .arg("--config")
-            .arg(&config)
-            .arg("--print-ports")
-            .arg(&ports)
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .spawn()
-            .expect("started");
-        let end = Instant::now() + Duration::from_secs(30);
-        let mllp = loop {
-            if let Ok(text) = std::fs::read(&ports) {
-                let ports: serde_json::Value = serde_json::from_slice(&text).expect("JSON");
-                break ports["listeners"]["lab"]
-                    .as_str()
-                    .expect("text")
-                    .parse()
-                    .expect("an address");
-            }
-            assert!(Instant::now() < end, "it does not start");
-            std::thread::sleep(Duration::from_millis(10));
-        };
-        Self { child, mllp }
-    }
-}
-
-impl Drop for Daemon {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
 }

@@ -8,10 +8,12 @@
 
 #![expect(clippy::disallowed_methods, reason = "a benchmark measures time")]
 
+mod daemon;
+
+use daemon::Daemon;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
-use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 /// Descriptors that this process and the daemon need beside the connections.
@@ -25,22 +27,30 @@ fn main() {
     let connections = wanted.min(raise_limit().saturating_sub(SPARE));
     let dir = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).expect("a directory");
     // The daemon inherits the raised limit.
-    let daemon = Daemon::start(dir.path());
+    let daemon = Daemon::start(
+        dir.path(),
+        "max_connections = 60000\nframe_timeout = \"10m\"\naccept_rate = 100000",
+    );
     println!("connections   resident MiB   KiB a connection   good peer p50/p99 ms");
     let alone = daemon.resident_kib();
-    daemon.show("none", 0, alone);
+    show(&daemon, "none", 0, alone);
     let idle: Vec<TcpStream> = (0..connections)
         .map(|number| connect_from(number, daemon.mllp))
         .collect();
-    daemon.wait_for_connections(connections);
-    daemon.show(&format!("{connections} idle"), connections, alone);
+    wait_for_connections(&daemon, connections);
+    show(&daemon, &format!("{connections} idle"), connections, alone);
     let mut drips = idle;
     for one in &mut drips {
         one.write_all(b"\x0bMSH|^~\\&|").expect("written");
     }
-    daemon.show(&format!("{connections} in a frame"), connections, alone);
+    show(
+        &daemon,
+        &format!("{connections} in a frame"),
+        connections,
+        alone,
+    );
     drop(drips);
-    daemon.wait_for_connections(0);
+    wait_for_connections(&daemon, 0);
     let stop = std::sync::Arc::new(std::sync::atomic::AtomicBool::new(false));
     let flood: Vec<_> = (0..4)
         .map(|number| {
@@ -54,7 +64,36 @@ fn main() {
             })
         })
         .collect();
-    daemon.show("4 of junk", 4, alone);
+    show(&daemon, "4 of junk", 4, alone);
+    stop.store(true, std::sync::atomic::Ordering::Relaxed);
+    for one in flood {
+        one.join().expect("ended");
+    }
+    let stop = std::sync::Arc::new(std::sync::atomic::AtomicBool::new(false));
+    let flood: Vec<_> = (0..4)
+        .map(|number| {
+            let (stop, to) = (std::sync::Arc::clone(&stop), daemon.mllp);
+            std::thread::spawn(move || {
+                // One peer, as many messages as it gets in, and nobody who waits for an answer.
+                let mut one = connect_from(40_000, to);
+                let mut answers = one.try_clone().expect("cloned");
+                let reading = std::thread::spawn(move || {
+                    let mut buffer = vec![0; 64 << 10];
+                    while answers.read(&mut buffer).is_ok_and(|length| length > 0) {}
+                });
+                let mut next = number * 1_000_000_000;
+                while !stop.load(std::sync::atomic::Ordering::Relaxed) {
+                    next += 1;
+                    if one.write_all(message(next).as_bytes()).is_err() {
+                        break;
+                    }
+                }
+                let _ = one.shutdown(std::net::Shutdown::Both);
+                reading.join().expect("ended");
+            })
+        })
+        .collect();
+    show(&daemon, "4 of one flooding", 4, alone);
     stop.store(true, std::sync::atomic::Ordering::Relaxed);
     for one in flood {
         one.join().expect("ended");
@@ -85,109 +124,43 @@ fn connect_from(number: u64, to: SocketAddr) -> TcpStream {
     TcpStream::from(socket)
 }
 
-struct Daemon {
-    child: Child,
-    mllp: SocketAddr,
-    http: SocketAddr,
+fn wait_for_connections(daemon: &Daemon, count: u64) {
+    let end = Instant::now() + Duration::from_secs(120);
+    loop {
+        let open = daemon.metric("pentamer_connections");
+        if open == Some(count as f64) {
+            return;
+        }
+        assert!(Instant::now() < end, "{open:?} of {count} connections");
+        std::thread::sleep(Duration::from_millis(20));
+    }
 }
 
-impl Daemon {
-    fn start(dir: &std::path::Path) -> Self {
-        let config = dir.join("pentamer.toml");
-        let text = format!(
-            "[[listener]]\nname = \"lab\"\nbind = \"127.0.0.1:0\"\nmax_connections = 60000\n\
-             frame_timeout = \"10m\"\naccept_rate = 100000\n\
-             [storage]\ndir = \"{}\"\nreserve = \"0\"\n\
-             [http]\nbind = \"127.0.0.1:0\"\n[log]\nlevel = \"error\"\n",
-            dir.join("data").display()
-        );
-        std::fs::write(&config, text).expect("written");
-        let ports = dir.join("ports.json");
-        let child = Command::new(env!("CARGO_BIN_EXE_pentamer"))
-            .arg("run")
-            .arg("--config")
-            .arg(&config)
-            .arg("--print-ports")
-            .arg(&ports)
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .spawn()
-            .expect("started");
-        let end = Instant::now() + Duration::from_secs(30);
-        let ports: serde_json::Value = loop {
-            if let Ok(text) = std::fs::read(&ports) {
-                break serde_json::from_slice(&text).expect("JSON");
-            }
-            assert!(Instant::now() < end, "it does not start");
-            std::thread::sleep(Duration::from_millis(10));
-        };
-        let address =
-            |value: &serde_json::Value| value.as_str().expect("text").parse().expect("an address");
-        Self {
-            child,
-            mllp: address(&ports["listeners"]["lab"]),
-            http: address(&ports["http"]),
-        }
-    }
+/// One line: memory, and how the good peer is served.
+fn show(daemon: &Daemon, what: &str, connections: u64, alone: u64) {
+    let mut good = TcpStream::connect(daemon.mllp).expect("connected");
+    good.set_nodelay(true).expect("set");
+    let mut times: Vec<Duration> = (0..500).map(|number| exchange(&mut good, number)).collect();
+    times.sort();
+    let resident = daemon.resident_kib();
+    let each = resident.saturating_sub(alone) as f64 / connections.max(1) as f64;
+    println!(
+        "{what:>18}   {:>8.1}   {each:>8.1}   {:>8.2} / {:.2}",
+        resident as f64 / 1024.0,
+        times[250].as_secs_f64() * 1e3,
+        times[495].as_secs_f64() * 1e3,
+    );
+}
 
-    fn resident_kib(&self) -> u64 {
-        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id()));
-        status
-            .expect("read")
-            .lines()
-            .find_map(|line| {
-                line.strip_prefix("VmRSS:")?
-                    .trim()
-                    .split(' ')
-                    .next()?
-                    .parse()
-                    .ok()
-            })
-            .expect("VmRSS")
-    }
-
-    fn wait_for_connections(&self, count: u64) {
-        let end = Instant::now() + Duration::from_secs(120);
-        loop {
-            let mut stream = TcpStream::connect(self.http).expect("connected");
-            let request = "GET /metrics HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
-            stream.write_all(request.as_bytes()).expect("written");
-            let mut text = String::new();
-            stream.read_to_string(&mut text).expect("read");
-            let open = text
-                .lines()
-                .find(|line| line.starts_with("pentamer_connections{"))
-                .and_then(|line| line.rsplit(' ').next()?.parse::<f64>().ok());
-            if open == Some(count as f64) {
-                return;
-            }
-            assert!(Instant::now() < end, "{open:?} of {count} connections");
-            std::thread::sleep(Duration::from_millis(20));
-        }
-    }
-
-    /// One line: memory, and how the good peer is served.
-    fn show(&self, what: &str, connections: u64, alone: u64) {
-        let mut good = TcpStream::connect(self.mllp).expect("connected");
-        good.set_nodelay(true).expect("set");
-        let mut times: Vec<Duration> = (0..500).map(|number| exchange(&mut good, number)).collect();
-        times.sort();
-        let resident = self.resident_kib();
-        let each = resident.saturating_sub(alone) as f64 / connections.max(1) as f64;
-        println!(
-            "{what:>18}   {:>8.1}   {each:>8.1}   {:>8.2} / {:.2}",
-            resident as f64 / 1024.0,
-            times[250].as_secs_f64() * 1e3,
-            times[495].as_secs_f64() * 1e3,
-        );
-    }
+fn message(number: usize) -> String {
+    format!(
+        "\x0bMSH|^~\\&|LAB|HOSP|||20261124||ORU^R01|{number}|P|2.5.1\rPID|1||1^^^HOSP^MR\r\
+         OBR|1|P|F|CHEM^Chemistry^L\rOBX|1|NM|2345-7^Glucose^LN||5.4|mmol/L||N|||F\r\x1c\r"
+    )
 }
 
 fn exchange(good: &mut TcpStream, number: usize) -> Duration {
-    let message = format!(
-        "\x0bMSH|^~\\&|LAB|HOSP|||20261124||ORU^R01|{number}|P|2.5.1\rPID|1||1^^^HOSP^MR\r\
-         OBR|1|P|F|CHEM^Chemistry^L\rOBX|1|NM|2345-7^Glucose^LN||5.4|mmol/L||N|||F\r\x1c\r"
-    );
+    let message = message(number);
     let begun = Instant::now();
     good.write_all(message.as_bytes()).expect("sent");
     let mut answer = Vec::new();
@@ -198,11 +171,4 @@ fn exchange(good: &mut TcpStream, number: usize) -> Duration {
         answer.extend_from_slice(&buffer[..length]);
     }
     begun.elapsed()
-}
-
-impl Drop for Daemon {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
 }

@@ -1,22 +1,25 @@
 //! Coming back: the time and memory of a rebuild from the journal, and of a start from a checkpoint.
 //!
 //! `cargo bench --bench recovery` prints seconds and the peak of resident memory of each, measured in a
-//! process of its own. `PENTAMER_SCALE=10000` takes so many messages and patients instead of a million.
+//! process of its own with the daemon's own fold and cache: a million messages of 100,000 patients, then
+//! a million of a million patients. `PENTAMER_SCALE=10000` takes so many instead of a million.
 
 #![expect(clippy::disallowed_methods, reason = "a measurement")]
 
-use pentamer::cache::Sled;
-use pentamer::core::extract::extract;
-use pentamer::core::fact::{Fact, JournalPosition, Origin, Received};
-use pentamer::core::fold::{self, state::State, views};
+use pentamer::cache::{Guarded, Memory, Sled};
+use pentamer::core::fact::{Fact, Origin, Received};
+use pentamer::core::fold::{state::State, views};
 use pentamer::core::policy::Policy;
 use pentamer::core::time::Timestamp;
-use pentamer::journal::{Draft, Fingerprint, Options, OsDisk, open};
+use pentamer::engine::{Checkpointing, Folder, Settings, StateHandle};
+use pentamer::journal::{Appender, Draft, Fingerprint, Options, OsDisk, open};
+use pentamer::pulse::Pulse;
 use std::path::Path;
 use std::process::Command;
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
-use std::time::Instant;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+use tokio_util::sync::CancellationToken;
 
 const NOW: Timestamp = Timestamp::from_micros(1_772_366_400_000_000);
 const CACHE_MEMORY: u64 = 16 << 20;
@@ -29,8 +32,8 @@ fn options(dir: &Path) -> Options {
     }
 }
 
-/// A result of about a kibibyte of one patient; one in a hundred has immunoglobulins.
-fn message(n: u64) -> Draft {
+/// A result of about a kibibyte; one in a hundred has immunoglobulins.
+fn message(n: u64, patient: u64) -> Draft {
     let codes = match n % 100 {
         0 => ["2472-9^IgM^LN", "2465-3^IgG^LN", "2458-8^IgA^LN"],
         _ => [
@@ -41,7 +44,7 @@ fn message(n: u64) -> Draft {
     };
     let mut raw = format!(
         "MSH|^~\\&|LAB|HOSP|PENT|IMM|20260301||ORU^R01^ORU_R01|{n}|P|2.5.1\r\
-         PID|1||{n}^^^HOSP^MR||DOE^JANE{n}||19800101|F\rOBR|1||F{n}|P^Panel^L|||20260301|||||||||||||||20260301|||F\r"
+         PID|1||{patient}^^^HOSP^MR||DOE^JANE{patient}||19800101|F\rOBR|1||F{n}|P^Panel^L|||20260301|||||||||||||||20260301|||F\r"
     );
     for (code, number) in codes.iter().zip(1..) {
         raw.push_str(&format!(
@@ -70,11 +73,13 @@ fn message(n: u64) -> Draft {
     }
 }
 
-fn fill(dir: &Path, messages: u64) {
+fn fill(dir: &Path, messages: u64, patients: u64) {
     let (journal, _) = open(Arc::new(OsDisk), options(dir)).expect("opened");
     let (appender, writer) = journal.start();
     for from in (0..messages).step_by(GROUP as usize) {
-        let group = (from..messages.min(from + GROUP)).map(message).collect();
+        let group: Vec<_> = (from..messages.min(from + GROUP))
+            .map(|n| message(n, n % patients))
+            .collect();
         appender.append_blocking(group).expect("stored");
     }
     appender
@@ -85,57 +90,112 @@ fn fill(dir: &Path, messages: u64) {
     writer.join();
 }
 
-/// Opens, and brings a new sled to the end of the journal; with `take`, takes a checkpoint then.
-fn come_back(dir: &Path, take: bool) {
+/// What is done beside coming back.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Beside {
+    Nothing,
+    /// A checkpoint is taken at the end.
+    Checkpoint,
+    /// Messages are acknowledged all the time.
+    Acknowledging,
+}
+
+/// Messages stored one after the other, each waited for, until told to end: how many a second.
+fn acknowledge(appender: &Appender, from: u64, stop: &AtomicBool) -> f64 {
+    let begun = Instant::now();
+    let mut stored = 0;
+    while !stop.load(Ordering::Relaxed) {
+        let group = vec![message(from + stored, from)];
+        appender.append_blocking(group).expect("stored");
+        stored += 1;
+    }
+    stored as f64 / begun.elapsed().as_secs_f64()
+}
+
+/// As the daemon starts without a cache: opens, and the fold brings a new sled to the journal's end.
+fn come_back(dir: &Path, messages: u64, beside: Beside) {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(1)
+        .enable_time()
+        .build()
+        .expect("a runtime");
     let begun = Instant::now();
     let (journal, recovery) = open(Arc::new(OsDisk), options(dir)).expect("opened");
     let opened = begun.elapsed();
     let (appender, writer) = journal.start();
     let cache = tempfile::tempdir_in(dir).expect("a directory");
-    let state = Sled::open(cache.path(), CACHE_MEMORY).expect("opened");
-    let policy = Policy::built_in();
-    views::note_policy(&state, &policy.hash()).expect("noted");
+    let sled = Sled::open(cache.path(), CACHE_MEMORY).expect("opened");
+    let state: Arc<dyn State> = Arc::new(Guarded::new(sled));
+    let policy = Arc::new(Policy::built_in());
+    views::note_policy(state.as_ref(), &policy.hash()).expect("noted");
+    let stop = CancellationToken::new();
+    let settings = Settings {
+        policies: tokio::sync::watch::channel(policy).1,
+        state_for: Arc::new(|_| Arc::new(Memory::new())),
+        counted_through: recovery.last,
+        fresh_state: Arc::new(|_| Arc::new(Memory::new())),
+        checkpointing: Checkpointing {
+            after: u64::MAX,
+            every: Duration::MAX,
+        },
+        on_damage: Arc::new(|_| {}),
+        pulse: Pulse::new("fold"),
+    };
+    let handle = StateHandle::new(Arc::clone(&state));
+    let (folder, mut progress) = Folder::new(
+        appender.clone(),
+        handle,
+        settings,
+        stop.clone(),
+        runtime.handle().clone(),
+    );
     let begun = Instant::now();
-    if let Some(checkpoint) = appender.checkpoint() {
-        checkpoint.load(&state, &policy.hash()).expect("loaded");
-    }
-    let loaded = begun.elapsed();
-    let begun = Instant::now();
-    let mut reader = appender
-        .reader(state.position().expect("read"))
-        .expect("a reader");
-    let mut batch: Vec<(JournalPosition, Fact)> = Vec::new();
-    loop {
-        let next = reader.next(recovery.last).expect("whole");
-        let is_last = next.is_none();
-        batch.extend(next);
-        if batch.len() == 1_024 || is_last {
-            let applied = fold::apply(&batch, &state, &policy, &extract).expect("folded");
-            state
-                .commit(applied.batch, applied.through)
-                .expect("committed");
-            batch.clear();
-        }
-        if is_last {
-            break;
-        }
-    }
-    let folded = begun.elapsed();
+    let go_on = Arc::new(AtomicBool::new(false));
+    let acknowledging = (beside == Beside::Acknowledging).then(|| {
+        let (appender, stop) = (appender.clone(), Arc::clone(&go_on));
+        std::thread::spawn(move || acknowledge(&appender, messages, &stop))
+    });
+    let fold = std::thread::spawn(move || {
+        let _ = rustix::process::nice(5);
+        folder.run();
+    });
+    let up_to = recovery.last;
+    runtime
+        .block_on(progress.wait_for(|seen| seen.folded >= up_to))
+        .expect("folded");
+    let built = begun.elapsed();
     println!(
-        "  open {:.1} s, load {:.1} s, fold {:.1} s; together {:.1} s, peak {} MiB",
+        "  open {:.1} s, build {:.1} s; together {:.1} s, peak {} MiB",
         opened.as_secs_f64(),
-        loaded.as_secs_f64(),
-        folded.as_secs_f64(),
-        (opened + loaded + folded).as_secs_f64(),
+        built.as_secs_f64(),
+        (opened + built).as_secs_f64(),
         peak()
     );
-    if take {
+    go_on.store(true, Ordering::Relaxed);
+    if let Some(acknowledging) = acknowledging {
+        let meanwhile = acknowledging.join().expect("ended");
+        runtime
+            .block_on(progress.wait_for(|seen| seen.folded >= appender.status().borrow().synced))
+            .expect("folded");
+        let stop = Arc::new(AtomicBool::new(false));
+        let (one, other) = (appender.clone(), Arc::clone(&stop));
+        let alone = std::thread::spawn(move || acknowledge(&one, messages * 2, &other));
+        std::thread::sleep(Duration::from_secs(3));
+        stop.store(true, Ordering::Relaxed);
+        let alone = alone.join().expect("ended");
+        println!(
+            "  acknowledged meanwhile, by one connection: {meanwhile:.0} messages a second; afterwards {alone:.0}"
+        );
+    }
+    stop.cancel();
+    fold.join().expect("ended");
+    if beside == Beside::Checkpoint {
         let begun = Instant::now();
         let mut longest = 0.0_f64;
-        let mut taking = appender.begin_checkpoint(&state).expect("begun");
+        let mut taking = appender.begin_checkpoint(state.as_ref()).expect("begun");
         loop {
             let step = Instant::now();
-            let done = taking.step(&state, 1 << 20).expect("written");
+            let done = taking.step(state.as_ref(), 1 << 20).expect("written");
             longest = longest.max(step.elapsed().as_secs_f64());
             if done {
                 break;
@@ -152,6 +212,7 @@ fn come_back(dir: &Path, take: bool) {
         );
     }
     drop(appender);
+    writer.stop();
     writer.join();
 }
 
@@ -169,32 +230,49 @@ fn main() {
     let asked = std::env::var("PENTAMER_PHASE").ok();
     let dir = std::env::var("PENTAMER_DIR").ok();
     if let (Some(phase), Some(dir)) = (asked, dir) {
+        let dir = Path::new(&dir);
         match phase.as_str() {
-            "fill" => fill(Path::new(&dir), scale),
-            "rebuild" => come_back(Path::new(&dir), true),
-            _ => come_back(Path::new(&dir), false),
+            "fill" => fill(dir, scale, scale / 10),
+            "fill-all" => fill(dir, scale, scale),
+            "acknowledging" => come_back(dir, scale, Beside::Acknowledging),
+            "take" => come_back(dir, scale, Beside::Checkpoint),
+            _ => come_back(dir, scale, Beside::Nothing),
         }
         return;
     }
-    let dir = tempfile::tempdir().expect("a directory");
     let program = std::env::current_exe().expect("this program");
-    for (phase, what) in [
-        (
-            "fill",
-            format!("{scale} messages of {scale} patients stored and compressed"),
-        ),
-        (
-            "rebuild",
-            "rebuild from the journal, no checkpoint".to_owned(),
-        ),
-        ("checkpoint", "start from the checkpoint".to_owned()),
-    ] {
+    let run = |dir: &Path, phase: &str, what: &str| {
         println!("{what}:");
         let ended = Command::new(&program)
             .env("PENTAMER_PHASE", phase)
-            .env("PENTAMER_DIR", dir.path())
+            .env("PENTAMER_DIR", dir)
             .env("PENTAMER_SCALE", scale.to_string())
             .status();
         assert!(ended.expect("run").success());
-    }
+    };
+    let dir = tempfile::tempdir().expect("a directory");
+    let patients = scale / 10;
+    run(
+        dir.path(),
+        "fill",
+        &format!("{scale} messages of {patients} patients stored and compressed"),
+    );
+    run(dir.path(), "rebuild", "rebuild from the journal");
+    run(
+        dir.path(),
+        "acknowledging",
+        "the same, with messages coming in",
+    );
+    let dir = tempfile::tempdir().expect("a directory");
+    run(
+        dir.path(),
+        "fill-all",
+        &format!("{scale} messages of {scale} patients stored and compressed"),
+    );
+    run(
+        dir.path(),
+        "take",
+        "rebuild from the journal, no checkpoint",
+    );
+    run(dir.path(), "checkpoint", "start from the checkpoint");
 }

@@ -1,15 +1,18 @@
 //! What a relay costs: latency added and throughput lost, beside the same without it in the same run.
 //!
 //! One sender, one laboratory system that answers at once, both in this process; in turn directly and
-//! through the real binary in relay mode, at the same pace. A message is 4 KiB. Throughput is one
-//! connection that only receives, beside a bare tokio copy (`copy_bidirectional` with the same buffers).
+//! through a bare tokio copy in this process (`copy_bidirectional` with the same buffers) and through the
+//! real binary in relay mode, at the same pace. A message is 4 KiB. Throughput is one connection that only
+//! receives, in the same three ways.
 //!
 //! `cargo bench --bench relay` (`SECONDS=10` for longer rounds)
 
 #![expect(clippy::disallowed_methods, reason = "a benchmark measures time")]
 
+mod daemon;
+
+use daemon::Daemon;
 use std::net::SocketAddr;
-use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
@@ -30,24 +33,29 @@ fn main() {
         .build()
         .expect("a runtime");
     let lis = runtime.block_on(lis());
-    let daemon = Daemon::start(dir.path(), lis);
+    let daemon = Daemon::start(
+        dir.path(),
+        &format!("mode = \"relay\"\nrelay_to = \"{lis}\""),
+    );
+    let bare = runtime.block_on(bare(lis));
     println!(
-        "messages/s   direct p50/p99/p99.9 ms   relay p50/p99/p99.9 ms   added p50/p99/p99.9 ms"
+        "messages/s   direct p50/p99/p99.9 ms   added by a bare copy        added by the relay"
     );
     for rate in [1_000_u32, 10_000] {
-        let (mut direct, mut relayed) = (Vec::new(), Vec::new());
-        // In turn, so that a drift of the machine meets both.
+        let mut all: [Vec<Duration>; 3] = Default::default();
+        // In turn, so that a drift of the machine meets all.
         for _ in 0..ROUNDS {
-            direct.extend(runtime.block_on(paced(lis, rate, round / ROUNDS as u32)));
-            relayed.extend(runtime.block_on(paced(daemon.mllp, rate, round / ROUNDS as u32)));
+            for (times, to) in all.iter_mut().zip([lis, bare, daemon.mllp]) {
+                times.extend(runtime.block_on(paced(to, rate, round / ROUNDS as u32)));
+            }
         }
-        let (direct, relayed) = (Spread::of(direct), Spread::of(relayed));
+        let [direct, copied, relayed] = all.map(Spread::of);
         println!(
-            "{rate:>10}   {direct}   {relayed}   {}",
+            "{rate:>10}   {direct}   {}   {}",
+            copied.minus(&direct),
             relayed.minus(&direct)
         );
     }
-    let bare = runtime.block_on(bare(lis));
     let mut best = [0.0_f64; 3];
     for _ in 0..ROUNDS {
         for (best, to) in best.iter_mut().zip([lis, bare, daemon.mllp]) {
@@ -61,7 +69,9 @@ fn main() {
     );
     println!(
         "lost to the tap meanwhile (tap_lost): {}",
-        daemon.lost().unwrap_or_else(|| "?".to_owned())
+        daemon
+            .metric("pentamer_wire_tap_lost_total")
+            .unwrap_or_default()
     );
 }
 
@@ -216,73 +226,4 @@ async fn bare(to: SocketAddr) -> SocketAddr {
         }
     });
     address
-}
-
-struct Daemon {
-    child: Child,
-    mllp: SocketAddr,
-    http: SocketAddr,
-}
-
-impl Daemon {
-    fn start(dir: &std::path::Path, lis: SocketAddr) -> Self {
-        let config = dir.join("pentamer.toml");
-        let text = format!(
-            "[[listener]]\nname = \"lab\"\nbind = \"127.0.0.1:0\"\nmode = \"relay\"\nrelay_to = \"{lis}\"\n\
-             [storage]\ndir = \"{}\"\nreserve = \"0\"\n\
-             [http]\nbind = \"127.0.0.1:0\"\n[log]\nlevel = \"warn\"\n",
-            dir.join("data").display()
-        );
-        std::fs::write(&config, text).expect("written");
-        let ports = dir.join("ports.json");
-        let child = Command::new(env!("CARGO_BIN_EXE_pentamer"))
-            .arg("run")
-            .arg("--config")
-            .arg(&config)
-            .arg("--print-ports")
-            .arg(&ports)
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .spawn()
-            .expect("started");
-        let end = Instant::now() + Duration::from_secs(30);
-        let ports: serde_json::Value = loop {
-            if let Ok(text) = std::fs::read(&ports) {
-                break serde_json::from_slice(&text).expect("JSON");
-            }
-            assert!(Instant::now() < end, "it does not start");
-            std::thread::sleep(Duration::from_millis(10));
-        };
-        let address =
-            |value: &serde_json::Value| value.as_str().expect("text").parse().expect("an address");
-        Self {
-            child,
-            mllp: address(&ports["listeners"]["lab"]),
-            http: address(&ports["http"]),
-        }
-    }
-
-    /// What the metrics say of messages lost to the tap.
-    fn lost(&self) -> Option<String> {
-        use std::io::{Read as _, Write as _};
-        let mut stream = std::net::TcpStream::connect(self.http).ok()?;
-        let request = "GET /metrics HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
-        stream.write_all(request.as_bytes()).ok()?;
-        let mut text = String::new();
-        stream.read_to_string(&mut text).ok()?;
-        let line = text
-            .lines()
-            .find(|line| line.starts_with("pentamer_wire_tap_lost_total{"));
-        Some(
-            line.map_or("0", |line| line.rsplit(' ').next().unwrap_or("?"))
-                .to_owned(),
-        )
-    }
-}
-
-impl Drop for Daemon {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
 }

@@ -11,8 +11,10 @@ use pentamer::core::policy::Policy;
 use pentamer::core::time::Timestamp;
 use pentamer::journal::{
     Appender, Draft, Fingerprint, ModelDisk, Options, Retention, Stored, Taking, WriterHandle,
-    inspect, open,
+    inspect_with, open,
 };
+use pentamer::seal::Keyring;
+use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::Arc;
@@ -22,6 +24,19 @@ use std::time::Duration;
 const DATA: &str = "/data";
 const NOW: Timestamp = Timestamp::from_micros(1_772_366_400_000_000);
 const ROUNDS: u64 = 20;
+
+thread_local! {
+    /// Whether the lives of this test seal what they write; every second seed does.
+    static SEALED: Cell<bool> = const { Cell::new(false) };
+}
+
+fn keys() -> Keyring {
+    if SEALED.get() {
+        Keyring::parse(&"ab".repeat(32)).expect("a key")
+    } else {
+        Keyring::none()
+    }
+}
 
 fn options() -> Options {
     Options {
@@ -33,6 +48,7 @@ fn options() -> Options {
         },
         retry: Duration::from_micros(200),
         prepare_ahead: false,
+        keys: keys(),
         ..Options::new(DATA, || NOW)
     }
 }
@@ -216,7 +232,7 @@ fn live(disk: &ModelDisk, power_off: u64, seed: u64, known: &mut Facts) -> Seen 
 /// Opens what a crash left and holds it against all that was acknowledged.
 fn check(disk: &ModelDisk, known: &Facts, story: &str) {
     let mut facts = known.clone();
-    let found = inspect(Arc::new(disk.clone()), Path::new(DATA)).expect(story);
+    let found = inspect_with(Arc::new(disk.clone()), Path::new(DATA), &keys()).expect(story);
     assert_eq!(found.recovery.damage, [], "{story}");
     assert!(found.checkpoints.unfit.is_empty(), "{story}");
     let mut reader = found.reader(JournalPosition::START);
@@ -300,6 +316,7 @@ fn a_crash_at_any_call_leaves_a_state_that_all_facts_give() {
     let asked: Option<u64> = asked.map(|seeds| seeds.parse().expect("a number"));
     let stride = if asked.is_some() { 1 } else { 8 };
     for seed in 0..asked.unwrap_or(4) {
+        SEALED.set(seed % 2 == 1);
         let disk = ModelDisk::new();
         let mut known = Facts::new();
         let seen = live(&disk, u64::MAX, seed, &mut known);

@@ -4,8 +4,10 @@
 use pentamer::core::fact::{Fact, JournalPosition, Origin, Reason, Received, Refused};
 use pentamer::core::time::Timestamp;
 use pentamer::journal::{
-    Draft, Fault, Fingerprint, ModelDisk, Options, Recovery, Stored, inspect, open,
+    Draft, Fault, Fingerprint, ModelDisk, Options, Recovery, Stored, inspect_with, open,
 };
+use pentamer::seal::Keyring;
+use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
@@ -13,12 +15,26 @@ use std::time::Duration;
 
 const DATA: &str = "/data";
 
+thread_local! {
+    /// Whether the lives of this test seal what they write; every second seed does.
+    static SEALED: Cell<bool> = const { Cell::new(false) };
+}
+
+fn keys() -> Keyring {
+    if SEALED.get() {
+        Keyring::parse(&"ab".repeat(32)).expect("a key")
+    } else {
+        Keyring::none()
+    }
+}
+
 fn options() -> Options {
     Options {
         segment_size: 4096,
         reserve: 0,
         retry: Duration::from_micros(200),
         prepare_ahead: false,
+        keys: keys(),
         ..Options::new(DATA, || Timestamp::from_micros(1_700_000_000_000_000))
     }
 }
@@ -109,7 +125,7 @@ impl Acknowledged {
 
     /// Every one is there, at its place, and nothing is damaged.
     fn are_all_in(&self, disk: &ModelDisk, story: &str) -> Recovery {
-        let found = inspect(Arc::new(disk.clone()), Path::new(DATA));
+        let found = inspect_with(Arc::new(disk.clone()), Path::new(DATA), &keys());
         let found = found.unwrap_or_else(|error| panic!("{story}: {error}"));
         assert_eq!(found.recovery.damage, [], "{story}");
         let last = found.recovery.last;
@@ -189,6 +205,7 @@ fn one_by_one(seed: u64, groups: usize) -> Vec<Vec<Vec<Draft>>> {
 #[test]
 fn a_crash_at_any_call_loses_nothing_acknowledged() {
     for seed in 0..3 {
+        SEALED.set(seed % 2 == 1);
         let disk = ModelDisk::new();
         let mut all = Acknowledged::default();
         live(&disk, u64::MAX, one_by_one(seed, 12), &mut all);
@@ -219,6 +236,7 @@ fn a_crash_at_any_call_loses_nothing_acknowledged() {
 #[test]
 fn a_second_crash_while_recovering_loses_nothing_acknowledged() {
     for seed in 0..15 {
+        SEALED.set(seed % 2 == 1);
         let mut random = Random(seed);
         let disk = ModelDisk::new();
         let mut acknowledged = Acknowledged::default();
@@ -247,6 +265,7 @@ fn a_second_crash_while_recovering_loses_nothing_acknowledged() {
 #[test]
 fn many_lives_with_faults_and_crashes_lose_nothing_acknowledged() {
     for seed in 0..100 {
+        SEALED.set(seed % 2 == 1);
         let mut random = Random(seed);
         let mut disk = ModelDisk::new();
         let mut acknowledged = Acknowledged::default();

@@ -19,6 +19,7 @@ mod conformance;
 mod corpus;
 mod e2e;
 mod examples;
+mod formats;
 mod generate;
 mod journal_crash;
 mod laws;

@@ -6,6 +6,7 @@ use crate::core::fact::JournalPosition;
 use crate::core::fold::state::{State, StateError};
 use crate::core::fold::views;
 use crate::failpoints;
+use crate::seal::{Keyring, Sealer};
 use std::fs;
 use std::io;
 use std::os::unix::fs::DirBuilderExt;
@@ -38,7 +39,7 @@ pub enum Opened {
 pub struct Opening<'a> {
     /// The cache's directory.
     pub dir: &'a Path,
-    /// Called as `PROGRAM verify-cache DIR`: looks at every value.
+    /// Called as `PROGRAM verify-cache DIR`, with `--key-file FILE` where there is one: looks at every value.
     pub program: &'a Path,
     /// How long that may take; more for a large cache.
     pub limit: Duration,
@@ -48,6 +49,10 @@ pub struct Opening<'a> {
     pub memory: u64,
     /// Hash of the policy that it must have been folded with.
     pub policy: &'a str,
+    /// The first seals what is in it.
+    pub keys: &'a Keyring,
+    /// Where they come from, for the child.
+    pub key_file: Option<&'a Path>,
     /// Where the journal ends: it cannot know of more.
     pub journal_end: JournalPosition,
 }
@@ -57,8 +62,10 @@ struct Doubt {
     why: String,
     /// Opening it does not return: its files may still be written to.
     hangs: bool,
-    /// It is good, but of other tables than those in force.
+    /// It is good, but of other tables than those in force, or sealed with another key.
     expected: bool,
+    /// It may not be kept: it is not sealed as it should be.
+    erase: bool,
 }
 
 impl From<String> for Doubt {
@@ -67,6 +74,7 @@ impl From<String> for Doubt {
             why,
             hangs: false,
             expected: false,
+            erase: false,
         }
     }
 }
@@ -87,8 +95,18 @@ pub fn open_guarded(opening: &Opening<'_>) -> Result<Opened, StateError> {
     match open_known(opening) {
         Ok(state) => Ok(Opened::Good(state)),
         Err(doubt) if doubt.hangs => Err(StateError::Store(doubt.why)),
-        Err(Doubt { why, expected, .. }) => {
-            set_aside(dir, &why);
+        Err(Doubt {
+            why,
+            expected,
+            erase,
+            ..
+        }) => {
+            if erase {
+                let _ = fs::remove_dir_all(dir);
+                let _ = fs::remove_file(Marker::path(dir));
+            } else {
+                set_aside(dir, &why);
+            }
             Ok(Opened::Rebuild {
                 state: fresh(opening)?,
                 why: Some(why),
@@ -99,13 +117,14 @@ pub fn open_guarded(opening: &Opening<'_>) -> Result<Opened, StateError> {
 }
 
 /// Opens sled in a thread of its own: it may never return.
-fn open_within(dir: &Path, memory: u64, within: Duration) -> Result<Sled, Doubt> {
+fn open_within(opening: &Opening<'_>, within: Duration) -> Result<Sled, Doubt> {
     let (done, opened) = mpsc::channel();
-    let at = dir.to_owned();
+    let (at, memory) = (opening.dir.to_owned(), opening.memory);
+    let sealer = opening.keys.sealer().cloned();
     let thread = std::thread::Builder::new().name("cache-open".to_owned());
     let begun = thread.spawn(move || {
         failpoints::stall("cache-open-hang");
-        let _ = done.send(Sled::open(&at, memory));
+        let _ = done.send(Sled::open_sealed(&at, memory, sealer.as_ref()));
     });
     if let Err(error) = begun {
         return Err(format!("no thread to open it in: {error}").into());
@@ -116,6 +135,7 @@ fn open_within(dir: &Path, memory: u64, within: Duration) -> Result<Sled, Doubt>
             why: "opening it does not return".to_owned(),
             hangs: true,
             expected: false,
+            erase: false,
         }),
     }
 }
@@ -127,15 +147,20 @@ fn open_within(dir: &Path, memory: u64, within: Duration) -> Result<Sled, Doubt>
 /// The directory cannot be made, or sled does not open in it.
 pub fn fresh(opening: &Opening<'_>) -> Result<Sled, StateError> {
     let dir = opening.dir;
+    if SealedWith::of(dir) != SealedWith::by(opening.keys) {
+        // What is aside was kept in the same way as what is no more.
+        let _ = fs::remove_dir_all(dir.with_extension("aside"));
+        SealedWith::note(dir, opening.keys);
+    }
     let made = fs::DirBuilder::new()
         .recursive(true)
         .mode(0o700)
         .create(dir);
     made.map_err(|error| StateError::Store(error.to_string()))?;
     let marker = Marker::set(dir);
-    let opened = open_within(dir, opening.memory, opening.within);
+    let opened = open_within(opening, opening.within);
     let state = opened.map_err(|doubt| StateError::Store(doubt.why))?;
-    let is_empty = state.scan(&[], &[], 1)?.is_empty();
+    let is_empty = state.walk(None, 1)?.is_empty();
     if !is_empty || state.position()? != JournalPosition::START {
         return Err(StateError::Store(
             "the old one cannot be moved away".to_owned(),
@@ -148,13 +173,23 @@ pub fn fresh(opening: &Opening<'_>) -> Result<Sled, StateError> {
 
 fn open_known(opening: &Opening<'_>) -> Result<Sled, Doubt> {
     let dir = opening.dir;
+    let (found, wanted) = (SealedWith::of(dir), SealedWith::by(opening.keys));
+    if found != wanted {
+        let why = format!("it is {found}, and is to be {wanted}");
+        return Err(Doubt {
+            why,
+            hangs: false,
+            expected: true,
+            erase: true,
+        });
+    }
     if Marker::path(dir).exists() {
         return Err("the daemon ended while opening it".to_owned().into());
     }
     let marker = Marker::set(dir);
     let opened = verify_in_child(opening)
         .map_err(Doubt::from)
-        .and_then(|()| open_within(dir, opening.memory, opening.within + time_for(dir)))
+        .and_then(|()| open_within(opening, opening.within + time_for(dir)))
         .and_then(|state| is_ours(&state, opening).map(|()| state));
     if !opened.as_ref().is_err_and(|doubt| doubt.hangs) {
         marker.clear();
@@ -177,6 +212,7 @@ fn is_ours(state: &Sled, opening: &Opening<'_>) -> Result<(), Doubt> {
             why: "tables or thresholds have changed since".to_owned(),
             hangs: false,
             expected: true,
+            erase: false,
         }),
         None => Err("it does not say what it was folded with".to_owned().into()),
     }
@@ -202,13 +238,49 @@ impl Marker {
     }
 }
 
+/// The key that a cache is sealed with, by its id, in a file beside it; no file where it is not sealed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct SealedWith(Option<String>);
+
+impl SealedWith {
+    fn path(dir: &Path) -> PathBuf {
+        dir.with_extension("key")
+    }
+
+    fn of(dir: &Path) -> Self {
+        Self(fs::read_to_string(Self::path(dir)).ok())
+    }
+
+    fn by(keys: &Keyring) -> Self {
+        Self(keys.sealer().map(|sealer| sealer.id().to_string()))
+    }
+
+    /// Without the file the cache is built again at the next start: no harm.
+    fn note(dir: &Path, keys: &Keyring) {
+        let path = Self::path(dir);
+        let _ = match Self::by(keys).0 {
+            Some(id) => fs::write(path, id),
+            None => fs::remove_file(path),
+        };
+    }
+}
+
+impl std::fmt::Display for SealedWith {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match &self.0 {
+            Some(id) => write!(f, "sealed with the key {id}"),
+            None => f.write_str("not sealed"),
+        }
+    }
+}
+
 /// The child's work: opens the cache and looks at every value.
 ///
 /// # Errors
 /// What is wrong with it.
-pub fn verify(dir: &Path) -> Result<JournalPosition, StateError> {
+pub fn verify(dir: &Path, sealer: Option<&Sealer>) -> Result<JournalPosition, StateError> {
     const MEMORY: u64 = 16 << 20;
-    let state = Sled::open(dir, MEMORY)?;
+    let state = Sled::open_sealed(dir, MEMORY, sealer)?;
     let values = views::verify(&state)?;
     let position = state.position()?;
     // The first value says what it is folded with; all others come with a position.
@@ -219,9 +291,12 @@ pub fn verify(dir: &Path) -> Result<JournalPosition, StateError> {
 }
 
 fn verify_in_child(opening: &Opening<'_>) -> Result<(), String> {
-    let mut child = Command::new(opening.program)
-        .arg("verify-cache")
-        .arg(opening.dir)
+    let mut command = Command::new(opening.program);
+    command.arg("verify-cache").arg(opening.dir);
+    if let Some(file) = opening.key_file {
+        command.arg("--key-file").arg(file);
+    }
+    let mut child = command
         .stdin(Stdio::null())
         .stdout(Stdio::null())
         .stderr(Stdio::null())

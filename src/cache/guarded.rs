@@ -7,7 +7,7 @@
 use super::sled::Sled;
 use crate::clock;
 use crate::core::fact::JournalPosition;
-use crate::core::fold::state::{Batch, Entry, State, StateError};
+use crate::core::fold::state::{Batch, Entry, Placed, State, StateError};
 use crate::failpoints;
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -158,6 +158,14 @@ impl State for Guarded {
 
     fn scan(&self, prefix: &[u8], from: &[u8], limit: usize) -> Result<Vec<Entry>, StateError> {
         self.call(|sled| sled.scan(prefix, from, limit))
+    }
+
+    fn place(&self, key: &[u8]) -> Result<Vec<u8>, StateError> {
+        self.call(|sled| sled.place(key))
+    }
+
+    fn walk(&self, behind: Option<&[u8]>, limit: usize) -> Result<Vec<Placed>, StateError> {
+        self.call(|sled| sled.walk(behind, limit))
     }
 
     fn commit(&self, batch: Batch, through: JournalPosition) -> Result<(), StateError> {

@@ -4,11 +4,12 @@
 //! so a child process with a time limit looks at every value first, and on any doubt the directory
 //! is moved aside and the state is built again from the journal. In use it is `Guarded`: a call that
 //! does not return is left behind, and nobody waits for it. `Memory` is its oracle in tests,
-//! and what is left when the disk cannot be used.
+//! and what is left when the disk cannot be used. Where there is a key, what sled gets is sealed.
 
 mod guard;
 mod guarded;
 mod memory;
+mod sealing;
 mod sled;
 #[cfg(test)]
 mod tests;

@@ -1,11 +1,14 @@
 //! The state on sled: one tree, the position in the same batch as the changes.
 
+use super::sealing::Sealing;
 use crate::clock;
 use crate::core::fact::JournalPosition;
 use crate::core::fold::codec;
-use crate::core::fold::state::{Batch, Entry, State, StateError};
+use crate::core::fold::state::{Batch, Entry, Placed, State, StateError};
 use crate::failpoints;
+use crate::seal::Sealer;
 use std::fmt::Display;
+use std::ops::Bound;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::time::Duration;
@@ -24,6 +27,7 @@ const UNLOCKED_WITHIN: Duration = Duration::from_secs(2);
 /// A state on disk. Values carry their own checksums; sled's word is not taken for them.
 pub struct Sled {
     db: sled::Db,
+    sealing: Option<Sealing>,
 }
 
 impl Sled {
@@ -32,6 +36,18 @@ impl Sled {
     /// # Errors
     /// Whatever sled says, or that it panicked.
     pub fn open(dir: &Path, memory: u64) -> Result<Self, StateError> {
+        Self::open_sealed(dir, memory, None)
+    }
+
+    /// Like [`open`](Self::open); what is in it is sealed with this key, where there is one.
+    ///
+    /// # Errors
+    /// As there. A cache that is kept in another way shows values that cannot be read.
+    pub fn open_sealed(
+        dir: &Path,
+        memory: u64,
+        sealer: Option<&Sealer>,
+    ) -> Result<Self, StateError> {
         let config = sled::Config::new()
             .path(dir)
             .cache_capacity(memory)
@@ -46,7 +62,10 @@ impl Sled {
                 opened => opened.map(Some),
             })?;
             if let Some(db) = opened {
-                return Ok(Self { db });
+                return Ok(Self {
+                    db,
+                    sealing: sealer.map(Sealing::new),
+                });
             }
             std::thread::park_timeout(Duration::from_millis(5));
         }
@@ -58,6 +77,54 @@ impl Sled {
     /// Whatever sled says.
     pub fn flush(&self) -> Result<(), StateError> {
         guarded(|| self.db.flush()).map(|_| ())
+    }
+}
+
+impl Sled {
+    /// What is sealed lies in the order of its keys only where these name no patient: else all that can
+    /// have the prefix is opened and put in order.
+    fn scan_sealed(
+        &self,
+        sealing: &Sealing,
+        prefix: &[u8],
+        from: &[u8],
+        limit: usize,
+    ) -> Result<Vec<Entry>, StateError> {
+        let in_order = Sealing::keeps_order(prefix);
+        let group = if in_order {
+            prefix.to_vec()
+        } else {
+            sealing.group(prefix)
+        };
+        let begin = if in_order && from > prefix {
+            from.to_vec()
+        } else {
+            group.clone()
+        };
+        let most = if in_order { limit } else { usize::MAX };
+        let stored = guarded(|| {
+            let entries = self.db.range(begin..).take_while(|entry| {
+                !entry
+                    .as_ref()
+                    .is_ok_and(|(key, _)| !key.starts_with(&group))
+            });
+            let entries = entries.filter(|entry| {
+                !entry
+                    .as_ref()
+                    .is_ok_and(|(key, _)| key.as_ref() == POSITION)
+            });
+            entries.take(most).collect::<Result<Vec<_>, _>>()
+        })?;
+        let mut entries = Vec::new();
+        for (place, value) in stored {
+            let (key, value) = sealing.open(&place, &value)?;
+            if key.starts_with(prefix) && key.as_slice() >= from {
+                entries.push((key, value));
+            }
+        }
+        entries.sort_unstable();
+        entries.truncate(limit);
+        Ok(entries)
     }
 }
 
@@ -87,8 +154,15 @@ fn guarded<T, E: Display>(work: impl FnOnce() -> Result<T, E>) -> Result<T, Stat
 
 impl State for Sled {
     fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, StateError> {
-        let found = guarded(|| self.db.get(key))?;
-        let mut found = found.map(|value| value.to_vec());
+        let stored = self.place(key)?;
+        let found = guarded(|| self.db.get(&stored))?;
+        let mut found = match (found, &self.sealing) {
+            (Some(value), Some(sealing)) => {
+                let (of, value) = sealing.open(&stored, &value)?;
+                (of == key).then_some(value)
+            }
+            (value, _) => value.map(|value| value.to_vec()),
+        };
         if let Some(last) = found.as_mut().and_then(|value| value.last_mut())
             && failpoints::once("cache-bad-value")
         {
@@ -98,6 +172,9 @@ impl State for Sled {
     }
 
     fn scan(&self, prefix: &[u8], from: &[u8], limit: usize) -> Result<Vec<Entry>, StateError> {
+        if let Some(sealing) = &self.sealing {
+            return self.scan_sealed(sealing, prefix, from, limit);
+        }
         guarded(|| {
             let mut entries = Vec::new();
             for entry in self.db.range(from.to_vec()..) {
@@ -116,14 +193,49 @@ impl State for Sled {
     fn commit(&self, batch: Batch, through: JournalPosition) -> Result<(), StateError> {
         let mut changes = sled::Batch::default();
         for (key, value) in batch.changes {
-            match value {
-                Some(value) => changes.insert(key, value),
-                None => changes.remove(key),
+            match (value, &self.sealing) {
+                (Some(value), None) => changes.insert(key, value),
+                (None, None) => changes.remove(key),
+                (Some(value), Some(sealing)) => {
+                    let stored = sealing.place(&key);
+                    let value = sealing.seal(&stored, &key, &value)?;
+                    changes.insert(stored, value);
+                }
+                (None, Some(sealing)) => changes.remove(sealing.place(&key)),
             }
         }
+        // In the clear: it is a number.
         let position = codec::encode(POSITION_TABLE, &through)?;
         changes.insert(POSITION, position);
         guarded(|| self.db.apply_batch(changes))
+    }
+
+    fn place(&self, key: &[u8]) -> Result<Vec<u8>, StateError> {
+        Ok(match &self.sealing {
+            Some(sealing) => sealing.place(key),
+            None => key.to_vec(),
+        })
+    }
+
+    fn walk(&self, behind: Option<&[u8]>, limit: usize) -> Result<Vec<Placed>, StateError> {
+        let from = behind.map_or(Bound::Unbounded, |place| Bound::Excluded(place.to_vec()));
+        let stored = guarded(|| {
+            let range = self.db.range::<Vec<u8>, _>((from, Bound::Unbounded));
+            let entries = range.filter(|entry| {
+                !entry
+                    .as_ref()
+                    .is_ok_and(|(key, _)| key.as_ref() == POSITION)
+            });
+            entries.take(limit).collect::<Result<Vec<_>, _>>()
+        })?;
+        let placed = stored.into_iter().map(|(place, value)| {
+            let entry = match &self.sealing {
+                Some(sealing) => sealing.open(&place, &value)?,
+                None => (place.to_vec(), value.to_vec()),
+            };
+            Ok((place.to_vec(), entry))
+        });
+        placed.collect()
     }
 
     fn position(&self) -> Result<JournalPosition, StateError> {

@@ -4,6 +4,7 @@ use super::*;
 use crate::core::fact::JournalPosition;
 use crate::core::fold::state::{Batch, State};
 use crate::core::fold::views;
+use crate::seal::Keyring;
 use proptest::prelude::*;
 use std::path::Path;
 use std::time::Duration;
@@ -65,8 +66,15 @@ fn opening(dir: &Path) -> Opening<'_> {
         within: Duration::from_secs(30),
         memory: MEMORY,
         policy: "one",
+        keys: unsealed(),
+        key_file: None,
         journal_end: JournalPosition(7),
     }
+}
+
+fn unsealed() -> &'static Keyring {
+    static NONE: std::sync::OnceLock<Keyring> = std::sync::OnceLock::new();
+    NONE.get_or_init(Keyring::none)
 }
 
 fn reopened(script: &str, policy: &str, spoil: impl FnOnce(&Path)) -> (Opened, tempfile::TempDir) {
@@ -146,7 +154,7 @@ fn the_child_looks_at_every_value() {
         views::note_policy(&state, "one").expect("noted");
         state.flush().expect("flushed");
     }
-    assert_eq!(verify(&cache).expect("good"), JournalPosition::START);
+    assert_eq!(verify(&cache, None).expect("good"), JournalPosition::START);
     {
         let state = Sled::open(&cache, MEMORY).expect("opened");
         let mut batch = Batch::default();
@@ -156,7 +164,7 @@ fn the_child_looks_at_every_value() {
         state.commit(batch, JournalPosition(1)).expect("committed");
         state.flush().expect("flushed");
     }
-    assert!(verify(&cache).is_err());
+    assert!(verify(&cache, None).is_err());
 }
 
 /// Neither moving nor deleting helped: then the old state must not pass for a new one.
@@ -181,7 +189,178 @@ fn files_that_are_not_ours_are_no_cache() {
     for name in ["conf", "db"] {
         std::fs::write(cache.join(name), b"something else").expect("written");
     }
-    assert!(verify(&cache).is_err());
+    assert!(verify(&cache, None).is_err());
+}
+
+/// A key of each table, of a few patients and orders.
+fn key_of(table: u8, number: u8) -> Vec<u8> {
+    use crate::core::clinical::observation::PatientKey;
+    use crate::core::fold::keys::{self, Kind};
+    let patient = PatientKey {
+        authority: "HOSP".to_owned(),
+        id: crate::core::phi::Phi::new(format!("PLANTED-{}", number % 4)),
+    };
+    match table {
+        0 => keys::patient(keys::DIRTY, &patient),
+        1 => keys::order(&format!("PLANTED-{}", number % 3), &patient),
+        2 => keys::item(&patient, Kind::Observation, &[&[number]]),
+        3 => keys::item(&patient, Kind::EdgeIn, &[&[number]]),
+        _ => keys::alert(u64::from(number)),
+    }
+}
+
+fn ring(byte: &str) -> Keyring {
+    Keyring::parse(&byte.repeat(32)).expect("keys")
+}
+
+fn holds(dir: &Path, text: &str) -> bool {
+    let entries = std::fs::read_dir(dir).expect("read");
+    entries
+        .map(|entry| entry.expect("an entry").path())
+        .any(|path| {
+            if path.is_dir() {
+                return holds(&path, text);
+            }
+            let bytes = std::fs::read(path).expect("read");
+            bytes
+                .windows(text.len())
+                .any(|window| window == text.as_bytes())
+        })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(24))]
+
+    /// Sealed or not, in any order on the disk: every reading is that of a `BTreeMap`.
+    #[test]
+    fn sealed_and_memory_are_equal(changes in prop::collection::vec((0_u8..5, any::<u8>(), any::<bool>()), 1..80)) {
+        let dir = tempfile::tempdir().expect("a directory");
+        let ring = ring("ab");
+        let sled = Sled::open_sealed(dir.path(), MEMORY, ring.sealer()).expect("opened");
+        let memory = Memory::new();
+        for (at, (table, number, there)) in (1_u64..).zip(&changes) {
+            let mut batch = Batch::default();
+            let value = there.then(|| format!("PLANTED value {number}").into_bytes());
+            batch.changes.insert(key_of(*table, *number), value);
+            for state in [&memory as &dyn State, &sled] {
+                state.commit(batch.clone(), JournalPosition(at)).expect("committed");
+            }
+        }
+        for (table, number, _) in &changes {
+            let key = key_of(*table, *number);
+            prop_assert_eq!(memory.get(&key).expect("read"), sled.get(&key).expect("read"));
+            for len in [1, key.len() / 2, key.len() - 1, key.len()] {
+                for limit in [1, 3, 99] {
+                    let prefix = &key[..len];
+                    let scan = |state: &dyn State, from: &[u8]| state.scan(prefix, from, limit).expect("read");
+                    prop_assert_eq!(scan(&memory, prefix), scan(&sled, prefix));
+                    prop_assert_eq!(scan(&memory, &key), scan(&sled, &key));
+                }
+            }
+        }
+        let all = memory.scan(&[], &[], 999).expect("read");
+        prop_assert_eq!(&all, &sled.scan(&[], &[], 999).expect("read"));
+        // In the store's own order, in steps, nothing is missing and nothing twice.
+        let (mut walked, mut behind) = (Vec::new(), None::<Vec<u8>>);
+        loop {
+            let some = sled.walk(behind.as_deref(), 3).expect("read");
+            let Some((place, _)) = some.last() else { break };
+            behind = Some(place.clone());
+            for (place, (key, value)) in some {
+                prop_assert_eq!(&place, &sled.place(&key).expect("told"));
+                walked.push((key, value));
+            }
+        }
+        walked.sort();
+        prop_assert_eq!(all, walked);
+        sled.flush().expect("flushed");
+        drop(sled);
+        prop_assert!(!holds(dir.path(), "PLANTED"));
+        // Under another key, and in the clear, its values cannot be read.
+        if memory.scan(&[], &[], 1).expect("read").is_empty() {
+            return Ok(());
+        }
+        let other = self::ring("cd");
+        let sled = Sled::open_sealed(dir.path(), MEMORY, other.sealer()).expect("opened");
+        prop_assert!(sled.walk(None, 9).is_err());
+    }
+}
+
+/// A value belongs to its place: another's is not taken for it.
+#[test]
+fn a_sealed_value_that_was_moved_is_refused() {
+    let sealing = super::sealing::Sealing::new(ring("ab").sealer().expect("a key"));
+    let (one, two) = (key_of(2, 0), key_of(2, 4));
+    let (here, there) = (sealing.place(&one), sealing.place(&two));
+    let sealed = sealing.seal(&here, &one, b"value").expect("sealed");
+    assert_eq!(
+        sealing.open(&here, &sealed).expect("opened"),
+        (one, b"value".to_vec())
+    );
+    let text = sealing
+        .open(&there, &sealed)
+        .expect_err("moved")
+        .to_string();
+    assert!(text.contains("seal is broken"), "{text}");
+}
+
+/// Turning sealing on or off, or another key, builds the cache again, and leaves nothing of the old one.
+#[test]
+fn a_cache_that_is_kept_in_another_way_is_not_kept_at_all() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let cache = dir.path().join("cache");
+    let (off, one, two) = (Keyring::none(), ring("ab"), ring("cd"));
+    std::fs::create_dir(dir.path().join("cache.aside")).expect("made");
+    std::fs::write(dir.path().join("cache.aside/old"), "PLANTED").expect("written");
+    let mut found = Vec::new();
+    for keys in [&off, &one, &one, &two, &off] {
+        let opening = Opening {
+            keys,
+            ..opening(&cache)
+        };
+        let state = match open_guarded(&opening).expect("opened") {
+            Opened::Good(state) => {
+                found.push("good".to_owned());
+                state
+            }
+            Opened::Rebuild {
+                state,
+                why,
+                expected,
+            } => {
+                assert!(expected);
+                found.push(why.unwrap_or_default());
+                state
+            }
+        };
+        let mut batch = Batch::default();
+        batch
+            .changes
+            .insert(key_of(2, 1), Some(b"PLANTED".to_vec()));
+        state.commit(batch, JournalPosition(7)).expect("committed");
+        state.flush().expect("flushed");
+        drop(state);
+        assert_eq!(holds(dir.path(), "PLANTED"), keys.sealer().is_none());
+    }
+    let id = |ring: &Keyring| ring.sealer().expect("a key").id();
+    let expected = [
+        String::new(),
+        format!(
+            "it is not sealed, and is to be sealed with the key {}",
+            id(&one)
+        ),
+        "good".to_owned(),
+        format!(
+            "it is sealed with the key {}, and is to be sealed with the key {}",
+            id(&one),
+            id(&two)
+        ),
+        format!(
+            "it is sealed with the key {}, and is to be not sealed",
+            id(&two)
+        ),
+    ];
+    assert_eq!(found, expected);
 }
 
 /// Every value is read as what its key says, not only by its checksum.
@@ -210,7 +389,7 @@ fn values_of_another_version_or_place_do_not_pass() {
         state.commit(batch, JournalPosition(1)).expect("committed");
         state.flush().expect("flushed");
         drop(state);
-        assert_eq!(verify(dir.path()).is_ok(), good);
+        assert_eq!(verify(dir.path(), None).is_ok(), good);
     }
 }
 
@@ -246,7 +425,7 @@ fn a_cache_without_its_position_is_damaged() {
         .commit(batch, JournalPosition::START)
         .expect("committed");
     drop(state);
-    assert!(verify(&dir.path().join("cache")).is_err());
+    assert!(verify(&dir.path().join("cache"), None).is_err());
 }
 
 /// What was given up fails at once, whatever it would say, and lets go of its files.

@@ -1,8 +1,9 @@
 //! `pentamer backup`: a verified copy of the data directory, while the daemon runs or not.
 
+use super::journal::keys_of;
 use super::{Exit, after_help, complain, environment, print};
 use crate::config;
-use crate::journal::{self, BackupError, Disk, OsDisk};
+use crate::journal::{self, BackupError, Disk, JournalError, OsDisk};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -19,6 +20,9 @@ pub struct Args {
     /// Configuration file that names the data directory
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
+    /// File of keys, where the data are sealed; without it that of the configuration
+    #[arg(long, value_name = "FILE")]
+    key_file: Option<PathBuf>,
     /// Copy all segments that are kept, not only those behind the checkpoint
     #[arg(long)]
     all: bool,
@@ -27,10 +31,13 @@ pub struct Args {
 /// [`Exit::Failed`] where there is no whole copy, or the original is damaged; [`Exit::Usage`] where the
 /// directory is not empty or the configuration wrong.
 pub fn run(args: &Args) -> Exit {
-    let from = match &args.data {
-        Some(dir) => dir.clone(),
+    let (from, configured) = match &args.data {
+        Some(dir) => (dir.clone(), None),
         None => match config::load(args.config.as_deref(), environment()) {
-            Ok(loaded) => loaded.config.storage.dir,
+            Ok(loaded) => {
+                let storage = loaded.config.storage;
+                (storage.dir, storage.encryption_key_file)
+            }
             Err(problems) => {
                 eprint!("{problems}");
                 return Exit::Usage;
@@ -42,8 +49,12 @@ pub fn run(args: &Args) -> Exit {
         complain("the directory is not empty", &place, "name a new directory");
         return Exit::Usage;
     }
+    let keys = match keys_of(args.key_file.as_deref().or(configured.as_deref())) {
+        Ok(keys) => keys,
+        Err(exit) => return exit,
+    };
     let disk: Arc<dyn Disk> = Arc::new(OsDisk);
-    match journal::backup(&disk, &from, &args.to, args.all) {
+    match journal::backup(&disk, &from, &args.to, &keys, args.all) {
         Ok(copied) => {
             print(&format!(
                 "{}: checkpoint at {}, facts {} to {} in {} segments, {} bytes; every checksum verified\n",
@@ -54,6 +65,11 @@ pub fn run(args: &Args) -> Exit {
                 copied.segments,
                 copied.bytes,
             ));
+            if keys.ids().next().is_some() {
+                print(
+                    "what is sealed is sealed in the copy too, and the file of keys is not in it: keep a copy of that elsewhere\n",
+                );
+            }
             for damage in &copied.damage {
                 complain(
                     damage,
@@ -72,6 +88,10 @@ pub fn run(args: &Args) -> Exit {
                 BackupError::NotEmpty(_) => ("name a new directory", Exit::Usage),
                 BackupError::Nothing(_) => (
                     "name the data directory with --data, or the configuration with --config",
+                    Exit::Usage,
+                ),
+                BackupError::Journal(JournalError::Sealed { .. }) => (
+                    "name the file that has this key with --key-file, or the configuration that names it",
                     Exit::Usage,
                 ),
                 _ => (

@@ -2,6 +2,7 @@
 
 use super::{Exit, after_help, environment, print};
 use crate::config;
+use crate::seal;
 use std::fmt::Write as _;
 use std::path::PathBuf;
 
@@ -44,7 +45,10 @@ pub fn run(args: &Args) -> Exit {
                 Some(What::Intervals) => print(&loaded.config.intervals_overview()),
                 Some(What::Analytes) => print(&loaded.config.analytes_overview()),
                 Some(What::Associations) => print(&loaded.config.associations_overview()),
-                None => eprintln!("good: {}", loaded.sources.join(", ")),
+                None => {
+                    eprintln!("good: {}", loaded.sources.join(", "));
+                    eprint!("{}", about_keys(&loaded));
+                }
             }
             Exit::Done
         }
@@ -58,6 +62,25 @@ pub fn run(args: &Args) -> Exit {
             Exit::Usage
         }
     }
+}
+
+/// Which keys are in the file of keys, by their ids.
+fn about_keys(loaded: &config::Loaded) -> String {
+    let Ok(keys) = seal::read(loaded.config.storage.encryption_key_file.as_deref()) else {
+        // It was read a moment ago.
+        return String::new();
+    };
+    let sealing = keys.sealer().map(seal::Sealer::id);
+    let mut text = String::new();
+    for id in keys.ids() {
+        let does = if sealing == Some(id) {
+            "seals and opens"
+        } else {
+            "opens"
+        };
+        let _ = writeln!(text, "key {id} {does}");
+    }
+    text
 }
 
 fn listing(loaded: &config::Loaded) -> String {

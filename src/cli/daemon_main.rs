@@ -1,9 +1,10 @@
 //! What `run` and `demo` share: runtime, logging, metrics, signals, and clear words when it cannot start.
 
-use super::{Exit, complain};
-use crate::config::Loaded;
+use super::{Exit, complain, environment};
+use crate::config::{Loaded, Problems};
 use crate::daemon::{Daemon, Ports, StartError};
 use crate::journal::JournalError;
+use crate::service::{self, Handed, Starting};
 use crate::telemetry::{self, events};
 use std::path::Path;
 use std::time::Duration;
@@ -11,19 +12,27 @@ use std::time::Duration;
 /// How long threads that still do something are waited for at the end.
 const LEFT_BEHIND: Duration = Duration::from_secs(2);
 
-/// Runs the daemon until SIGTERM or SIGINT.
-pub(super) fn serve(loaded: Loaded, print_ports: Option<&Path>) -> Exit {
+/// Runs the daemon until SIGTERM or SIGINT; `read` reads the configuration again, at SIGHUP.
+pub(super) fn serve(
+    loaded: Loaded,
+    print_ports: Option<&Path>,
+    read: impl Fn() -> Result<Loaded, Problems>,
+) -> Exit {
     let Loaded {
         config, warnings, ..
     } = loaded;
-    if let Err(error) = telemetry::start_logging(&config.log) {
-        complain(
-            &format!("cannot start logging: {error}"),
-            "this process",
-            "report this",
-        );
-        return Exit::CannotStart;
-    }
+    let starting = Starting::begin();
+    let level = match telemetry::start_logging(&config.log) {
+        Ok(level) => level,
+        Err(error) => {
+            complain(
+                &format!("cannot start logging: {error}"),
+                "this process",
+                "report this",
+            );
+            return Exit::CannotStart;
+        }
+    };
     telemetry::quiet_panics();
     raise_open_files();
     for warning in &warnings {
@@ -36,6 +45,14 @@ pub(super) fn serve(loaded: Loaded, print_ports: Option<&Path>) -> Exit {
             return Exit::CannotStart;
         }
     };
+    let names = environment().find(|(name, _)| name == "LISTEN_FDNAMES");
+    let handed = match Handed::take_up(names.as_ref().map(|(_, names)| names.as_str())) {
+        Ok(handed) => handed,
+        Err(error) => {
+            eprintln!("{}", explain_start(&StartError::Handed(error)));
+            return Exit::CannotStart;
+        }
+    };
     let runtime = match runtime() {
         Ok(runtime) => runtime,
         Err(error) => {
@@ -44,6 +61,8 @@ pub(super) fn serve(loaded: Loaded, print_ports: Option<&Path>) -> Exit {
         }
     };
     let exit = runtime.block_on(async {
+        // A test makes the start long.
+        while crate::failpoints::on("start-computes") {}
         let mut signals = match Signals::new() {
             Ok(signals) => signals,
             Err(error) => {
@@ -51,13 +70,14 @@ pub(super) fn serve(loaded: Loaded, print_ports: Option<&Path>) -> Exit {
                 return Exit::CannotStart;
             }
         };
-        let daemon = match Daemon::start(config, metrics).await {
+        let mut daemon = match Daemon::start(config, handed, metrics).await {
             Ok(daemon) => daemon,
             Err(error) => {
                 eprintln!("{}", explain_start(&error));
                 return Exit::CannotStart;
             }
         };
+        drop(starting);
         tell_ports(&daemon.ports);
         if let Some(path) = print_ports
             && let Err(error) = write_ports(path, &daemon.ports)
@@ -68,8 +88,13 @@ pub(super) fn serve(loaded: Loaded, print_ports: Option<&Path>) -> Exit {
         }
         let signal = loop {
             match signals.next().await {
-                Signal::Reload => daemon.reload_certificates(),
                 Signal::End(signal) => break signal,
+                Signal::Reload => {
+                    service::reloading();
+                    if let Some(now) = daemon.reload(read()) {
+                        let _ = level.set(now);
+                    }
+                }
             }
         };
         events::stopping(signal);
@@ -122,7 +147,11 @@ pub(super) fn explain_start(error: &StartError) -> String {
     let mut text = format!("error: {error}");
     let mut cause = error.source();
     while let Some(one) = cause {
-        text.push_str(&format!(": {one}"));
+        // One says again what its cause says.
+        let said = one.to_string();
+        if !text.ends_with(&said) {
+            text.push_str(&format!(": {said}"));
+        }
         cause = one.source();
     }
     let help = match error {
@@ -151,10 +180,16 @@ pub(super) fn explain_start(error: &StartError) -> String {
             "start the version that wrote it, or a newer one than {}; nothing was changed",
             env!("CARGO_PKG_VERSION")
         ),
+        StartError::Journal {
+            source: JournalError::Sealed { source, .. },
+            ..
+        } => source.remedy().to_owned(),
+        StartError::Keys(error) => error.remedy(),
         StartError::Journal { dir, .. } => format!(
             "one daemon a directory, owned by its user; choose another with `[storage] dir`, or see docs/operating.md about `{}`",
             dir.display()
         ),
+        StartError::Handed(error) => error.remedy(),
         StartError::Tls { source, .. } => source.remedy().to_owned(),
         StartError::Thread(_) => "the machine is out of threads or memory".to_owned(),
     };
@@ -164,7 +199,7 @@ pub(super) fn explain_start(error: &StartError) -> String {
 
 /// What a signal asks for.
 pub(super) enum Signal {
-    /// SIGHUP: certificates are read again.
+    /// SIGHUP: configuration and certificates are read again.
     Reload,
     /// SIGTERM or SIGINT, by name.
     End(&'static str),

@@ -5,12 +5,15 @@ use super::{Exit, after_help, complain, print};
 use crate::clock;
 use crate::config::Config;
 use crate::core::alert::{delivery_word, kind_word, severity_word};
+use crate::core::clinical::chart::Chart;
+use crate::core::clinical::results::Results;
 use crate::core::episode::assess::assess;
 use crate::core::fact::{Fact, JournalPosition};
 use crate::core::fold::views;
 use crate::core::mllp::{CR, FS, VT};
 use crate::daemon::Daemon;
 use crate::engine::extract_caught;
+use crate::service::Handed;
 use crate::telemetry;
 use std::fmt::Write as _;
 use std::io;
@@ -98,7 +101,7 @@ pub fn run(args: &Args) -> Exit {
         .sinks
         .retain(|sink| sink.phi != crate::core::alert::PhiLevel::None);
     runtime.block_on(async {
-        let daemon = match Daemon::start(config, metrics).await {
+        let daemon = match Daemon::start(config, Handed::default(), metrics).await {
             Ok(daemon) => daemon,
             Err(error) => {
                 eprintln!("{}", explain_start(&error));
@@ -243,7 +246,7 @@ fn told(daemon: &Daemon, before: JournalPosition, alerts_before: u64) -> io::Res
                 );
             }
             Fact::Received(received) if new.is_empty() => {
-                let read = extract_caught(&received, position, &daemon.policy);
+                let read = extract_caught(&received, position, &daemon.policy.borrow());
                 if read
                     .patients
                     .iter()
@@ -259,7 +262,10 @@ fn told(daemon: &Daemon, before: JournalPosition, alerts_before: u64) -> io::Res
                     let Ok(Some(patient)) = views::patient(state.as_ref(), &part.key) else {
                         continue;
                     };
-                    let assessed = assess(&patient, &daemon.policy, clock::now());
+                    let policy = daemon.policy.borrow().clone();
+                    let results = Results::judge(&patient, &policy);
+                    let chart = Chart::read(&results, &policy);
+                    let assessed = assess(&chart, &patient, &policy, clock::now());
                     let _ = writeln!(
                         out,
                         "   => no alert: {}: {}",

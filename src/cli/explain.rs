@@ -155,7 +155,7 @@ fn observations(read: &Extraction) -> usize {
 
 fn person_json(person: &Person) -> Value {
     let assessment = &person.assessment;
-    let results: Vec<Value> = assessment
+    let results: Vec<Value> = person
         .results
         .iter()
         .map(|result| {
@@ -234,7 +234,7 @@ fn tell_message(out: &mut String, number: usize, read: &Extraction) {
 fn tell_person(out: &mut String, person: &Person) {
     let assessment = &person.assessment;
     let _ = writeln!(out, "\npatient {}", person.key.exposed());
-    for result in &assessment.results {
+    for result in &person.results {
         let _ = writeln!(out, "  {}", row(result.row.expose()));
         if let Some(reason) = &result.reason {
             let _ = writeln!(out, "      {}", reason.expose());

@@ -9,7 +9,9 @@ pub mod completions;
 mod daemon_main;
 pub mod demo;
 pub mod explain;
+pub mod feeds;
 pub mod journal;
+pub mod manual;
 pub mod mute;
 pub mod patient;
 pub mod queue;
@@ -82,6 +84,8 @@ enum Command {
     Queue(queue::Args),
     /// Page nobody for a patient or a rule for some time
     Mute(mute::Args),
+    /// List the sending systems: last message, rhythm, clock, framing, and what to look at
+    Feeds(feeds::Args),
     /// Check the journal, write messages out of it, or build the cache from it again
     Journal(journal::Args),
     /// Name every configuration error and what deserves a second look
@@ -92,6 +96,8 @@ enum Command {
     Backup(backup::Args),
     /// Print the completions of a shell
     Completions(completions::Args),
+    #[command(hide = true)]
+    Manual(manual::Args),
     #[command(hide = true)]
     VerifyCache(verify_cache::Args),
 }
@@ -118,11 +124,13 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> Exit {
         Command::Alerts(args) => alerts::run(&args),
         Command::Queue(args) => queue::run(&args),
         Command::Mute(args) => mute::run(&args),
+        Command::Feeds(args) => feeds::run(&args),
         Command::Journal(args) => journal::run(&args),
         Command::Check(args) => check::run(&args),
         Command::Send(args) => send::run(&args),
         Command::Backup(args) => backup::run(&args),
         Command::Completions(args) => completions::run(&args),
+        Command::Manual(args) => manual::run(&args),
         Command::VerifyCache(args) => verify_cache::run(&args),
     }
 }

@@ -18,8 +18,9 @@ pub struct Args {
 
 /// Runs until SIGTERM or SIGINT; [`Exit::Usage`] where the configuration is wrong.
 pub fn run(args: &Args) -> Exit {
-    match config::load(args.config.as_deref(), environment()) {
-        Ok(loaded) => daemon_main::serve(loaded, args.print_ports.as_deref()),
+    let read = || config::load(args.config.as_deref(), environment());
+    match read() {
+        Ok(loaded) => daemon_main::serve(loaded, args.print_ports.as_deref(), read),
         Err(problems) => {
             eprint!("{problems}");
             Exit::Usage

@@ -1,8 +1,10 @@
 //! What messages say and amount to, folded into a state that ends with the command.
 
 use crate::cache::Memory;
+use crate::core::clinical::chart::Chart;
 use crate::core::clinical::observation::PatientKey;
-use crate::core::episode::assess::{Assessment, assess};
+use crate::core::clinical::results::Results;
+use crate::core::episode::assess::{AssessedResult, Assessment, assess, assessed};
 use crate::core::extract::{Extraction, extract};
 use crate::core::fact::{Fact, JournalPosition, Origin, Received};
 use crate::core::fold::state::{State, StateError};
@@ -86,9 +88,12 @@ impl<'p> Story<'p> {
                 .iter()
                 .map(|transition| serde_json::to_value(&transition.alert).unwrap_or_default())
                 .collect();
+            let results = Results::judge(&pooled, self.policy);
+            let chart = Chart::read(&results, self.policy);
             people.push(Person {
                 key: pooled.survivor.clone(),
-                assessment: assess(&pooled, self.policy, now),
+                assessment: assess(&chart, &pooled, self.policy, now),
+                results: assessed(&chart),
                 alerts,
             });
         }
@@ -100,6 +105,7 @@ impl<'p> Story<'p> {
 pub(super) struct Person {
     pub(super) key: PatientKey,
     pub(super) assessment: Assessment,
+    pub(super) results: Vec<AssessedResult>,
     /// The `data` of the alerts that would be issued.
     pub(super) alerts: Vec<serde_json::Value>,
 }

@@ -93,8 +93,9 @@ pub(super) const STORAGE: Shape = Shape {
         "cache",
         "cache_memory",
         "cache_wait",
+        "encryption_key_file",
     ],
-    planned: &["encryption_key_file"],
+    planned: &[],
 };
 
 pub(super) const SITE: Shape = Shape {

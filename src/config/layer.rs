@@ -1,5 +1,6 @@
 //! Layers: files and environment, each value with its place, stacked by the `config` crate.
 
+use super::credentials;
 use super::keys::SECTIONS;
 use super::origin::Origin;
 use super::problem::{Problem, Wrong};
@@ -55,19 +56,28 @@ pub(super) fn stack(
     environment: impl IntoIterator<Item = (String, String)>,
     problems: &mut Vec<Problem>,
 ) -> (Raw, Vec<String>) {
+    let environment: Vec<(String, String)> = environment.into_iter().collect();
+    let credentials = credentials::directory(&environment);
+    let place = |table: &mut Map<String, Value>| {
+        if let Some(directory) = &credentials {
+            credentials::place(table, directory);
+        }
+    };
     let mut sources = vec!["built-in defaults".to_owned()];
     let mut rows: BTreeMap<&'static str, Vec<Row>> = BTreeMap::new();
     let mut builder = ::config::Config::builder();
     if let Some(file) = file {
         for path in std::iter::once(file.to_owned()).chain(beside(file, problems)) {
             if let Some(mut table) = read_file(&path, problems) {
+                place(&mut table);
                 take_rows(&mut table, &mut rows, problems);
                 builder = builder.add_source(Layer(table));
                 sources.push(path.display().to_string());
             }
         }
     }
-    let (variables, names) = from_environment(environment, problems);
+    let (mut variables, names) = from_environment(environment, problems);
+    place(&mut variables);
     builder = builder.add_source(Layer(variables));
     sources.extend(names);
     let sections = match builder.build().map(|layered| layered.cache.kind) {

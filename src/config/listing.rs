@@ -94,6 +94,9 @@ pub(super) fn toml(config: &Config) -> String {
     lines.word("cache", CACHES, &config.storage.cache);
     lines.size("cache_memory", config.storage.cache_memory);
     lines.duration("cache_wait", config.storage.cache_wait);
+    if let Some(file) = &config.storage.encryption_key_file {
+        lines.text("encryption_key_file", &file.to_string_lossy());
+    }
     site(&mut lines, &config.site);
     detection(&mut lines, &config.detection);
     config

@@ -10,6 +10,7 @@
 //! added; a repeated `name` is an error.
 
 mod checks;
+mod credentials;
 mod escalation;
 mod keys;
 mod layer;
@@ -21,6 +22,7 @@ mod overview;
 mod problem;
 mod quantity;
 mod relay;
+mod reload;
 mod secret;
 mod section;
 mod settings;
@@ -38,6 +40,7 @@ pub use listener::{Listener, Mode};
 pub use origin::Origin;
 pub use problem::{Problem, Problems, Warning, Wrong};
 pub use relay::{Framing, OnTrouble, RelayTo};
+pub use reload::Changes;
 pub use secret::{keep_key, read_secret};
 pub use settings::{CacheKind, Http, Limits, Log, LogFormat, LogLevel, Storage};
 pub use sink::Sink;

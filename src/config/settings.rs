@@ -42,6 +42,8 @@ pub struct Storage {
     pub cache_memory: u64,
     /// How long one call into it may take before the state goes on in memory.
     pub cache_wait: Duration,
+    /// Keys that journal, checkpoints and cache are sealed with; `None` is off.
+    pub encryption_key_file: Option<PathBuf>,
 }
 
 impl Default for Storage {
@@ -57,6 +59,7 @@ impl Default for Storage {
             cache: CacheKind::Sled,
             cache_memory: 16 << 20,
             cache_wait: Duration::from_secs(30),
+            encryption_key_file: None,
         }
     }
 }
@@ -104,6 +107,12 @@ pub(super) fn storage(raw: &Raw, problems: &mut Vec<Problem>) -> Storage {
                 Duration::from_secs(1)..=Duration::from_secs(3_600),
             )
             .unwrap_or(default.cache_wait),
+        encryption_key_file: section.parsed(
+            "encryption_key_file",
+            "a file",
+            "name the file with the keys, one a line, or remove the key",
+            path,
+        ),
     }
 }
 

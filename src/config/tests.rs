@@ -107,6 +107,7 @@ fn the_commented_rows_of_the_reference_are_right() {
                 "tls",
                 "relay_to",
                 "relay_tls",
+                "encryption_key_file",
                 "url",
                 "secret_file",
                 "token_file",

@@ -51,6 +51,7 @@ pub(super) fn conflicts(config: &Config, raw: &Raw, problems: &mut Vec<Problem>)
     files(config, raw, problems);
     frame_memory(config, raw, problems);
     tap_queue(config, raw, problems);
+    keys(config, raw, problems);
     detection(config, raw, problems);
 }
 
@@ -80,6 +81,15 @@ fn ports(config: &Config, raw: &Raw, problems: &mut Vec<Problem>) {
             };
             problems.push(problem(place.clone(), wrong, "choose another port"));
         }
+    }
+}
+
+/// The file of keys is read here: what is wrong with it is told before anything is opened with it.
+fn keys(config: &Config, raw: &Raw, problems: &mut Vec<Problem>) {
+    if let Err(error) = crate::seal::read(config.storage.encryption_key_file.as_deref()) {
+        let place = in_section(raw, &STORAGE, "encryption_key_file");
+        let wrong = Wrong::Conflict(error.to_string());
+        problems.push(problem(place, wrong, &error.remedy()));
     }
 }
 

@@ -261,6 +261,12 @@ pub enum GapCause {
     Overflow,
     /// The tap could not keep up with the copy, or failed.
     Tap,
+    /// The process or the machine ended without order: what was not journaled yet is gone, if there was
+    /// anything.
+    Crash,
+    /// What waited on the disk cannot be read back: it is damaged, sealed with a key that is not there, or
+    /// the disk does not give it. It is still there, in `tap/`.
+    Spill,
 }
 
 impl GapCause {
@@ -269,6 +275,8 @@ impl GapCause {
         match self {
             Self::Overflow => "overflow",
             Self::Tap => "tap",
+            Self::Crash => "crash",
+            Self::Spill => "spill",
         }
     }
 }
@@ -318,6 +326,11 @@ impl LisAck {
             Self::Cr => "CR",
             Self::Other => "other",
         }
+    }
+
+    /// It refuses the message: an error or a reject.
+    pub const fn is_negative(self) -> bool {
+        matches!(self, Self::Ae | Self::Ar | Self::Ce | Self::Cr)
     }
 
     /// A commit answer (CA, CE, CR): an application answer may follow.

@@ -13,6 +13,7 @@ pub mod delivery;
 pub mod episode;
 pub mod extract;
 pub mod fact;
+pub mod feed;
 pub mod fold;
 pub mod hl7;
 pub mod identity;

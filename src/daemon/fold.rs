@@ -5,6 +5,7 @@
 
 use super::state::Keeper;
 use crate::engine::{Folder, StateHandle};
+use crate::pulse::Pulse;
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -24,11 +25,18 @@ struct Running {
     retired: Arc<AtomicBool>,
 }
 
+/// What the fold is looked after with.
+pub(super) struct LookedAfter {
+    pub(super) keeper: Arc<Keeper>,
+    pub(super) state: StateHandle,
+    /// Of the one who looks.
+    pub(super) pulse: Pulse,
+}
+
 /// Starts the fold; the thread returned ends when the fold has.
 pub(super) fn start(
     folder: Folder,
-    keeper: Arc<Keeper>,
-    state: StateHandle,
+    with: LookedAfter,
     stop: CancellationToken,
 ) -> io::Result<JoinHandle<()>> {
     let thread = std::thread::Builder::new().name("fold-watch".to_owned());
@@ -40,7 +48,7 @@ pub(super) fn start(
             Err(error) => return drop(begun.send(Err(error))),
         };
         let _ = begun.send(Ok(()));
-        look_after(running, &spare, &keeper, &state, &stop);
+        look_after(running, &spare, &with, &stop);
     })?;
     first.recv().map_err(io::Error::other)??;
     Ok(watch)
@@ -58,22 +66,25 @@ fn run(folder: Folder, watch: Thread) -> io::Result<Running> {
     Ok(Running { thread, retired })
 }
 
-fn look_after(
-    mut running: Running,
-    spare: &Folder,
-    keeper: &Keeper,
-    state: &StateHandle,
-    stop: &CancellationToken,
-) {
+fn look_after(mut running: Running, spare: &Folder, with: &LookedAfter, stop: &CancellationToken) {
+    let LookedAfter {
+        keeper,
+        state,
+        pulse,
+    } = with;
     while !running.thread.is_finished() {
         std::thread::park_timeout(LOOK_EVERY);
+        pulse.beat();
         keeper.look();
+        let fold = running.thread.thread().id();
         let waiting = keeper.waiting(stop.is_cancelled());
-        if waiting.is_empty() {
+        // It may have followed a reader into the cache that was given up for that one.
+        let left_behind = keeper.is_left_behind(fold);
+        if waiting.is_empty() && !left_behind {
             continue;
         }
         let memory = keeper.leave_behind();
-        if !waiting.contains(&running.thread.thread().id()) {
+        if !waiting.contains(&fold) && !left_behind {
             // A reader waits, the fold does not: it replaces the state by itself.
             state.doubt("a call into sled does not return");
             continue;

@@ -3,9 +3,10 @@
 use crate::clock;
 use crate::config::Config;
 use crate::core::time::Span;
-use crate::journal::{self, Recovery};
+use crate::journal::{self, ReadError, Recovery};
 use crate::notice::{NoticeKind, Notices};
 use crate::telemetry::events;
+use std::sync::Arc;
 
 /// Damage is told of at the starts of an hour: once is enough, but a daemon that is started again at
 /// once must not lose the word. Later `pentamer journal verify` has it.
@@ -46,6 +47,27 @@ pub(super) fn report(recovery: &Recovery, notices: &Notices, config: &Config) {
         NoticeKind::JournalDamaged,
         format!("{first}{more}; what is whole was read, {aside}; see `pentamer journal verify`"),
     );
+}
+
+/// What is to be done about damage that the fold meets: a notice, unless the opening found it already.
+pub(super) fn later(
+    recovery: &Recovery,
+    notices: Notices,
+) -> Arc<dyn Fn(&ReadError) + Send + Sync> {
+    let lost = recovery.damage.iter().filter_map(|damage| damage.lost);
+    let known: Vec<_> = lost.collect();
+    Arc::new(move |error| {
+        let is_known = match error {
+            ReadError::Damaged { from, through, .. } => known
+                .iter()
+                .any(|(first, last)| first <= through && from <= last),
+            _ => false,
+        };
+        if !is_known {
+            let text = format!("{error}; what is whole is read; see `pentamer journal verify`");
+            notices.raise(NoticeKind::JournalDamaged, text);
+        }
+    })
 }
 
 fn report_checkpoints(recovery: &Recovery, notices: &Notices) {

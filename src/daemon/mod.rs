@@ -4,26 +4,41 @@
 //! End: no new connections, frames under way finished and answered, fold and sinks to a stop, journal
 //! flushed and closed.
 
+mod alive;
+mod certificates;
+mod feeds;
 mod fold;
 mod found;
+mod gaps;
+mod reload;
 mod sinks;
 mod state;
 mod tidy;
 mod watch;
 
 use crate::clock;
-use crate::config::Config;
+use crate::config::{Config, Loaded, LogLevel, Problems};
 use crate::core::fact::Fact;
 use crate::core::fold::views;
 use crate::core::policy::Policy;
+use crate::deliver::Ground;
 use crate::engine::{Checkpointing, Folder, Progress, Settings, StateHandle};
 use crate::journal::{self, Appender, Draft, JournalError, OsDisk, WriterHandle};
 use crate::listen::{self, Bound, Certificates, FrameMemory, Listener};
-use crate::notice::{NoticeKind, Notices};
+use crate::notice::Notices;
+use crate::pulse::Pulse;
+use crate::seal::{self, KeyFileError};
+use crate::service::{self, Handed, HandedError};
 use crate::telemetry::events;
+use crate::telemetry::peers::Peers;
 use crate::tls::TlsFault;
 use crate::web;
+use alive::{Alive, Watched};
+use feeds::FeedWatch;
+use gaps::Gaps;
 use metrics_exporter_prometheus::PrometheusHandle;
+use reload::Reload;
+use sinks::Sinks;
 use state::Keeper;
 use std::collections::BTreeMap;
 use std::io;
@@ -44,6 +59,10 @@ const RELAY_THREADS: usize = 2;
 const RECORD_WITHIN: Duration = Duration::from_secs(2);
 /// How long sinks and HTTP may take to end.
 const END_WITHIN: Duration = Duration::from_secs(5);
+/// How long all of the end may take, as the service manager is told.
+const STOP_WITHIN: Duration = Duration::from_secs(60);
+/// The name of a socket handed over for HTTP.
+const HTTP: &str = "http";
 
 /// Why a daemon cannot start.
 #[derive(Debug, thiserror::Error)]
@@ -57,6 +76,9 @@ pub enum StartError {
         #[source]
         source: JournalError,
     },
+    /// The file of keys.
+    #[error(transparent)]
+    Keys(#[from] KeyFileError),
     /// A port.
     #[error("cannot bind {what} to {address}")]
     Bind {
@@ -77,6 +99,9 @@ pub enum StartError {
         #[source]
         source: TlsFault,
     },
+    /// A socket that the service manager handed over.
+    #[error("cannot listen where the service manager does")]
+    Handed(#[source] HandedError),
     /// A thread could not be started.
     #[error("cannot start a thread")]
     Thread(#[source] io::Error),
@@ -115,6 +140,8 @@ impl Drop for Background {
         }
     }
 }
+/// How the daemon stands, in a line.
+type Standing = Arc<dyn Fn() -> String + Send + Sync>;
 
 /// A running daemon.
 pub struct Daemon {
@@ -125,13 +152,16 @@ pub struct Daemon {
     /// How far the fold is.
     pub progress: channel::Receiver<Progress>,
     /// The policy in force.
-    pub policy: Arc<Policy>,
+    pub policy: channel::Receiver<Arc<Policy>>,
     stop_listening: CancellationToken,
     stop_all: CancellationToken,
     stop_fold: CancellationToken,
     connections: TaskTracker,
     others: TaskTracker,
     folder: std::thread::JoinHandle<()>,
+    alive: Alive,
+    reload: Reload,
+    standing: Standing,
     tidier: tidy::Tidier,
     certificates: Arc<[Certificates]>,
     relays: Background,
@@ -141,15 +171,30 @@ pub struct Daemon {
 }
 
 impl Daemon {
-    /// Starts everything. When it returns, all ports are bound and being served.
-    pub async fn start(config: Config, metrics: PrometheusHandle) -> Result<Self, StartError> {
+    /// Starts everything. When it returns, all ports are bound and being served. A listener that a
+    /// socket was handed over for takes that one.
+    pub async fn start(
+        config: Config,
+        mut handed: Handed,
+        metrics: PrometheusHandle,
+    ) -> Result<Self, StartError> {
+        let names = config.listeners.iter().map(|one| one.name.as_str());
+        handed
+            .check(names.chain([HTTP]))
+            .map_err(StartError::Handed)?;
         let policy = Arc::new(config.policy());
         let dir = config.storage.dir.clone();
         let in_dir = |source| StartError::Journal {
             dir: dir.clone(),
             source,
         };
+        let keys = seal::read(config.storage.encryption_key_file.as_deref())?;
+        let journal_pulse = Pulse::new("journal");
+        let fold_pulse = Pulse::new("fold");
+        let fold_watch_pulse = Pulse::new("fold-watch");
         let options = journal::Options {
+            pulse: journal_pulse.clone(),
+            keys: keys.clone(),
             segment_size: config.storage.segment_size,
             reserve: config.storage.reserve,
             retention: tidy::retention(&config.storage),
@@ -170,23 +215,23 @@ impl Daemon {
         let connections = TaskTracker::new();
         let others = TaskTracker::new();
 
-        let keeper = Keeper::new(&config, &policy, recovery.last, notices.clone());
+        let keeper = Keeper::new(&config, &policy, &keys, recovery.last, notices.clone());
         let begun = keeper.open(recovery.last);
         let started_before = views::start_mark(begun.state.as_ref());
         let state = StateHandle::new(begun.state);
-        let told = notices.clone();
+        let (policies, policy_in_force) = channel::channel(Arc::clone(&policy));
+        let exchange = Arc::clone(&keeper);
         let settings = Settings {
-            policy: Arc::clone(&policy),
+            policies: policy_in_force.clone(),
+            state_for: Arc::new(move |policy: &Policy| exchange.exchange(policy)),
             counted_through: begun.counted_through,
             fresh_state: keeper.fresh_state(),
             checkpointing: Checkpointing {
                 after: config.storage.checkpoint_after,
                 every: config.storage.checkpoint_every,
             },
-            on_damage: Arc::new(move |what| {
-                let text = format!("{what}; what is whole is read; see `pentamer journal verify`");
-                told.raise(NoticeKind::JournalDamaged, text);
-            }),
+            on_damage: found::later(&recovery, notices.clone()),
+            pulse: fold_pulse.clone(),
         };
         let (folder, progress) = Folder::new(
             appender.clone(),
@@ -195,18 +240,32 @@ impl Daemon {
             stop_fold.clone(),
             Handle::current(),
         );
+        let gaps = Arc::new(Gaps::default());
         let watch = Watch {
             appender: appender.clone(),
             progress: progress.clone(),
             notices: notices.clone(),
             dir: config.storage.dir.clone(),
             reserve: config.storage.reserve,
+            gaps: Arc::clone(&gaps),
             started_before: started_before.ok().flatten().map(|mark| mark.at),
         };
         others.spawn(watch.run(stop_all.clone()));
         record_start(&appender, &config).await;
-        let folder = fold::start(folder, keeper, state.clone(), stop_fold.clone())
-            .map_err(StartError::Thread)?;
+        let looked_after = fold::LookedAfter {
+            keeper,
+            state: state.clone(),
+            pulse: fold_watch_pulse.clone(),
+        };
+        let folder =
+            fold::start(folder, looked_after, stop_fold.clone()).map_err(StartError::Thread)?;
+        // A call into the cache may take `cache_wait` before it is left behind, and so may the next.
+        let patient = config.storage.cache_wait * 2;
+        let mut watched = vec![
+            watched(&journal_pulse, Duration::ZERO, None),
+            watched(&fold_pulse, patient, Some(&journal_pulse)),
+            watched(&fold_watch_pulse, patient, None),
+        ];
 
         let tidier = tidy::start(appender.keeper()).map_err(StartError::Thread)?;
 
@@ -220,6 +279,8 @@ impl Daemon {
             .build()
             .map(Background::new)
             .map_err(StartError::Thread)?;
+        let peers = Arc::new(Peers::default());
+        let listening_since = clock::now();
         let common = listen::Common {
             relays: relays.handle.clone(),
             appender: appender.clone(),
@@ -227,32 +288,49 @@ impl Daemon {
             memory,
             limits: config.limits.clone(),
             dir: config.storage.dir.clone(),
+            keys,
+            on_gap: Arc::new(move |gap| gaps.note(gap)),
             stop: stop_listening.clone(),
+            peers: Arc::clone(&peers),
         };
         let mut bound = Vec::new();
+        let mut reloadable = Vec::new();
         let mut ports = BTreeMap::new();
         for listener in config.listeners.clone() {
             let (name, at) = (listener.name.clone(), listener.bind);
-            let listener =
-                Listener::new(listener, common.clone()).map_err(|source| StartError::Tls {
+            let pulse = Pulse::new(format!("listener {name}"));
+            watched.push(self::watched(&pulse, Duration::ZERO, None));
+            let listener = Listener::new(listener, common.clone(), pulse).map_err(|source| {
+                StartError::Tls {
                     listener: name.clone(),
                     source,
-                })?;
-            let one = listen::bind(listener)
+                }
+            })?;
+            let socket = handed.take(&name);
+            let was_handed = socket.is_some();
+            let one = listen::bind(listener, socket)
                 .await
                 .map_err(|source| StartError::Bind {
                     what: format!("listener `{name}`"),
                     address: at,
                     source,
                 })?;
+            if was_handed {
+                events::handed_over(&name, one.address, at);
+            }
             events::listening("mllp", &name, one.address);
             ports.insert(name, one.address);
+            reloadable.push(one.reloadable());
             bound.push(one);
         }
         let certificates: Arc<[Certificates]> = bound.iter().map(Bound::certificates).collect();
-        others.spawn(watch_ends(Arc::clone(&certificates), stop_all.clone()));
+        others.spawn(certificates::watch(
+            Arc::clone(&certificates),
+            notices.clone(),
+            stop_all.clone(),
+        ));
         others.spawn(take_up(metrics.clone(), stop_all.clone()));
-        let ground = sinks::Ground {
+        let ground = Ground {
             appender: appender.clone(),
             state: state.clone(),
             progress: progress.clone(),
@@ -260,30 +338,42 @@ impl Daemon {
             stop: stop_all.clone(),
         };
         let signer = sinks::signer(&config);
-        let (queues, handles): (Vec<_>, Vec<_>) = sinks::queues(&config, &ground, signer.as_ref())
-            .into_iter()
-            .unzip();
-        let (rules, zone) = (config.escalations.clone(), policy.site.zone.clone());
-        others.spawn(sinks::watch(ground, handles.clone(), rules, zone));
+        let mut sinks = Sinks::new(ground.clone(), signer.clone(), others.clone());
+        others.spawn(sinks::watch(
+            ground,
+            sinks.handles.subscribe(),
+            sinks.escalations.subscribe(),
+        ));
         let ready = Arc::new(AtomicBool::new(false));
         let seen = web::Seen {
             status: appender.status(),
             progress: progress.clone(),
             state: state.clone(),
-            sinks: handles,
+            sinks: sinks.handles.subscribe(),
             signer,
             turn: Arc::default(),
-            policy: Arc::clone(&policy),
+            policy: policy_in_force.clone(),
             appender: appender.clone(),
+            notices: notices.clone(),
+            peers,
+            listening_since,
             open_relay: config
                 .listeners
                 .iter()
                 .any(crate::config::Listener::passes_on),
-            notices,
             bound: Arc::clone(&ready),
             metrics,
         };
-        let http = web::bind(config.http.bind, seen)
+        let feed_watch = FeedWatch {
+            state: state.clone(),
+            progress: progress.clone(),
+            policy: policy_in_force.clone(),
+            notices: notices.clone(),
+            listening_since,
+        };
+        others.spawn(feed_watch.run(stop_all.clone()));
+        let standing = standing(&seen, bound.len());
+        let http = web::bind(config.http.bind, handed.take(HTTP), seen)
             .await
             .map_err(|source| StartError::Bind {
                 what: "HTTP".to_owned(),
@@ -296,9 +386,7 @@ impl Daemon {
             http: http.address,
         };
 
-        for queue in queues {
-            others.spawn(queue.run());
-        }
+        sinks.replace(&config);
         let stop_web = stop_all.clone();
         others.spawn(async move {
             let _ = http.serve(stop_web).await;
@@ -307,17 +395,29 @@ impl Daemon {
             one.start(&connections);
         }
         ready.store(true, Ordering::Release);
+        service::ready(&standing());
+        let alive = Alive::start(watched, Arc::clone(&standing)).map_err(StartError::Thread)?;
+        let reload = Reload {
+            config,
+            policy: policies,
+            listeners: reloadable,
+            sinks,
+            notices,
+        };
         Ok(Self {
             ports,
             state,
             progress,
-            policy,
+            policy: policy_in_force,
             stop_listening,
             stop_all,
             stop_fold,
             connections,
             others,
             folder,
+            alive,
+            reload,
+            standing,
             tidier,
             certificates,
             relays,
@@ -326,14 +426,20 @@ impl Daemon {
         })
     }
 
-    /// Reads all certificates again (SIGHUP). Open connections go on; files that cannot be used are told
-    /// of and change nothing.
-    pub fn reload_certificates(&self) {
+    /// Goes on with what was read (SIGHUP), as far as that is possible without a restart; what is wrong
+    /// changes nothing. Certificates are read again in any case: they are no part of the file, and those
+    /// that cannot be used are told of. The level of the log that is in force then.
+    pub fn reload(&mut self, read: Result<Loaded, Problems>) -> Option<LogLevel> {
+        let level = self.reload.take(read);
         self.certificates.iter().for_each(Certificates::reload);
+        service::ready(&(self.standing)());
+        level
     }
 
     /// Ends in order (WIRE A-71). Returns when the journal is closed.
     pub async fn stop(self) {
+        service::stopping(STOP_WITHIN);
+        self.alive.stop();
         self.stop_listening.cancel();
         self.connections.close();
         self.connections.wait().await;
@@ -343,7 +449,7 @@ impl Daemon {
         let _ = tokio::time::timeout(END_WITHIN, self.others.wait()).await;
         // Last of all: what the sinks recorded is folded, so that the next start has nothing to catch up.
         self.stop_fold.cancel();
-        drop(self.appender);
+        drop((self.appender, self.reload));
         let _ = tokio::task::spawn_blocking(move || {
             let _ = self.folder.join();
             self.writer.stop();
@@ -353,6 +459,31 @@ impl Daemon {
         .await;
         events::stopped();
     }
+}
+
+/// A loop that the service manager's watchdog hangs on.
+fn watched(pulse: &Pulse, turn: Duration, behind: Option<&Pulse>) -> Watched {
+    Watched {
+        pulse: pulse.clone(),
+        turn,
+        behind: behind.cloned(),
+    }
+}
+
+/// How the daemon stands, in a line for `systemctl status`.
+fn standing(seen: &web::Seen, listeners: usize) -> Standing {
+    let seen = seen.clone();
+    Arc::new(move || {
+        let (_, said) = seen.readiness();
+        let notices: Vec<&str> = (seen.notices.list().iter())
+            .map(|notice| notice.kind.word())
+            .collect();
+        let mut line = format!("{}; listeners: {listeners}", said.trim_end());
+        if !notices.is_empty() {
+            line.push_str(&format!("; notices: {}", notices.join(", ")));
+        }
+        line
+    })
 }
 
 /// Notes the start. A policy that has changed since is noted by the fold, which knows the last one.
@@ -365,17 +496,6 @@ async fn record_start(appender: &Appender, config: &Config) {
     // keep the listeners from binding.
     if let Ok(stored) = appender.submit(vec![started, sinks::seen(config)]).await {
         let _ = tokio::time::timeout(RECORD_WITHIN, stored).await;
-    }
-}
-
-/// Tells how long certificates are valid still: at the start, and then once an hour.
-async fn watch_ends(certificates: Arc<[Certificates]>, stop: CancellationToken) {
-    loop {
-        certificates.iter().for_each(Certificates::tell_ends);
-        tokio::select! {
-            () = stop.cancelled() => return,
-            () = tokio::time::sleep(Duration::from_secs(3_600)) => {}
-        }
     }
 }
 

@@ -1,19 +1,23 @@
-//! Sinks of the configuration as running queues, what an operator must be told of them, and escalation.
+//! Sinks of the configuration as running queues, others in their place, what an operator must be told of
+//! them, and escalation.
 
 use crate::clock;
-use crate::config::{Config, SinkKind};
+use crate::config::{Config, Sink, SinkKind};
 use crate::core::delivery::SinksSeen;
 use crate::core::delivery::escalation::{Rule, due};
 use crate::core::fact::Fact;
 use crate::core::fold::views;
-use crate::deliver::{self, Choice, Handle, Links, Queue, QueueSettings, Signer};
-use crate::engine::{Progress, StateHandle};
-use crate::journal::{Appender, Draft};
-use crate::notice::{NoticeKind, Notices};
+use crate::deliver::{self, Choice, Ground, Handle, Kept, Links, Queue, QueueSettings, Signer};
+use crate::journal::Draft;
+use crate::notice::NoticeKind;
 use crate::telemetry::events;
+use jiff::tz::TimeZone;
+use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::watch;
+use tokio::sync::{Mutex, watch};
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 
 /// A way that fails for longer is told of.
 const FAILING_FOR: Duration = Duration::from_secs(300);
@@ -22,14 +26,150 @@ const WAITING_FOR: Duration = Duration::from_secs(900);
 /// Between two looks at sinks and open pages.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 
-/// What queues run on.
-#[derive(Clone)]
-pub(super) struct Ground {
-    pub(super) appender: Appender,
-    pub(super) state: StateHandle,
-    pub(super) progress: watch::Receiver<Progress>,
-    pub(super) notices: Notices,
-    pub(super) stop: CancellationToken,
+/// The queues that run.
+pub(super) struct Sinks {
+    ground: Ground,
+    signer: Option<Signer>,
+    /// Waits for them when the daemon ends.
+    tasks: TaskTracker,
+    stop: CancellationToken,
+    running: BTreeMap<String, Running>,
+    /// How each is reached.
+    pub(super) handles: watch::Sender<Vec<Handle>>,
+    /// What sends unacknowledged pages on.
+    pub(super) escalations: watch::Sender<Escalations>,
+}
+
+struct Running {
+    handle: Handle,
+    config: Sink,
+    /// Held by the queue while it runs.
+    kept: Arc<Mutex<Kept>>,
+}
+
+/// `[[escalation]]`, and the clock on the wall that its quiet hours go by.
+#[derive(Debug, Clone)]
+pub(super) struct Escalations {
+    rules: Vec<Rule>,
+    zone: TimeZone,
+}
+
+impl Sinks {
+    /// None runs yet.
+    pub(super) fn new(ground: Ground, signer: Option<Signer>, tasks: TaskTracker) -> Self {
+        let none = Escalations {
+            rules: Vec::new(),
+            zone: TimeZone::UTC,
+        };
+        Self {
+            stop: ground.stop.child_token(),
+            ground,
+            signer,
+            tasks,
+            running: BTreeMap::new(),
+            handles: watch::Sender::default(),
+            escalations: watch::Sender::new(none),
+        }
+    }
+
+    /// Goes on with those of another configuration. Those that are new begin behind the newest alert.
+    pub(super) fn take(&mut self, config: &Config) {
+        let is_new = |sink: &Sink| !self.running.contains_key(&sink.name);
+        if config.sinks.iter().any(is_new) {
+            let (appender, seen) = (self.ground.appender.clone(), seen(config));
+            self.tasks.spawn(async move {
+                // Until it is folded they are given no alert.
+                let _ = appender.submit(vec![seen]).await;
+            });
+        }
+        self.replace(config);
+    }
+
+    /// Ends those that run, each after the alert that it is about to hand over, and starts the
+    /// configured ones, each when the former one of its name has ended: no alert is on its way twice,
+    /// and one that hangs holds up no other.
+    pub(super) fn replace(&mut self, config: &Config) {
+        self.stop.cancel();
+        self.stop = self.ground.stop.child_token();
+        let mut former = std::mem::take(&mut self.running);
+        for sink in &config.sinks {
+            let before = former.remove(&sink.name);
+            let running = self.start(config, sink, before);
+            self.running.insert(sink.name.clone(), running);
+        }
+        for gone in former.keys() {
+            events::queue(gone, 0, 0.0);
+        }
+        let handles = self.running.values().map(|one| one.handle.clone());
+        self.handles.send_replace(handles.collect());
+        self.escalations.send_replace(Escalations {
+            rules: config.escalations.clone(),
+            zone: config.policy().site.zone,
+        });
+    }
+
+    fn start(&self, config: &Config, sink: &Sink, before: Option<Running>) -> Running {
+        let settings = self.settings(config, sink);
+        let site = config.site.name.clone();
+        let same = before.as_ref().is_some_and(|before| before.config == *sink);
+        let (handle, kept) = match before {
+            Some(before) => (before.handle.of_kind(settings.kind), before.kept),
+            None => {
+                let (handle, kept) = Handle::new(&settings);
+                (handle, Arc::new(Mutex::new(kept)))
+            }
+        };
+        let ground = Ground {
+            stop: self.stop.clone(),
+            ..self.ground.clone()
+        };
+        let (sink, lent) = (sink.clone(), Arc::clone(&kept));
+        let config = sink.clone();
+        self.tasks.spawn(async move {
+            let mut kept = lent.lock_owned().await;
+            if !same {
+                kept.forget_what_was_told();
+            }
+            // What the former one recorded last must be folded, or the same alert would come next again.
+            let recorded = ground.appender.status().borrow().synced;
+            let mut progress = ground.progress.clone();
+            tokio::select! {
+                () = ground.stop.cancelled() => return,
+                _ = progress.wait_for(|now| now.folded >= recorded) => {}
+            }
+            let made = deliver::sink(&sink.kind, &site, sink.timeout);
+            Queue::new(settings, made, ground, kept).run().await;
+        });
+        Running {
+            handle,
+            config,
+            kept,
+        }
+    }
+
+    fn settings(&self, config: &Config, sink: &Sink) -> QueueSettings {
+        let keeps = matches!(sink.kind, SinkKind::Log | SinkKind::File { .. });
+        QueueSettings {
+            name: sink.name.clone(),
+            kind: sink.kind.word(),
+            site: config.site.name.clone(),
+            choice: Choice {
+                events: sink.events.clone(),
+                notices: sink.notices,
+                minimum_severity: sink.minimum_severity,
+                phi: sink.phi,
+                worklist: keeps,
+            },
+            retry: sink.retry,
+            timeout: sink.timeout,
+            digest: sink.digest,
+            heartbeat: sink.heartbeat,
+            links: Links {
+                base: config.http.public_url.clone(),
+                signer: self.signer.clone().filter(|_| !keeps),
+            },
+        }
+    }
 }
 
 /// The sinks that this daemon starts with, as a fact: one that is new begins behind the newest alert.
@@ -56,63 +196,19 @@ pub(super) fn signer(config: &Config) -> Option<Signer> {
     }
 }
 
-/// The queues of the configured sinks; `alerts.jsonl` is always the last of them.
-pub(super) fn queues(
-    config: &Config,
-    ground: &Ground,
-    signer: Option<&Signer>,
-) -> Vec<(Queue, Handle)> {
-    let site = &config.site.name;
-    let made = |sink: &crate::config::Sink| {
-        let keeps = matches!(sink.kind, SinkKind::Log | SinkKind::File { .. });
-        let choice = Choice {
-            events: sink.events.clone(),
-            notices: sink.notices,
-            minimum_severity: sink.minimum_severity,
-            phi: sink.phi,
-            worklist: keeps,
-        };
-        let links = Links {
-            base: config.http.public_url.clone(),
-            signer: signer.filter(|_| !keeps).cloned(),
-        };
-        let settings = QueueSettings {
-            name: sink.name.clone(),
-            kind: sink.kind.word(),
-            site: site.clone(),
-            choice,
-            retry: sink.retry,
-            timeout: sink.timeout,
-            digest: sink.digest,
-            heartbeat: sink.heartbeat,
-            links,
-        };
-        Queue::new(
-            settings,
-            deliver::sink(&sink.kind, site, sink.timeout),
-            ground.appender.clone(),
-            ground.state.clone(),
-            ground.progress.clone(),
-            &ground.notices,
-            ground.stop.clone(),
-        )
-    };
-    config.sinks.iter().map(made).collect()
-}
-
 /// Raises what an operator must know of the sinks, and sends unacknowledged pages on, until the daemon
 /// ends.
 pub(super) async fn watch(
     ground: Ground,
-    handles: Vec<Handle>,
-    rules: Vec<Rule>,
-    zone: jiff::tz::TimeZone,
+    handles: watch::Receiver<Vec<Handle>>,
+    escalations: watch::Receiver<Escalations>,
 ) {
     loop {
         tokio::select! {
             () = ground.stop.cancelled() => return,
             () = tokio::time::sleep(LOOK_EVERY) => {}
         }
+        let handles = handles.borrow().clone();
         ground
             .notices
             .set(NoticeKind::SinkFailing, failing(&handles));
@@ -121,6 +217,7 @@ pub(super) async fn watch(
         }
         let waiting = waiting(&ground, &handles).await;
         ground.notices.set(NoticeKind::QueueOld, waiting);
+        let Escalations { rules, zone } = escalations.borrow().clone();
         if !rules.is_empty() {
             escalate(&ground, &rules, &zone).await;
         }
@@ -174,7 +271,7 @@ async fn waiting(ground: &Ground, handles: &[Handle]) -> Option<String> {
 }
 
 /// Records what is due: from there the queues send it.
-async fn escalate(ground: &Ground, rules: &[Rule], zone: &jiff::tz::TimeZone) {
+async fn escalate(ground: &Ground, rules: &[Rule], zone: &TimeZone) {
     let Ok(pages) = ground.state.read_apart(views::open_pages).await else {
         return;
     };

@@ -8,6 +8,7 @@ use crate::core::fold::state::State;
 use crate::core::policy::Policy;
 use crate::engine::FreshState;
 use crate::notice::{NoticeKind, Notices};
+use crate::seal::Keyring;
 use crate::telemetry::events;
 use std::collections::VecDeque;
 use std::path::{Path, PathBuf};
@@ -36,7 +37,10 @@ struct Disk {
     memory: u64,
     /// How long a call may take before the state is given up.
     patience: Duration,
-    policy: String,
+    /// Hash of the tables in force.
+    policy: Mutex<String>,
+    keys: Keyring,
+    key_file: Option<PathBuf>,
     journal_end: JournalPosition,
 }
 
@@ -46,6 +50,8 @@ struct Inside {
     current: Option<Arc<Guarded>>,
     /// When it had to be built again.
     rebuilds: VecDeque<Instant>,
+    /// One that was given up with calls under way.
+    left: Option<Arc<Guarded>>,
     /// Memory it is until the daemon ends.
     in_memory: bool,
 }
@@ -61,6 +67,7 @@ impl Keeper {
     pub(super) fn new(
         config: &Config,
         policy: &Policy,
+        keys: &Keyring,
         journal_end: JournalPosition,
         notices: Notices,
     ) -> Arc<Self> {
@@ -71,7 +78,9 @@ impl Keeper {
                 dir: storage.dir.join("cache"),
                 memory: storage.cache_memory,
                 patience: storage.cache_wait,
-                policy: policy.hash(),
+                policy: Mutex::new(policy.hash()),
+                keys: keys.clone(),
+                key_file: storage.encryption_key_file.clone(),
                 journal_end,
             }),
             notices,
@@ -93,7 +102,7 @@ impl Keeper {
         let Some(disk) = &self.disk else {
             return rebuilt(Arc::new(Memory::new()));
         };
-        match cache::open_guarded(&disk.opening(&this_program())) {
+        match cache::open_guarded(&disk.opening(&this_program(), &disk.policy())) {
             Ok(Opened::Good(sled)) => {
                 let counted_through = sled.position().unwrap_or(journal_end);
                 Begun {
@@ -144,8 +153,33 @@ impl Keeper {
                 "{why}; and it had to be built again {REBUILDS} times within an hour"
             ));
         }
+        self.anew(disk, why)
+    }
+
+    /// An empty state to fold into with other tables: nothing is wrong with the one that it replaces.
+    pub(super) fn exchange(&self, policy: &Policy) -> Arc<dyn State> {
+        let Some(disk) = &self.disk else {
+            return Arc::new(Memory::new());
+        };
+        disk.set_policy(policy.hash());
+        let why = "tables or thresholds have changed since";
+        events::cache_rebuild(why);
+        let current = self.lock().current.take();
+        if let Some(current) = current {
+            current.give_up(why);
+            if !current.close(disk.patience) {
+                return self.memory(&format!("{why}; and sled does not let go of its files"));
+            }
+        }
+        if self.lock().in_memory {
+            return Arc::new(Memory::new());
+        }
+        self.anew(disk, why)
+    }
+
+    fn anew(&self, disk: &Disk, why: &str) -> Arc<dyn State> {
         cache::set_aside(&disk.dir, why);
-        match cache::fresh(&disk.opening(&this_program())) {
+        match cache::fresh(&disk.opening(&this_program(), &disk.policy())) {
             Ok(sled) => self.in_force(sled),
             Err(error) => self.memory(&error.why()),
         }
@@ -168,10 +202,22 @@ impl Keeper {
     /// Gives up a cache that does not answer; memory in its place.
     pub(super) fn leave_behind(&self) -> Arc<dyn State> {
         let why = "a call into sled does not return";
-        if let Some(current) = self.lock().current.take() {
+        let mut inside = self.lock();
+        if let Some(current) = inside.current.take() {
             current.give_up(why);
+            inside.left = Some(current);
         }
+        drop(inside);
         self.memory(why)
+    }
+
+    /// Whether this thread is in a call into a cache that was given up, and so will not go on.
+    pub(super) fn is_left_behind(&self, thread: ThreadId) -> bool {
+        let left = self.lock().left.clone();
+        let (Some(disk), Some(left)) = (&self.disk, left) else {
+            return false;
+        };
+        left.waiting_longer_than(disk.patience).contains(&thread)
     }
 
     /// Clears what is over: no rebuild for an hour.
@@ -221,14 +267,26 @@ impl Keeper {
 }
 
 impl Disk {
-    fn opening<'a>(&'a self, program: &'a Path) -> Opening<'a> {
+    fn policy(&self) -> String {
+        let policy = self.policy.lock();
+        policy.unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn set_policy(&self, policy: String) {
+        let mut held = self.policy.lock().unwrap_or_else(PoisonError::into_inner);
+        *held = policy;
+    }
+
+    fn opening<'a>(&'a self, program: &'a Path, policy: &'a str) -> Opening<'a> {
         Opening {
             dir: &self.dir,
             program,
             limit: VERIFY_WITHIN,
             within: self.patience,
             memory: self.memory,
-            policy: &self.policy,
+            policy,
+            keys: &self.keys,
+            key_file: self.key_file.as_deref(),
             journal_end: self.journal_end,
         }
     }

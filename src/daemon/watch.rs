@@ -1,5 +1,6 @@
 //! What an operator must be told of disk, clock and fold: looked at every second.
 
+use super::gaps::Gaps;
 use crate::clock;
 use crate::core::fact::JournalPosition;
 use crate::core::time::{Span, Timestamp};
@@ -10,6 +11,7 @@ use crate::telemetry::events;
 use crate::web::BEHIND;
 use bytesize::ByteSize;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
@@ -35,6 +37,7 @@ pub(super) struct Watch {
     pub(super) notices: Notices,
     pub(super) dir: PathBuf,
     pub(super) reserve: u64,
+    pub(super) gaps: Arc<Gaps>,
     /// The last start that is recorded: the clock cannot stand before it.
     pub(super) started_before: Option<Timestamp>,
 }
@@ -90,6 +93,8 @@ impl Watch {
             }
             let jumped = wall.look(clock::now(), clock::monotonic());
             self.notices.set(NoticeKind::ClockJumped, jumped);
+            let gap = self.gaps.told(clock::monotonic());
+            self.notices.set(NoticeKind::Gap, gap);
             tokio::select! {
                 () = stop.cancelled() => return,
                 () = tokio::time::sleep(LOOK_EVERY) => {}

@@ -23,7 +23,7 @@ pub use file::FileSink;
 pub use letter::{Letter, Links};
 pub use link::Signer;
 pub use log::LogSink;
-pub use queue::{Handle, Queue, QueueSettings, Status, Tested};
+pub use queue::{Ground, Handle, Kept, Queue, QueueSettings, Status, Tested};
 
 use crate::config::SinkKind;
 use crate::core::alert::PhiLevel;

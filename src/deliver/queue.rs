@@ -21,7 +21,7 @@ use crate::telemetry::events;
 use std::collections::VecDeque;
 use std::hash::{BuildHasher, Hasher};
 use std::time::{Duration, Instant};
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{OwnedMutexGuard, mpsc, oneshot, watch};
 use tokio_util::sync::CancellationToken;
 
 /// Commands that wait at most.
@@ -78,7 +78,70 @@ pub struct Handle {
     tests: mpsc::Sender<oneshot::Sender<Tested>>,
 }
 
+/// What a queue knows that is kept nowhere else: the one that takes its place goes on with it.
+#[derive(Debug)]
+pub struct Kept {
+    /// Notices that the sink was told of.
+    told: Vec<Notice>,
+    tests: mpsc::Receiver<oneshot::Sender<Tested>>,
+    status: watch::Sender<Status>,
+    heartbeat_at: Option<Instant>,
+    /// When alerts went by themselves, as far as a digest counts them.
+    went: VecDeque<Instant>,
+    /// Alerts are held back: they go together when their time comes.
+    holding: bool,
+}
+
+impl Kept {
+    /// For another receiver under the same name: it is told of what stands anew.
+    pub fn forget_what_was_told(&mut self) {
+        self.told.clear();
+    }
+}
+
+/// What queues run on.
+#[derive(Clone)]
+pub struct Ground {
+    /// The door to the journal.
+    pub appender: Appender,
+    /// The folded state.
+    pub state: StateHandle,
+    /// How far the fold is.
+    pub progress: watch::Receiver<Progress>,
+    /// What an operator must act on.
+    pub notices: Notices,
+    /// Ends them.
+    pub stop: CancellationToken,
+}
+
 impl Handle {
+    /// How a queue is reached that is yet to run, and what it is to be given then.
+    pub fn new(settings: &QueueSettings) -> (Self, Kept) {
+        let (test, tests) = mpsc::channel(COMMANDS);
+        let status = watch::Sender::new(Status::default());
+        let handle = Self {
+            name: settings.name.clone(),
+            kind: settings.kind,
+            status: status.subscribe(),
+            tests: test,
+        };
+        let kept = Kept {
+            told: Vec::new(),
+            tests,
+            status,
+            heartbeat_at: None,
+            went: VecDeque::new(),
+            holding: false,
+        };
+        (handle, kept)
+    }
+
+    /// The same way to a sink of another kind.
+    #[must_use]
+    pub fn of_kind(self, kind: &'static str) -> Self {
+        Self { kind, ..self }
+    }
+
     /// Sends a marked test alert now, whatever waits; the time that it took. `None` where the daemon ends.
     pub async fn test(&self) -> Option<Tested> {
         let (answer, answered) = oneshot::channel();
@@ -95,15 +158,8 @@ pub struct Queue {
     state: StateHandle,
     progress: watch::Receiver<Progress>,
     standing: watch::Receiver<Standing>,
-    /// Notices that the sink was told of.
-    told: Vec<Notice>,
-    tests: mpsc::Receiver<oneshot::Sender<Tested>>,
-    status: watch::Sender<Status>,
-    heartbeat_at: Option<Instant>,
-    /// When alerts went by themselves, as far as a digest counts them.
-    went: VecDeque<Instant>,
-    /// Alerts are held back: they go together when their time comes.
-    holding: bool,
+    /// Held while it runs: the next one of this name waits for it.
+    kept: OwnedMutexGuard<Kept>,
     stop: CancellationToken,
 }
 
@@ -128,37 +184,25 @@ impl Queue {
     pub fn new(
         settings: QueueSettings,
         sink: Box<dyn Sink>,
-        appender: Appender,
-        state: StateHandle,
-        progress: watch::Receiver<Progress>,
-        notices: &Notices,
-        stop: CancellationToken,
-    ) -> (Self, Handle) {
-        let (test, tests) = mpsc::channel(COMMANDS);
-        let status = watch::Sender::new(Status::default());
-        let handle = Handle {
-            name: settings.name.clone(),
-            kind: settings.kind,
-            status: status.subscribe(),
-            tests: test,
-        };
-        let heartbeat_at = settings.heartbeat.map(|_| clock::monotonic());
-        let queue = Self {
+        ground: Ground,
+        mut kept: OwnedMutexGuard<Kept>,
+    ) -> Self {
+        let now = clock::monotonic();
+        kept.heartbeat_at = (settings.heartbeat)
+            .map(|every| kept.heartbeat_at.map_or(now, |at| at.min(now + every)));
+        if settings.digest.is_none() {
+            kept.holding = false;
+        }
+        Self {
             settings,
             sink,
-            appender,
-            state,
-            progress,
-            standing: notices.subscribe(),
-            told: Vec::new(),
-            tests,
-            status,
-            heartbeat_at,
-            went: VecDeque::new(),
-            holding: false,
-            stop,
-        };
-        (queue, handle)
+            appender: ground.appender,
+            state: ground.state,
+            progress: ground.progress,
+            standing: ground.notices.subscribe(),
+            kept,
+            stop: ground.stop,
+        }
     }
 
     /// Delivers until the daemon ends.
@@ -197,14 +241,14 @@ impl Queue {
     async fn wait(&mut self, again_at: Option<Instant>, held_until: Option<Instant>) {
         let pausing = again_at.is_some();
         let stop = self.stop.clone();
-        let heartbeat_at = self.heartbeat_at.filter(|_| !pausing);
+        let heartbeat_at = self.kept.heartbeat_at.filter(|_| !pausing);
         let held_until = held_until.filter(|_| !pausing);
         let test = tokio::select! {
             () = stop.cancelled() => None,
             () = at(again_at) => None,
             () = at(heartbeat_at) => None,
             () = at(held_until) => None,
-            Some(answer) = self.tests.recv() => Some(answer),
+            Some(answer) = self.kept.tests.recv() => Some(answer),
             changed = self.progress.changed(), if !pausing => {
                 // The fold has ended: so does the daemon.
                 if changed.is_err() {
@@ -273,10 +317,14 @@ impl Queue {
         }
     }
 
+    /// Nothing comes for a sink until the state has seen it: it would be given all of the past.
     async fn next(&self) -> Result<Next, StateError> {
         let (name, choice) = (self.settings.name.clone(), self.settings.choice.clone());
         let now = clock::now();
         let read = move |state: &dyn crate::core::fold::state::State| {
+            if views::cursor(state, &name)?.is_none() {
+                return Ok(Next::Nothing);
+            }
             let mutes = views::mutes(state)?;
             let passes = |transition: &Transition| choice.passes(transition, &mutes, now);
             views::next(state, &name, &passes)
@@ -356,7 +404,7 @@ impl Queue {
             ))),
         };
         let now = clock::now();
-        self.status.send_modify(|status| match &sent {
+        self.kept.status.send_modify(|status| match &sent {
             // A refusal is an answer: the way is open.
             Ok(()) | Err(SinkError::Never(_)) => {
                 *status = Status {
@@ -377,14 +425,18 @@ impl Queue {
                 .settings
                 .heartbeat
                 .map(|every| clock::monotonic() + every);
-            self.heartbeat_at = next;
+            self.kept.heartbeat_at = next;
         }
         sent
     }
 
     /// A sign of life, when it is time for one.
     async fn beat(&mut self) -> Result<(), Failed> {
-        if self.heartbeat_at.is_none_or(|at| clock::monotonic() < at) {
+        if self
+            .kept
+            .heartbeat_at
+            .is_none_or(|at| clock::monotonic() < at)
+        {
             return Ok(());
         }
         let Self { settings, .. } = self;
@@ -407,6 +459,7 @@ impl Queue {
         let same =
             |one: &Notice, other: &Notice| one.kind == other.kind && one.since == other.since;
         let over: Vec<Notice> = self
+            .kept
             .told
             .iter()
             .filter(|told| !standing.iter().any(|stands| same(stands, told)))
@@ -415,15 +468,15 @@ impl Queue {
         for notice in over {
             let letter = Letter::notice(&notice, false, &self.settings.site, clock::now());
             self.send_aside(&letter).await?;
-            self.told.retain(|told| !same(told, &notice));
+            self.kept.told.retain(|told| !same(told, &notice));
         }
         for notice in standing {
-            if self.told.iter().any(|told| same(told, &notice)) {
+            if self.kept.told.iter().any(|told| same(told, &notice)) {
                 continue;
             }
             let letter = Letter::notice(&notice, true, &self.settings.site, clock::now());
             self.send_aside(&letter).await?;
-            self.told.push(notice);
+            self.kept.told.push(notice);
         }
         Ok(())
     }
@@ -437,7 +490,7 @@ impl Queue {
             Err(error @ SinkError::Later { .. }) => return Err(Failed { id, error }),
         }
         if let Some(every) = self.settings.heartbeat {
-            self.heartbeat_at = Some(clock::monotonic() + every);
+            self.kept.heartbeat_at = Some(clock::monotonic() + every);
         }
         Ok(())
     }

@@ -184,7 +184,7 @@ pub(crate) fn begin(
         ));
     }
     // The policy's mark is all that an empty one holds.
-    if state.scan(&[], &[], 2)?.len() > 1 {
+    if state.walk(None, 2)?.len() > 1 {
         return Err(StateError::Store("it was not filled to its end".to_owned()));
     }
     let Some(checkpoint) = &journal.checkpoint else {

@@ -11,7 +11,8 @@ use crate::core::fold::{self, Effects, views};
 use crate::core::policy::Policy;
 use crate::core::time::Timestamp;
 use crate::core::{alert, fact};
-use crate::journal::{Appender, Draft};
+use crate::journal::{Appender, Draft, ReadError};
+use crate::pulse::Pulse;
 use crate::telemetry::events;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -32,11 +33,16 @@ const NOTE_WITHIN: Duration = Duration::from_secs(2);
 /// Gives an empty state in place of one that cannot be used, for the reason told.
 pub type FreshState = Arc<dyn Fn(&str) -> Arc<dyn State> + Send + Sync>;
 
+/// Gives an empty state to be folded into with these tables.
+pub type StateFor = Arc<dyn Fn(&Policy) -> Arc<dyn State> + Send + Sync>;
+
 /// What the fold needs beside journal and state.
 #[derive(Clone)]
 pub struct Settings {
-    /// Tables in force.
-    pub policy: Arc<Policy>,
+    /// Tables in force; others may come at any time.
+    pub policies: watch::Receiver<Arc<Policy>>,
+    /// Gives an empty state to be folded into with these tables.
+    pub state_for: StateFor,
     /// Facts up to here were counted by an earlier run; folding them again counts nothing.
     pub counted_through: JournalPosition,
     /// Gives an empty state in place of one that cannot be used.
@@ -44,7 +50,9 @@ pub struct Settings {
     /// When checkpoints are taken.
     pub checkpointing: Checkpointing,
     /// Told of a place in the journal that cannot be read while it is folded.
-    pub on_damage: Arc<dyn Fn(&str) + Send + Sync>,
+    pub on_damage: Arc<dyn Fn(&ReadError) + Send + Sync>,
+    /// The fold's sign of life.
+    pub pulse: Pulse,
 }
 
 /// How far the fold is.
@@ -61,6 +69,8 @@ pub struct Folder {
     appender: Appender,
     state: StateHandle,
     settings: Settings,
+    /// What the state is folded with.
+    policy: Arc<Policy>,
     checkpointer: Checkpointer,
     progress: watch::Sender<Progress>,
     stop: CancellationToken,
@@ -82,7 +92,7 @@ impl Folder {
     pub fn new(
         appender: Appender,
         state: StateHandle,
-        settings: Settings,
+        mut settings: Settings,
         stop: CancellationToken,
         runtime: Handle,
     ) -> (Self, watch::Receiver<Progress>) {
@@ -93,12 +103,14 @@ impl Folder {
         let (progress, seen) = watch::channel(start);
         let decided_at = JournalPosition::START;
         let counted = Arc::new(AtomicU64::new(settings.counted_through.0));
+        let policy = Arc::clone(&settings.policies.borrow_and_update());
         (
             Self {
                 appender,
                 state,
                 checkpointer: Checkpointer::new(settings.checkpointing),
                 settings,
+                policy,
                 progress,
                 stop,
                 runtime,
@@ -115,11 +127,14 @@ impl Folder {
     /// One that has not begun, to take over should this one be left behind in a call that never returns.
     #[must_use]
     pub fn successor(&self) -> Self {
+        let mut settings = self.settings.clone();
+        let policy = Arc::clone(&settings.policies.borrow_and_update());
         Self {
             appender: self.appender.clone(),
             state: self.state.clone(),
             checkpointer: Checkpointer::new(self.settings.checkpointing),
-            settings: self.settings.clone(),
+            settings,
+            policy,
             progress: self.progress.clone(),
             stop: self.stop.clone(),
             runtime: self.runtime.clone(),
@@ -166,6 +181,10 @@ impl Folder {
                     self.begin_again(|| (self.settings.fresh_state)(&why));
                 }
                 FoldError::Journal(why) => events::fold_failed(&why),
+                FoldError::OtherTables => {
+                    self.take_tables();
+                    continue;
+                }
             }
             self.progress
                 .send_modify(|progress| progress.current = false);
@@ -175,7 +194,7 @@ impl Folder {
 
     fn fold_on(&mut self) -> Result<(), FoldError> {
         let state = self.state.get();
-        let policy = Arc::clone(&self.settings.policy);
+        let policy = Arc::clone(&self.policy);
         let mut at = checkpointer::begin(state.as_ref(), &Beginning::of(&self.appender), &policy)?;
         let reader = self
             .appender
@@ -184,13 +203,15 @@ impl Folder {
         let told = Arc::clone(&self.settings.on_damage);
         let on_damage: OnDamage = Arc::new(move |error| {
             events::journal_damaged(&error.to_string());
-            told(&error.to_string());
+            told(error);
         });
         let mut source = Source::new(reader, Arc::clone(&policy), on_damage);
         let started = clock::monotonic();
         let mut folded = 0_u64;
         let mut status = self.appender.status();
         loop {
+            crate::failpoints::stall("fold-hang");
+            self.settings.pulse.beat();
             if let Some(why) = self.state.take_doubt() {
                 return Err(FoldError::State(why));
             }
@@ -224,7 +245,15 @@ impl Folder {
                 }
                 std::mem::replace(progress, next) != next
             });
+            let others = self.settings.policies.has_changed().unwrap_or(false);
+            if others && !self.progress.borrow().current {
+                // Nothing has been considered with these yet.
+                return Err(FoldError::OtherTables);
+            }
             if at >= self.decided_at && (caught_up || self.progress.borrow().current) {
+                if others && self.consider_with_these_tables(state.as_ref())? {
+                    return Err(FoldError::OtherTables);
+                }
                 self.decide(state.as_ref())?;
             }
             if !caught_up || more {
@@ -238,12 +267,15 @@ impl Folder {
             }
             let until_deadline = self.meet_deadline(state.as_ref())?;
             let stop = self.stop.clone();
+            let mut policies = self.settings.policies.clone();
             let next = clock::monotonic() + GATHER;
             self.runtime.block_on(async {
                 tokio::select! {
                     () = stop.cancelled() => {}
                     () = pass(until_deadline) => {}
                     () = self.state.doubted() => {}
+                    () = self.settings.pulse.asked() => {}
+                    Ok(()) = policies.changed() => {}
                     changed = status.changed() => match changed {
                         Ok(()) => tokio::select! {
                             () = stop.cancelled() => {}
@@ -265,7 +297,7 @@ impl Folder {
                 self.unrecorded = self.unrecorded.filter(|(at, _)| *at > decided.through);
             }
         }
-        let policy = self.settings.policy.as_ref();
+        let policy = self.policy.as_ref();
         let extract = |received: &Received, position: JournalPosition, policy: &Policy| {
             batch.extract(received, position, policy)
         };
@@ -282,7 +314,7 @@ impl Folder {
     /// Records that tables or thresholds are others than those last recorded, before anything is
     /// decided by them. True where there is a fact to fold.
     fn note_policy(&mut self, state: &dyn State) -> Result<bool, FoldError> {
-        let policy = self.settings.policy.hash();
+        let policy = self.policy.hash();
         let last = views::policy_mark(state)?;
         if last.is_some_and(|mark| mark.policy == policy) {
             self.policy_noted = true;
@@ -303,12 +335,38 @@ impl Folder {
         if views::dirty_count(state)? > 0 {
             return Ok(false);
         }
-        Ok(self.note(Fact::Decided(fact::Decided {
-            through: state.position()?,
-            policy: self.settings.policy.hash(),
+        Ok(self.note(self.nothing_new(state.position()?, decided_at)))
+    }
+
+    /// All up to there was considered, and nothing is to be told of it.
+    fn nothing_new(&self, through: JournalPosition, decided_at: Timestamp) -> Fact {
+        Fact::Decided(fact::Decided {
+            through,
+            policy: self.policy.hash(),
             decided_at,
             transitions: Vec::new(),
-        })))
+        })
+    }
+
+    /// Other tables are to come into force: what is folded by now is decided, or recorded as considered,
+    /// with the old ones, so that the new ones page nobody for it. False while that cannot be recorded.
+    fn consider_with_these_tables(&mut self, state: &dyn State) -> Result<bool, FoldError> {
+        let before = self.decided_at;
+        self.decide(state)?;
+        let Some((_, decided_at)) = self.unrecorded else {
+            return Ok(true);
+        };
+        Ok(self.decided_at > before || self.note(self.nothing_new(state.position()?, decided_at)))
+    }
+
+    /// Goes on with the tables that are in force now, from the beginning: results are read otherwise
+    /// with them, what was decided stays.
+    fn take_tables(&mut self) {
+        self.policy = Arc::clone(&self.settings.policies.borrow_and_update());
+        self.policy_noted = false;
+        self.unrecorded = None;
+        self.decided_at = JournalPosition::START;
+        self.begin_again(|| (self.settings.state_for)(&self.policy));
     }
 
     /// Whether a fact about ourselves could be stored in time.
@@ -326,7 +384,7 @@ impl Folder {
     /// Decides over all that is folded, and makes the decision durable. It is folded when it comes
     /// back out of the journal.
     fn decide(&mut self, state: &dyn State) -> Result<(), FoldError> {
-        let Some(decided) = fold::decide(state, &self.settings.policy)? else {
+        let Some(decided) = fold::decide(state, &self.policy)? else {
             return Ok(());
         };
         if crate::failpoints::on("decide-panic") {
@@ -373,6 +431,8 @@ async fn pass(time: Option<Duration>) {
 enum FoldError {
     State(String),
     Journal(String),
+    /// Not a failure: other tables are in force.
+    OtherTables,
 }
 
 impl From<StateError> for FoldError {

@@ -5,10 +5,14 @@
 
 use super::disk::{Disk, DiskFile, write_all_at};
 use super::encode::Encoded;
-use super::layout::{RECORD_HEADER, RecordHeader, SEGMENT_HEADER, SegmentHeader, record_size};
+use super::layout::{
+    RECORD_HEADER, RECORD_PLAIN, RECORD_SEALED, RecordHeader, SEGMENT_HEADER, SegmentHeader,
+    kept_size, record_size,
+};
 use super::prepare::Prepared;
 use super::table::segment_path;
 use crate::core::fact::JournalPosition;
+use crate::seal::Sealer;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -23,6 +27,7 @@ const LARGE: usize = 256 << 10;
 /// A segment open for appending.
 pub(crate) struct Active {
     pub header: SegmentHeader,
+    sealer: Option<Sealer>,
     file: Arc<dyn DiskFile>,
     working: PathBuf,
     published: bool,
@@ -36,16 +41,19 @@ pub(crate) struct Active {
 }
 
 impl Active {
-    /// Begins a segment with room for a payload of this size.
+    /// Begins a segment with room for a payload of this size; its records are sealed where there is a key.
     pub fn begin(
         disk: &dyn Disk,
         dir: &Path,
         header: SegmentHeader,
+        sealer: Option<&Sealer>,
         segment_size: u64,
         payload: u64,
         prepared: Option<Prepared>,
     ) -> io::Result<Self> {
-        let size = segment_size.max(SEGMENT_HEADER + record_size(payload));
+        let header = header.sealed_with(sealer);
+        let needed = record_size(kept_size(payload, sealer.is_some()));
+        let size = segment_size.max(SEGMENT_HEADER + needed);
         let (file, working) = match prepared {
             Some(prepared) if prepared.size >= size => (prepared.file, prepared.path),
             _ => {
@@ -62,6 +70,7 @@ impl Active {
         Ok(Self {
             buffer: header.encode(),
             header,
+            sealer: sealer.cloned(),
             file,
             working,
             published: false,
@@ -74,7 +83,17 @@ impl Active {
 
     /// Whether a record with such a payload can be put here.
     pub fn fits(&self, payload: u64) -> bool {
-        self.end + record_size(payload) <= self.size
+        self.end + self.size_of(payload) <= self.size
+    }
+
+    /// Bytes that a record with such a payload takes here.
+    pub fn size_of(&self, payload: u64) -> u64 {
+        record_size(kept_size(payload, self.sealer.is_some()))
+    }
+
+    /// The key that its records are sealed with.
+    pub fn sealer(&self) -> Option<&Sealer> {
+        self.sealer.as_ref()
     }
 
     /// Appends a record; where it stands.
@@ -85,28 +104,46 @@ impl Active {
         record: &Encoded,
     ) -> io::Result<u64> {
         let too_large = |_| io::Error::from(io::ErrorKind::FileTooLarge);
+        let sealed = self.sealer.is_some();
+        let payload = kept_size(record.payload(), sealed);
         let header = RecordHeader {
             checksum: 0,
-            payload: u32::try_from(record.payload()).map_err(too_large)?,
+            payload: u32::try_from(payload).map_err(too_large)?,
             salt: self.header.salt,
             position,
             durable,
             kind: record.kind,
             version: record.version,
+            kept: if sealed { RECORD_SEALED } else { RECORD_PLAIN },
             meta: u32::try_from(record.meta.len()).map_err(too_large)?,
         };
         let place = self.end;
-        let bytes: [u8; RECORD_HEADER] = header.encode(&record.meta, &record.raw);
-        self.buffer.extend_from_slice(&bytes);
-        self.buffer.extend_from_slice(&record.meta);
-        if record.raw.len() >= LARGE {
-            self.flush()?;
-            write_all_at(self.file.as_ref(), &record.raw, self.buffer_at)?;
-            self.buffer_at += record.raw.len() as u64;
+        if let Some(sealer) = &self.sealer {
+            // Room for the header, which has a checksum of what is sealed.
+            let at = self.buffer.len();
+            self.buffer.extend_from_slice(&[0; RECORD_HEADER]);
+            let parts: [&[u8]; 2] = [&record.meta, &record.raw];
+            sealer.seal(&header.belongs_to(), &parts, &mut self.buffer)?;
+            if let Some((room, sealed)) = self
+                .buffer
+                .get_mut(at..)
+                .and_then(|record| record.split_first_chunk_mut::<RECORD_HEADER>())
+            {
+                *room = header.encode(sealed, &[]);
+            }
         } else {
-            self.buffer.extend_from_slice(&record.raw);
+            let bytes: [u8; RECORD_HEADER] = header.encode(&record.meta, &record.raw);
+            self.buffer.extend_from_slice(&bytes);
+            self.buffer.extend_from_slice(&record.meta);
+            if record.raw.len() >= LARGE {
+                self.flush()?;
+                write_all_at(self.file.as_ref(), &record.raw, self.buffer_at)?;
+                self.buffer_at += record.raw.len() as u64;
+            } else {
+                self.buffer.extend_from_slice(&record.raw);
+            }
         }
-        self.end += record_size(record.payload());
+        self.end += record_size(payload);
         let filled = usize::try_from(self.end - self.buffer_at).unwrap_or(usize::MAX);
         self.buffer.resize(filled, 0);
         if self.buffer.len() >= BUFFER {
@@ -119,6 +156,8 @@ impl Active {
         write_all_at(self.file.as_ref(), &self.buffer, self.buffer_at)?;
         self.buffer_at += self.buffer.len() as u64;
         self.buffer.clear();
+        // One huge record must not hold its memory for ever.
+        self.buffer.shrink_to(4 * BUFFER);
         Ok(())
     }
 

@@ -1,6 +1,6 @@
 //! Keeping what is damaged: a copy in a folder of its own, before a repair or a retention takes it.
 
-use super::recovery::{Damage, DamageKind};
+use super::damage::{Damage, DamageKind};
 use super::table::segments_dir;
 use crate::core::time::Timestamp;
 use std::collections::BTreeMap;
@@ -44,15 +44,21 @@ pub fn set_aside(data: &Path, damage: &[Damage], reserve: u64) -> io::Result<Asi
             .iter()
             .any(|one| one.file_name() == *name && one.kind != DamageKind::MissingSegment);
         let note = folder.join(format!("{name}.txt"));
-        if fs::read_to_string(&note).is_ok_and(|known| known == *text) {
+        if fs::read_to_string(&note).is_ok_and(|known| known.starts_with(text.as_str())) {
             noted = noted.max(time_of(&note)?);
             continue;
         }
-        if is_there {
-            copy(&segments_dir(data).join(name), &folder.join(name), reserve)?;
+        let mut text = text.clone();
+        let (from, to) = (segments_dir(data).join(name), folder.join(name));
+        if is_there && let Err(error) = copy(&from, &to, reserve) {
+            if error.kind() == io::ErrorKind::StorageFull {
+                return Err(error);
+            }
+            // A disk that does not give it back gives no copy either; trying again would not help.
+            let _ = writeln!(text, "no copy: {error}");
         }
         // Last: where it stands, the copy is whole.
-        write(&note, text)?;
+        write(&note, &text)?;
         noted = noted.max(time_of(&note)?);
     }
     fs::File::open(&folder)?.sync_all()?;

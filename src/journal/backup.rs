@@ -9,9 +9,10 @@ use super::cursor::Cursor;
 use super::disk::{Disk, DiskFile, read_full_at, write_all_at};
 use super::error::JournalError;
 use super::layout::{SEGMENT_HEADER, SegmentHeader};
-use super::open::inspect;
+use super::open::inspect_with;
 use super::table::{packed_path, segment_number, segment_path, segments_dir};
 use crate::core::fact::JournalPosition;
+use crate::seal::Keyring;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -64,7 +65,8 @@ pub struct Copied {
 }
 
 /// Copies into an empty directory, and verifies every checksum of the copy. With `all`, also the
-/// segments that the checkpoint makes unnecessary, for whoever wants the old messages.
+/// segments that the checkpoint makes unnecessary, for whoever wants the old messages. What is sealed
+/// stays sealed; the keys are not copied.
 ///
 /// # Errors
 /// See [`BackupError`].
@@ -72,6 +74,7 @@ pub fn backup(
     disk: &Arc<dyn Disk>,
     from: &Path,
     to: &Path,
+    keys: &Keyring,
     all: bool,
 ) -> Result<Copied, BackupError> {
     let io_at = |path: &Path| {
@@ -96,7 +99,7 @@ pub fn backup(
     let mut attempt = 0;
     let checkpoint = loop {
         attempt += 1;
-        match copy(disk.as_ref(), from, to, all) {
+        match copy(disk.as_ref(), from, to, keys, all) {
             Err(
                 BackupError::Io { source, .. }
                 | BackupError::Journal(JournalError::Io { source, .. }),
@@ -113,7 +116,7 @@ pub fn backup(
     for dir in [&segments, &checkpoints, to] {
         disk.sync_dir(dir).map_err(io_at(dir))?;
     }
-    verify(disk, from, to, checkpoint)
+    verify(disk, from, to, keys, checkpoint)
 }
 
 /// One attempt.
@@ -121,9 +124,10 @@ fn copy(
     disk: &dyn Disk,
     from: &Path,
     to: &Path,
+    keys: &Keyring,
     all: bool,
 ) -> Result<Option<Checkpoint>, BackupError> {
-    let kept = checkpoint::survey(disk, from)?;
+    let kept = checkpoint::survey(disk, from, keys)?;
     let newest = kept.newest().cloned();
     let (old, new) = (segments_dir(from), segments_dir(to));
     let at = |path: &Path| {
@@ -142,7 +146,11 @@ fn copy(
     let mut needed_from = 0;
     for (index, number) in numbers.iter().enumerate() {
         let plain = segment_path(&old, *number);
-        let file = super::table::open_segment(disk, &old, *number).map_err(at(&plain))?;
+        let opened = super::table::open_segment(disk, &old, *number, keys);
+        let file = opened.map_err(|error| match JournalError::io("read", &plain, error) {
+            JournalError::Io { path, source, .. } => BackupError::Io { path, source },
+            other => BackupError::Journal(other),
+        })?;
         let mut header = [0; SEGMENT_HEADER as usize];
         read_full_at(file.as_ref(), &mut header, 0).map_err(at(&plain))?;
         if let Ok(header) = SegmentHeader::decode(&header) {
@@ -217,9 +225,10 @@ fn verify(
     disk: &Arc<dyn Disk>,
     from: &Path,
     to: &Path,
+    keys: &Keyring,
     checkpoint: Option<Checkpoint>,
 ) -> Result<Copied, BackupError> {
-    let copy = inspect(Arc::clone(disk), to)?;
+    let copy = inspect_with(Arc::clone(disk), to, keys)?;
     let checkpoint = checkpoint.map_or(JournalPosition::START, |c| c.position);
     let found = copy.checkpoints.newest().map(|newest| newest.position);
     if found.unwrap_or(JournalPosition::START) != checkpoint {
@@ -234,7 +243,7 @@ fn verify(
     let mut damage: Vec<String> = recovery.damage.iter().map(ToString::to_string).collect();
     if !damage.is_empty() {
         // What the original has lost too is no fault of the copy.
-        let original = inspect(Arc::clone(disk), from)?.recovery.damage;
+        let original = inspect_with(Arc::clone(disk), from, keys)?.recovery.damage;
         let known: Vec<_> = original.iter().map(ToString::to_string).collect();
         if let Some(new) = damage.iter().find(|one| !known.contains(one)) {
             return Err(BackupError::NotWhole(new.clone()));

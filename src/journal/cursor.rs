@@ -19,8 +19,8 @@ pub(crate) struct Record<'a> {
     pub header: RecordHeader,
     /// Where the next one begins.
     pub end: u64,
-    pub meta: &'a [u8],
-    pub raw: &'a [u8],
+    /// Meta part and raw bytes, perhaps sealed: see [`Opener`](super::sealing::Opener).
+    pub payload: &'a [u8],
 }
 
 /// A file with a window on it.
@@ -92,15 +92,10 @@ impl Cursor {
         if bytes.len() != size || !header.is_sum_of(bytes) {
             return Ok(None);
         }
-        let payload = bytes.get(RECORD_HEADER..).unwrap_or_default();
-        let Some((meta, raw)) = payload.split_at_checked(header.meta as usize) else {
-            return Ok(None);
-        };
         Ok(Some(Record {
             header,
             end,
-            meta,
-            raw,
+            payload: bytes.get(RECORD_HEADER..).unwrap_or_default(),
         }))
     }
 

@@ -51,6 +51,40 @@ pub trait DiskFile: Send + Sync {
     }
 }
 
+/// A file in another form, which is only read.
+pub(crate) trait OnlyRead: Send + Sync {
+    /// As [`DiskFile::read_at`].
+    fn bytes_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize>;
+    /// As [`DiskFile::len`].
+    fn size(&self) -> io::Result<u64>;
+}
+
+impl<F: OnlyRead> DiskFile for F {
+    fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
+        self.bytes_at(buffer, offset)
+    }
+
+    fn write_at(&self, _data: &[u8], _offset: u64) -> io::Result<usize> {
+        Err(io::ErrorKind::ReadOnlyFilesystem.into())
+    }
+
+    fn sync_data(&self) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn set_len(&self, _len: u64) -> io::Result<()> {
+        Err(io::ErrorKind::ReadOnlyFilesystem.into())
+    }
+
+    fn preallocate(&self, _len: u64) -> io::Result<()> {
+        Err(io::ErrorKind::ReadOnlyFilesystem.into())
+    }
+
+    fn len(&self) -> io::Result<u64> {
+        self.size()
+    }
+}
+
 /// Holds a lock until dropped.
 pub trait DiskLock: Send + Sync {}
 

@@ -1,6 +1,7 @@
 //! What can go wrong, by what the caller can do about it. No text here holds patient data.
 
 use crate::core::fact::JournalPosition;
+use crate::seal::SealFault;
 use std::io;
 use std::path::PathBuf;
 
@@ -50,6 +51,14 @@ pub enum JournalError {
         /// The kind or version that is not known.
         source: DecodeError,
     },
+    /// It is sealed, and cannot be opened with the keys that are there. Nothing was changed.
+    #[error("cannot open `{}`: {source}", path.display())]
+    Sealed {
+        /// The segment's or checkpoint's file.
+        path: PathBuf,
+        /// Which key it needs, and which there are.
+        source: SealFault,
+    },
     /// The operating system refused.
     #[error("cannot {what} `{}`", path.display())]
     Io {
@@ -64,10 +73,13 @@ pub enum JournalError {
 
 impl JournalError {
     pub(crate) fn io(what: &'static str, path: impl Into<PathBuf>, source: io::Error) -> Self {
-        Self::Io {
-            what,
-            path: path.into(),
-            source,
+        let path = path.into();
+        match SealFault::in_error(&source) {
+            Some(fault) => Self::Sealed {
+                path,
+                source: fault.clone(),
+            },
+            None => Self::Io { what, path, source },
         }
     }
 
@@ -75,9 +87,10 @@ impl JournalError {
     pub fn is_transient(&self) -> bool {
         match self {
             Self::Locked { .. } | Self::Io { .. } => true,
-            Self::NewerFormat { .. } | Self::NewerCheckpoint { .. } | Self::NewerRecord { .. } => {
-                false
-            }
+            Self::NewerFormat { .. }
+            | Self::NewerCheckpoint { .. }
+            | Self::NewerRecord { .. }
+            | Self::Sealed { .. } => false,
         }
     }
 }

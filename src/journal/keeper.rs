@@ -4,7 +4,7 @@
 use super::Retention;
 use super::appender::Shared;
 use super::disk::Disk;
-use super::packed::pack;
+use super::packed::{is_to_be_packed, pack};
 use super::table::{Library, Segment, packed_path, segment_path};
 use crate::core::fact::JournalPosition;
 use crate::core::time::Timestamp;
@@ -39,8 +39,8 @@ impl Keeper {
         Self { shared, retention }
     }
 
-    /// Compresses what is closed, whole and not compressed yet, and drops what need not be kept. Ends early
-    /// once `stop` is set.
+    /// Compresses what is closed, whole and not compressed yet or sealed with another key than the one that
+    /// seals now, and drops what need not be kept. Ends early once `stop` is set.
     ///
     /// # Errors
     /// Where the disk refuses; the next pass goes on.
@@ -58,8 +58,8 @@ impl Keeper {
             if self.shared.damaged.contains(&segment.number) {
                 continue;
             }
-            let plain = disk.open_read(&segment_path(dir, segment.number));
-            if plain.is_ok() && pack(disk, dir, segment.number, stop)? {
+            let (number, keys) = (segment.number, &library.keys);
+            if is_to_be_packed(disk, dir, number, keys)? && pack(disk, dir, number, keys, stop)? {
                 tidied.packed += 1;
             }
         }

@@ -2,9 +2,12 @@
 
 use crate::core::fact::JournalPosition;
 use crate::core::time::Timestamp;
+use crate::seal::{CIPHER, KeyId, OVERHEAD, Sealer};
 
-/// The newest format version, and the one written.
-pub const FORMAT_VERSION: u32 = 1;
+/// The newest format version, that of sealed segments.
+pub const FORMAT_VERSION: u32 = 2;
+/// The version of segments that are not sealed.
+const PLAIN_VERSION: u32 = 1;
 /// Bytes of a segment before its first record.
 pub(crate) const SEGMENT_HEADER: u64 = 64;
 /// Bytes of a record before its payload.
@@ -30,7 +33,34 @@ pub(crate) struct SegmentHeader {
     pub created: Timestamp,
     /// In every record of this segment, so that a message that looks like a record is not one.
     pub salt: u32,
+    /// How its records are kept.
+    pub kept: Keeping,
 }
+
+/// How the payloads of a segment, or of one record, are kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) enum Keeping {
+    /// As they are.
+    #[default]
+    Plain,
+    /// Each sealed for itself. In a segment's header with the id of the key.
+    Sealed {
+        /// The cipher's number.
+        cipher: u8,
+        /// The key's.
+        key: KeyId,
+    },
+    /// As they are, each followed by as many zeros as a seal has bytes: a sealed segment within a
+    /// compressed one, whose frames are sealed instead.
+    Opened,
+}
+
+/// The byte of a record that says how its payload is kept.
+pub(crate) const RECORD_PLAIN: u8 = 0;
+/// Sealed.
+pub(crate) const RECORD_SEALED: u8 = CIPHER;
+/// Opened; see [`Keeping::Opened`].
+pub(crate) const RECORD_OPENED: u8 = 0xFF;
 
 /// Why there is no header.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -61,17 +91,41 @@ impl SegmentHeader {
             first,
             created,
             salt,
+            kept: Keeping::Plain,
         }
+    }
+
+    /// The same, its records sealed where there is a key.
+    pub fn sealed_with(mut self, sealer: Option<&Sealer>) -> Self {
+        if let Some(sealer) = sealer {
+            self.kept = Keeping::Sealed {
+                cipher: CIPHER,
+                key: sealer.id(),
+            };
+        }
+        self
     }
 
     pub fn encode(&self) -> Vec<u8> {
         let mut out = Vec::with_capacity(64);
         out.extend_from_slice(&MAGIC);
-        out.extend_from_slice(&FORMAT_VERSION.to_le_bytes());
+        let version = match self.kept {
+            Keeping::Plain => PLAIN_VERSION,
+            Keeping::Sealed { .. } | Keeping::Opened => FORMAT_VERSION,
+        };
+        out.extend_from_slice(&version.to_le_bytes());
         out.extend_from_slice(&self.salt.to_le_bytes());
         out.extend_from_slice(&self.number.to_le_bytes());
         out.extend_from_slice(&self.first.0.to_le_bytes());
         out.extend_from_slice(&self.created.as_micros().to_le_bytes());
+        match self.kept {
+            Keeping::Plain => {}
+            Keeping::Sealed { cipher, key } => {
+                out.push(cipher);
+                out.extend_from_slice(&key.0);
+            }
+            Keeping::Opened => out.push(RECORD_OPENED),
+        }
         out.resize(60, 0);
         let sum = crc32c::crc32c(&out);
         out.extend_from_slice(&sum.to_le_bytes());
@@ -92,11 +146,19 @@ impl SegmentHeader {
         }
         match u32_at(bytes, 8)? {
             0 => None,
-            FORMAT_VERSION => Some(Ok(Self {
+            version @ (PLAIN_VERSION | FORMAT_VERSION) => Some(Ok(Self {
                 salt: u32_at(bytes, 12)?,
                 number: u64_at(bytes, 16)?,
                 first: JournalPosition(u64_at(bytes, 24)?),
                 created: Timestamp::from_micros(u64_at(bytes, 32)?.cast_signed()),
+                kept: match (version, *bytes.get(40)?) {
+                    (PLAIN_VERSION, _) => Keeping::Plain,
+                    (_, RECORD_OPENED) => Keeping::Opened,
+                    (_, cipher) => Keeping::Sealed {
+                        cipher,
+                        key: KeyId(bytes.get(41..49)?.try_into().ok()?),
+                    },
+                },
             })),
             newer => Some(Err(HeaderFault::Newer(newer))),
         }
@@ -115,8 +177,15 @@ pub(crate) struct RecordHeader {
     pub durable: JournalPosition,
     pub kind: u8,
     pub version: u8,
-    /// Bytes of the meta part, which comes first.
+    /// How the payload is kept: [`RECORD_PLAIN`], [`RECORD_SEALED`] or [`RECORD_OPENED`].
+    pub kept: u8,
+    /// Bytes of the meta part, which comes first; before sealing.
     pub meta: u32,
+}
+
+/// Bytes of a payload on the disk.
+pub(crate) fn kept_size(payload: u64, sealed: bool) -> u64 {
+    payload + if sealed { OVERHEAD as u64 } else { 0 }
 }
 
 /// Bytes that a record with such a payload takes, padding included.
@@ -127,6 +196,29 @@ pub(crate) fn record_size(payload: u64) -> u64 {
 impl RecordHeader {
     /// The header with the checksum over itself, `meta` and `raw`.
     pub fn encode(&self, meta: &[u8], raw: &[u8]) -> [u8; RECORD_HEADER] {
+        let rest = self.rest();
+        let sum = crc32c::crc32c_append(crc32c::crc32c(&rest), meta);
+        let sum = crc32c::crc32c_append(sum, raw);
+        let mut out = [0; RECORD_HEADER];
+        let (magic, after) = out.split_at_mut(4);
+        magic.copy_from_slice(&RECORD_MAGIC);
+        let (checksum, after) = after.split_at_mut(4);
+        checksum.copy_from_slice(&sum.to_le_bytes());
+        after.copy_from_slice(&rest);
+        out
+    }
+
+    /// What a sealed payload belongs to: all that its header says but for checksum and length.
+    pub fn belongs_to(&self) -> [u8; RECORD_HEADER] {
+        let mut out = [0; RECORD_HEADER];
+        let (label, after) = out.split_at_mut(12);
+        label.copy_from_slice(b"record\0\0\0\0\0\0");
+        after.copy_from_slice(self.rest().get(4..).unwrap_or(&[0; RECORD_HEADER - 12]));
+        out
+    }
+
+    /// All behind the checksum.
+    fn rest(&self) -> [u8; RECORD_HEADER - 8] {
         let mut rest = [0; RECORD_HEADER - 8];
         let mut put = |at: usize, bytes: &[u8]| {
             if let Some(place) = rest.get_mut(at - 8..at - 8 + bytes.len()) {
@@ -137,17 +229,9 @@ impl RecordHeader {
         put(12, &self.salt.to_le_bytes());
         put(16, &self.position.0.to_le_bytes());
         put(24, &self.durable.0.to_le_bytes());
-        put(32, &[self.kind, self.version]);
+        put(32, &[self.kind, self.version, self.kept]);
         put(36, &self.meta.to_le_bytes());
-        let sum = crc32c::crc32c_append(crc32c::crc32c(&rest), meta);
-        let sum = crc32c::crc32c_append(sum, raw);
-        let mut out = [0; RECORD_HEADER];
-        let (magic, after) = out.split_at_mut(4);
-        magic.copy_from_slice(&RECORD_MAGIC);
-        let (checksum, after) = after.split_at_mut(4);
-        checksum.copy_from_slice(&sum.to_le_bytes());
-        after.copy_from_slice(&rest);
-        out
+        rest
     }
 
     /// The header if these bytes can be one; its checksum is not yet looked at.
@@ -160,11 +244,13 @@ impl RecordHeader {
             durable: JournalPosition(u64_at(bytes, 24)?),
             kind: *bytes.get(32)?,
             version: *bytes.get(33)?,
+            kept: *bytes.get(34)?,
             meta: u32_at(bytes, 36)?,
         };
+        let sealed = header.kept != RECORD_PLAIN;
         let possible = bytes.get(..4)? == RECORD_MAGIC
-            && u64::from(header.payload) <= MAX_PAYLOAD
-            && header.meta <= header.payload;
+            && u64::from(header.payload) <= kept_size(MAX_PAYLOAD, sealed)
+            && kept_size(u64::from(header.meta), sealed) <= u64::from(header.payload);
         possible.then_some(header)
     }
 
@@ -220,6 +306,7 @@ mod tests {
                 durable: JournalPosition(9),
                 kind: 1,
                 version: 2,
+                kept: RECORD_PLAIN,
                 meta: meta.len() as u32,
             };
             let mut bytes = header.encode(&meta, &raw).to_vec();

@@ -30,6 +30,7 @@ mod aside;
 mod backup;
 mod checkpoint;
 mod cursor;
+mod damage;
 mod disk;
 mod duplicates;
 mod encode;
@@ -40,10 +41,12 @@ mod model_disk;
 mod open;
 mod os_disk;
 mod packed;
+mod patched;
 mod prepare;
 mod queue;
 mod reader;
 mod recovery;
+mod sealing;
 mod table;
 mod writer;
 
@@ -56,14 +59,17 @@ pub use backup::{BackupError, Copied, backup};
 pub use checkpoint::{
     CHECKPOINT_VERSION, Checkpoint, Kept, TakeError, Taking, Unfit, Window, remove_checkpoints,
 };
+pub use damage::{Damage, DamageKind, TornTail};
 pub use disk::{Disk, DiskFile, DiskLock};
 pub use duplicates::Fingerprint;
 pub use error::{AppendError, DecodeError, JournalError, ReadError};
 pub use keeper::{Keeper, Tidied};
 pub use layout::{FORMAT_VERSION, MAX_PAYLOAD};
 pub use model_disk::{Fault, ModelDisk};
-pub use open::{Inspection, Journal, Options, Retention, WriterHandle, inspect, open};
+pub use open::{
+    Inspection, Journal, Options, Retention, WriterHandle, inspect, inspect_with, open,
+};
 pub use os_disk::OsDisk;
 pub use reader::Reader;
-pub use recovery::{Damage, DamageKind, Recovery, TornTail};
+pub use recovery::Recovery;
 pub use writer::{Status, Stored, Storing};

@@ -9,15 +9,18 @@ use super::duplicates::Index;
 use super::encode::Encoded;
 use super::error::JournalError;
 use super::keeper::finish_packing;
-use super::layout::{SegmentHeader, record_size};
+use super::layout::{SegmentHeader, kept_size, record_size};
 use super::prepare::{PREPARED, Preparer, prepare};
 use super::queue::Queue;
 use super::reader::Reader;
-use super::recovery::{Base, Found, Recovery, recover};
+use super::recovery::{Base, Found, Recovery, recover, survey};
+use super::sealing::Opener;
 use super::table::{Library, Segment, open_segment, segments_dir};
 use super::writer::{Status, Storing, Writer};
 use crate::core::fact::JournalPosition;
 use crate::core::time::{Span, Timestamp};
+use crate::pulse::Pulse;
+use crate::seal::Keyring;
 use bytes::Bytes;
 use std::collections::{BTreeSet, VecDeque};
 use std::io;
@@ -54,12 +57,16 @@ pub struct Options {
     pub retention: Retention,
     /// Time between attempts while nothing can be stored (WIRE A-70). Default 1 s.
     pub retry: Duration,
+    /// Keys: the first seals what is written, all open what is read. Default none.
+    pub keys: Keyring,
     /// Whether a thread makes the next segment ready ahead. Default true.
     pub prepare_ahead: bool,
     /// Told the duration of every successful sync (`pentamer_journal_sync_seconds`).
     pub on_sync: Option<Arc<dyn Fn(Duration) + Send + Sync>>,
     /// The time, for the headers of segments.
     pub clock: fn() -> Timestamp,
+    /// The writer's sign of life.
+    pub pulse: Pulse,
 }
 
 impl Options {
@@ -73,9 +80,11 @@ impl Options {
             duplicate_entries: 1_000_000,
             retention: Retention::default(),
             retry: Duration::from_secs(1),
+            keys: Keyring::none(),
             prepare_ahead: true,
             on_sync: None,
             clock,
+            pulse: Pulse::new("journal"),
         }
     }
 }
@@ -135,13 +144,28 @@ impl Inspection {
 
 /// Reads and verifies a data directory's checkpoints and every segment kept, changing nothing:
 /// [`Recovery::oldest`] and [`Recovery::since`] say from where on facts are kept.
+///
+/// # Errors
+/// [`JournalError::Sealed`] where a key is missing, [`JournalError::Io`], or that of a newer version.
 pub fn inspect(disk: Arc<dyn Disk>, dir: &Path) -> Result<Inspection, JournalError> {
-    let checkpoints = checkpoint::survey(disk.as_ref(), dir)?;
+    inspect_with(disk, dir, &Keyring::none())
+}
+
+/// Like [`inspect`], of a directory in which these keys open what is sealed.
+///
+/// # Errors
+/// As there.
+pub fn inspect_with(
+    disk: Arc<dyn Disk>,
+    dir: &Path,
+    keys: &Keyring,
+) -> Result<Inspection, JournalError> {
+    let checkpoints = checkpoint::survey(disk.as_ref(), dir, keys)?;
     let base = checkpoints.newest().map(|newest| newest.position);
     let base = base.unwrap_or(JournalPosition::START);
     let dir = segments_dir(dir);
     let mut index = Index::new(0, 0);
-    let mut found = recover(disk.as_ref(), &dir, Base::Read(base), &mut index)?;
+    let mut found = recover(disk.as_ref(), &dir, keys, Base::Read(base), &mut index)?;
     found
         .recovery
         .checkpoints_unfit
@@ -149,7 +173,7 @@ pub fn inspect(disk: Arc<dyn Disk>, dir: &Path) -> Result<Inspection, JournalErr
     Ok(Inspection {
         recovery: found.recovery,
         checkpoints,
-        library: Arc::new(Library::new(disk, dir, found.segments, base)),
+        library: Arc::new(Library::new(disk, dir, keys.clone(), found.segments, base)),
     })
 }
 
@@ -157,7 +181,7 @@ pub fn inspect(disk: Arc<dyn Disk>, dir: &Path) -> Result<Inspection, JournalErr
 ///
 /// # Errors
 /// [`JournalError::Locked`] when another process has it, [`JournalError::NewerFormat`] when a newer
-/// version wrote it, [`JournalError::Io`] when it cannot be read, or its tail not be made durable.
+/// version wrote it, [`JournalError::Sealed`] when one of its keys is missing (then nothing is changed), [`JournalError::Io`] when it cannot be read, or its tail not be made durable.
 pub fn open(disk: Arc<dyn Disk>, options: Options) -> Result<(Journal, Recovery), JournalError> {
     let dir = segments_dir(&options.dir);
     let made = disk.create_dir(&dir);
@@ -169,7 +193,9 @@ pub fn open(disk: Arc<dyn Disk>, options: Options) -> Result<(Journal, Recovery)
     })?;
     let synced = disk.sync_dir(&options.dir);
     synced.map_err(|error| JournalError::io("sync", &options.dir, error))?;
-    let kept = checkpoint::choose(disk.as_ref(), &options.dir)?;
+    // Before anything is set aside or removed: what cannot be opened is not damaged.
+    survey(disk.as_ref(), &dir, &options.keys, &mut Recovery::default())?;
+    let kept = checkpoint::choose(disk.as_ref(), &options.dir, &options.keys)?;
     let packed = finish_packing(disk.as_ref(), &dir);
     packed.map_err(|error| JournalError::io("tidy", &dir, error))?;
     let mut index = Index::new(options.duplicate_days, options.duplicate_entries);
@@ -180,7 +206,13 @@ pub fn open(disk: Arc<dyn Disk>, options: Options) -> Result<(Journal, Recovery)
             newest.known(|known| index.insert(&known.fingerprint, known.at, known.position));
         known.map_err(|error| JournalError::io("read", &newest.path, error))?;
     }
-    let mut found = recover(disk.as_ref(), &dir, Base::Skip(base), &mut index)?;
+    let mut found = recover(
+        disk.as_ref(),
+        &dir,
+        &options.keys,
+        Base::Skip(base),
+        &mut index,
+    )?;
     found.recovery.checkpoints_unfit.clone_from(&kept.unfit);
     if let Some(newer) = found.recovery.newer_record(&options.dir) {
         return Err(newer);
@@ -197,7 +229,13 @@ pub fn open(disk: Arc<dyn Disk>, options: Options) -> Result<(Journal, Recovery)
         .map_err(|error| JournalError::io("make durable the end of", &dir, error))?;
     let recovery = found.recovery;
     let journal = Journal {
-        library: Arc::new(Library::new(Arc::clone(&disk), dir, found.segments, base)),
+        library: Arc::new(Library::new(
+            Arc::clone(&disk),
+            dir,
+            options.keys.clone(),
+            found.segments,
+            base,
+        )),
         kept,
         disk,
         options,
@@ -226,29 +264,35 @@ fn keep_tail(
     let Some(old) = found.segments.iter().find(|s| s.number == number) else {
         return Ok(None);
     };
-    let file = open_segment(disk, dir, number)?;
+    let file = open_segment(disk, dir, number, &options.keys)?;
     let mut cursor = Cursor::new(file)?;
     let salt = Some(old.salt);
+    let (opener, mut scratch) = (old.opener.clone(), Vec::new());
+    let sealer = options.keys.sealer();
     let mut size = super::layout::SEGMENT_HEADER;
     for offset in &offsets {
         let record = cursor.record(*offset, salt)?;
-        size += record.map_or(0, |r| record_size(u64::from(r.header.payload)));
+        // As it is, or sealed: at the most.
+        let sealed = |payload: u32| kept_size(u64::from(payload), sealer.is_some());
+        size += record.map_or(0, |r| record_size(sealed(r.header.payload)));
     }
     let first = found.proven.next();
     let header = SegmentHeader::new(found.next_number, first, (options.clock)());
     let size = size.max(options.segment_size);
-    let mut active = Active::begin(disk, dir, header, size, 0, None)?;
+    let mut active = Active::begin(disk, dir, header, sealer, size, 0, None)?;
     let mut segment =
         Segment::new(header.number, header.first, header.salt).created(header.created);
+    segment = segment.opened_by(Opener::of(&active.header, &options.keys)?);
     for offset in offsets {
         let record = cursor.record(offset, salt)?;
         let record = record.ok_or(io::ErrorKind::InvalidData)?;
         let position = record.header.position;
+        let (meta, raw) = opener.open(&record, &mut scratch)?;
         let copy = Encoded {
             kind: record.header.kind,
             version: record.header.version,
-            meta: record.meta.to_vec(),
-            raw: Bytes::copy_from_slice(record.raw),
+            meta: meta.to_vec(),
+            raw: Bytes::copy_from_slice(raw),
         };
         let place = active.put(position, found.proven, &copy)?;
         segment.note(position, place);

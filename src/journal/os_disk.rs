@@ -4,6 +4,7 @@ use super::disk::{Disk, DiskFile, DiskLock};
 use crate::failpoints;
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io;
+use std::ops::Range;
 use std::os::unix::fs::{DirBuilderExt, FileExt, OpenOptionsExt};
 use std::path::Path;
 use std::sync::Arc;
@@ -11,12 +12,14 @@ use std::sync::Arc;
 /// The operating system's file system.
 ///
 /// With the crate feature `failpoints`, the faults `journal-read`, `journal-write` and `journal-sync` make
-/// reads, writes and syncs fail with EIO; `journal-full` makes writes fail with ENOSPC; `journal-sync-stall` keeps syncs
+/// reads, writes and syncs fail with EIO; `journal-read-one` makes some bytes of the segment or checkpoint whose
+/// number is in it unreadable; `journal-full` makes writes fail with ENOSPC; `journal-sync-stall` keeps syncs
 /// from returning.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct OsDisk;
 
-struct OsFile(File);
+/// With the number in its name, where faults are compiled in.
+struct OsFile(File, i64);
 
 struct OsLock {
     _file: File,
@@ -24,9 +27,22 @@ struct OsLock {
 
 impl DiskLock for OsLock {}
 
+const EIO: i32 = 5;
+/// What a bad sector is where a test wants one.
+const BAD: Range<u64> = 1_536..2_048;
+
+/// The number in the name of a segment or checkpoint, where a test may want to know.
+fn number(path: &Path) -> i64 {
+    let stem = path.file_stem().and_then(|stem| stem.to_str());
+    let number = stem.filter(|_| cfg!(feature = "failpoints"));
+    let number = number.and_then(|stem| stem.parse::<u64>().ok());
+    number
+        .and_then(|number| i64::try_from(number).ok())
+        .unwrap_or(0)
+}
+
 /// EIO while a test has switched this fault on.
 fn fault(name: &str) -> io::Result<()> {
-    const EIO: i32 = 5;
     if failpoints::on(name) {
         return Err(io::Error::from_raw_os_error(EIO));
     }
@@ -67,16 +83,16 @@ impl Disk for OsDisk {
             .create_new(true)
             .mode(0o600)
             .open(path)?;
-        Ok(Arc::new(OsFile(file)))
+        Ok(Arc::new(OsFile(file, 0)))
     }
 
     fn open(&self, path: &Path) -> io::Result<Arc<dyn DiskFile>> {
         let file = OpenOptions::new().read(true).write(true).open(path)?;
-        Ok(Arc::new(OsFile(file)))
+        Ok(Arc::new(OsFile(file, 0)))
     }
 
     fn open_read(&self, path: &Path) -> io::Result<Arc<dyn DiskFile>> {
-        Ok(Arc::new(OsFile(File::open(path)?)))
+        Ok(Arc::new(OsFile(File::open(path)?, number(path))))
     }
 
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
@@ -116,6 +132,10 @@ impl Disk for OsDisk {
 impl DiskFile for OsFile {
     fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
         fault("journal-read")?;
+        let bad = BAD.start < offset + buffer.len() as u64 && offset < BAD.end;
+        if bad && self.1 > 0 && failpoints::number("journal-read-one") == self.1 {
+            return Err(io::Error::from_raw_os_error(EIO));
+        }
         self.0.read_at(buffer, offset)
     }
 

@@ -3,9 +3,14 @@
 //! Behind [`DiskFile`] it reads byte for byte as the segment it was made from, so recovery, readers
 //! and their checksums know nothing of it. A frame that is damaged reads as zeros: what of it is lost
 //! is then found and named like any other bad place.
+//!
+//! Where there is a key the frames are sealed, and what is in them is not: see
+//! [`Clear`](super::sealing::Clear).
 
-use super::disk::{Disk, DiskFile, read_full_at, write_all_at};
-use super::table::{packed_path, segment_path};
+use super::disk::{Disk, DiskFile, OnlyRead, read_full_at, write_all_at};
+use super::sealing::Clear;
+use super::table::{open_segment, packed_path, segment_path};
+use crate::seal::{CIPHER, KeyId, Keyring, SealFault, Sealer};
 use std::io;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -14,9 +19,13 @@ use std::sync::{Arc, Mutex, PoisonError};
 /// The working name of a compressed segment that is being written.
 pub(crate) const PACKING: &str = "packing";
 const MAGIC: [u8; 4] = [0xF1, b'P', b'Z', 0x9C];
-/// The newest version of a frame, and the one written.
-const VERSION: u8 = 1;
+/// The newest version of a frame, that of sealed ones.
+const VERSION: u8 = 2;
+/// The version of a frame that is not sealed.
+const PLAIN_VERSION: u8 = 1;
 const HEADER: usize = 40;
+/// Before what is sealed stands the id of its key.
+const KEY_ID: usize = 8;
 const ALIGNMENT: u64 = 8;
 /// Bytes of the segment in one frame. The first one is small: of most segments only the header is
 /// ever looked at.
@@ -39,20 +48,41 @@ struct Frame {
     checksum: u32,
     /// Bytes of the whole segment.
     total: u64,
+    /// The number of its cipher; 0 where it is not sealed.
+    cipher: u8,
 }
 
 impl Frame {
     fn encode(&self) -> Vec<u8> {
-        let mut out = Vec::with_capacity(HEADER);
-        out.extend_from_slice(&MAGIC);
-        out.extend_from_slice(&[VERSION, 0, 0, 0]);
-        out.extend_from_slice(&self.offset.to_le_bytes());
-        out.extend_from_slice(&self.total.to_le_bytes());
-        out.extend_from_slice(&self.raw.to_le_bytes());
+        let mut out = self.begin();
         out.extend_from_slice(&self.packed.to_le_bytes());
         out.extend_from_slice(&self.checksum.to_le_bytes());
         let sum = crc32c::crc32c(&out);
         out.extend_from_slice(&sum.to_le_bytes());
+        out
+    }
+
+    /// All that its header says of what is in it.
+    fn begin(&self) -> Vec<u8> {
+        let version = if self.cipher == 0 {
+            PLAIN_VERSION
+        } else {
+            VERSION
+        };
+        let mut out = Vec::with_capacity(HEADER);
+        out.extend_from_slice(&MAGIC);
+        out.extend_from_slice(&[version, self.cipher, 0, 0]);
+        out.extend_from_slice(&self.offset.to_le_bytes());
+        out.extend_from_slice(&self.total.to_le_bytes());
+        out.extend_from_slice(&self.raw.to_le_bytes());
+        out
+    }
+
+    /// What a sealed frame belongs to.
+    fn belongs_to(&self, number: u64) -> Vec<u8> {
+        let mut out = b"frame".to_vec();
+        out.extend_from_slice(&self.begin());
+        out.extend_from_slice(&number.to_le_bytes());
         out
     }
 
@@ -86,6 +116,7 @@ impl Frame {
             raw: four(24),
             packed: four(28),
             checksum: four(32),
+            cipher: bytes.get(5).copied().unwrap_or_default(),
             place: place + HEADER as u64,
         }))
     }
@@ -111,17 +142,26 @@ struct Seen {
 /// A compressed segment that reads as the segment.
 pub(crate) struct Packed {
     file: Arc<dyn DiskFile>,
+    number: u64,
+    /// The key of its frames, where they are sealed.
+    sealer: Option<Sealer>,
     file_len: u64,
     total: u64,
     seen: Mutex<Seen>,
 }
 
 impl Packed {
-    /// Opens a compressed segment. One without a single whole frame reads as an empty file.
-    pub fn open(file: Arc<dyn DiskFile>) -> io::Result<Self> {
+    /// Opens the compressed segment of this number. One without a single whole frame reads as an empty
+    /// file.
+    ///
+    /// # Errors
+    /// It cannot be read, is of a newer version, or its key is not there.
+    pub fn open(file: Arc<dyn DiskFile>, number: u64, keys: &Keyring) -> io::Result<Self> {
         let file_len = file.len()?;
         let mut opened = Self {
             file,
+            number,
+            sealer: None,
             file_len,
             total: 0,
             seen: Mutex::default(),
@@ -130,8 +170,41 @@ impl Packed {
         if opened.scan(&mut seen)? {
             opened.total = seen.frames.first().map_or(0, |frame| frame.total);
         }
+        opened.sealer = opened.find_key(&mut seen, keys)?;
         opened.seen = Mutex::new(seen);
         Ok(opened)
+    }
+
+    /// The key of the frames, by the first whole one: a damaged one does not tell which.
+    fn find_key(&self, seen: &mut Seen, keys: &Keyring) -> io::Result<Option<Sealer>> {
+        let mut index = 0;
+        loop {
+            let Some(frame) = seen.frames.get(index).copied() else {
+                if self.scan(seen)? {
+                    continue;
+                }
+                return Ok(None);
+            };
+            if frame.cipher == 0 {
+                return Ok(None);
+            }
+            let packed = self.packed(&frame)?;
+            if let Some((id, _)) = packed
+                .as_ref()
+                .and_then(|p| p.split_first_chunk::<KEY_ID>())
+            {
+                return Ok(Some(keys.opener(frame.cipher, KeyId(*id))?.clone()));
+            }
+            index += 1;
+        }
+    }
+
+    /// The bytes of a frame as they are in the file; `None` of one that is damaged.
+    fn packed(&self, frame: &Frame) -> io::Result<Option<Vec<u8>>> {
+        let mut packed = vec![0; frame.packed as usize];
+        let n = read_full_at(self.file.as_ref(), &mut packed, frame.place)?;
+        let whole = n == packed.len() && crc32c::crc32c(&packed) == frame.checksum;
+        Ok(whole.then_some(packed))
     }
 
     /// Finds one more frame; false at the end of the file.
@@ -171,17 +244,33 @@ impl Packed {
 
     /// Unpacks a frame; nothing of one that is damaged.
     fn unpack(&self, frame: &Frame) -> io::Result<Vec<u8>> {
-        let mut packed = vec![0; frame.packed as usize];
-        let n = read_full_at(self.file.as_ref(), &mut packed, frame.place)?;
-        if n != packed.len() || crc32c::crc32c(&packed) != frame.checksum {
+        let Some(mut packed) = self.packed(frame)? else {
             return Ok(Vec::new());
+        };
+        let mut opened = Vec::new();
+        if frame.cipher != 0 {
+            let sealer = self.sealer.as_ref().ok_or(SealFault::Broken);
+            let sealed = packed.get(KEY_ID..).unwrap_or_default();
+            let belongs_to = frame.belongs_to(self.number);
+            if sealer
+                .and_then(|sealer| sealer.open(&belongs_to, sealed, &mut opened))
+                .is_err()
+            {
+                return Ok(Vec::new());
+            }
+            packed = opened;
         }
         Ok(zstd::bulk::decompress(&packed, frame.raw as usize).unwrap_or_default())
     }
+
+    /// The key that it is sealed with.
+    pub fn sealed_with(&self) -> Option<KeyId> {
+        self.sealer.as_ref().map(Sealer::id)
+    }
 }
 
-impl DiskFile for Packed {
-    fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
+impl OnlyRead for Packed {
+    fn bytes_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
         if offset >= self.total {
             return Ok(0);
         }
@@ -226,42 +315,30 @@ impl DiskFile for Packed {
         Ok(n)
     }
 
-    fn write_at(&self, _data: &[u8], _offset: u64) -> io::Result<usize> {
-        Err(io::ErrorKind::ReadOnlyFilesystem.into())
-    }
-
-    fn sync_data(&self) -> io::Result<()> {
-        Ok(())
-    }
-
-    fn set_len(&self, _len: u64) -> io::Result<()> {
-        Err(io::ErrorKind::ReadOnlyFilesystem.into())
-    }
-
-    fn preallocate(&self, _len: u64) -> io::Result<()> {
-        Err(io::ErrorKind::ReadOnlyFilesystem.into())
-    }
-
-    fn len(&self) -> io::Result<u64> {
+    fn size(&self) -> io::Result<u64> {
         Ok(self.total)
     }
 }
 
 /// Puts a compressed copy in the place of a closed segment, in an order in which a crash at any
 /// moment leaves at least one of the two whole and durable. What was written is read back and held
-/// against the segment before that is removed. False where `stop` came in between.
+/// against the segment before that is removed. False where `stop` came in between. A segment that is
+/// compressed already is compressed again: with the key that seals now.
 pub(crate) fn pack(
     disk: &dyn Disk,
     dir: &Path,
     number: u64,
+    keys: &Keyring,
     stop: &AtomicBool,
 ) -> io::Result<bool> {
     let plain = segment_path(dir, number);
-    let source = disk.open_read(&plain)?;
+    let source = open_segment(disk, dir, number, keys)?;
+    let clear = || Clear::new(Arc::clone(&source), keys);
     let working = dir.join(PACKING);
     let target = disk.create(&working)?;
-    let written = write(source.as_ref(), target.as_ref(), stop)
-        .and_then(|done| Ok(done && same(source.as_ref(), Packed::open(target)?, stop)?));
+    let written = clear()
+        .and_then(|clear| write(clear, target.as_ref(), number, keys.sealer(), stop))
+        .and_then(|done| Ok(done && same(clear()?, Packed::open(target, number, keys)?, stop)?));
     match written {
         Ok(true) => {}
         other => {
@@ -271,30 +348,63 @@ pub(crate) fn pack(
     }
     disk.rename(&working, &packed_path(dir, number))?;
     disk.sync_dir(dir)?;
-    disk.remove(&plain)?;
+    match disk.remove(&plain) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
     disk.sync_dir(dir)?;
     Ok(true)
 }
 
-fn write(source: &dyn DiskFile, target: &dyn DiskFile, stop: &AtomicBool) -> io::Result<bool> {
-    let total = source.len()?;
+/// Whether a closed segment is to be compressed: it is not yet, or its frames are not sealed as new ones
+/// are.
+pub(crate) fn is_to_be_packed(
+    disk: &dyn Disk,
+    dir: &Path,
+    number: u64,
+    keys: &Keyring,
+) -> io::Result<bool> {
+    if disk.open_read(&segment_path(dir, number)).is_ok() {
+        return Ok(true);
+    }
+    let packed = Packed::open(disk.open_read(&packed_path(dir, number))?, number, keys)?;
+    Ok(packed.sealed_with() != keys.sealer().map(Sealer::id))
+}
+
+fn write(
+    mut source: Clear,
+    target: &dyn DiskFile,
+    number: u64,
+    sealer: Option<&Sealer>,
+    stop: &AtomicBool,
+) -> io::Result<bool> {
+    let total = source.len();
     let (mut offset, mut place) = (0, 0);
     while offset < total {
         if stop.load(Ordering::Relaxed) {
             return Ok(false);
         }
         let size = if offset == 0 { FIRST_FRAME } else { FRAME };
-        let raw = read(source, offset, size.min(total - offset))?;
-        let packed = zstd::bulk::compress(&raw, LEVEL)?;
+        let raw = source.take(in_memory(size.min(total - offset)))?;
+        let mut packed = zstd::bulk::compress(&raw, LEVEL)?;
         let too_large = |_| io::Error::from(io::ErrorKind::FileTooLarge);
-        let frame = Frame {
+        let mut frame = Frame {
             offset,
             total,
             raw: u32::try_from(raw.len()).map_err(too_large)?,
-            packed: u32::try_from(packed.len()).map_err(too_large)?,
-            checksum: crc32c::crc32c(&packed),
+            packed: 0,
+            checksum: 0,
             place: place + HEADER as u64,
+            cipher: 0,
         };
+        if let Some(sealer) = sealer {
+            frame.cipher = CIPHER;
+            let mut sealed = sealer.id().0.to_vec();
+            sealer.seal(&frame.belongs_to(number), &[&packed], &mut sealed)?;
+            packed = sealed;
+        }
+        frame.packed = u32::try_from(packed.len()).map_err(too_large)?;
+        frame.checksum = crc32c::crc32c(&packed);
         let mut bytes = frame.encode();
         bytes.extend_from_slice(&packed);
         bytes.resize(bytes.len().next_multiple_of(ALIGNMENT as usize), 0);
@@ -306,23 +416,27 @@ fn write(source: &dyn DiskFile, target: &dyn DiskFile, stop: &AtomicBool) -> io:
     Ok(true)
 }
 
+fn in_memory(size: u64) -> usize {
+    usize::try_from(size).unwrap_or(usize::MAX)
+}
+
 fn read(source: &dyn DiskFile, offset: u64, size: u64) -> io::Result<Vec<u8>> {
-    let mut raw = vec![0; usize::try_from(size).unwrap_or(usize::MAX)];
+    let mut raw = vec![0; in_memory(size)];
     if read_full_at(source, &mut raw, offset)? != raw.len() {
         return Err(io::ErrorKind::UnexpectedEof.into());
     }
     Ok(raw)
 }
 
-fn same(source: &dyn DiskFile, copy: Packed, stop: &AtomicBool) -> io::Result<bool> {
-    let total = source.len()?;
+fn same(mut source: Clear, copy: Packed, stop: &AtomicBool) -> io::Result<bool> {
+    let total = source.len();
     let mut offset = 0;
     while offset < total {
         if stop.load(Ordering::Relaxed) {
             return Ok(false);
         }
         let size = FRAME.min(total - offset);
-        if read(source, offset, size)? != read(&copy, offset, size)? {
+        if source.take(in_memory(size))? != read(&copy, offset, size)? {
             return Err(io::ErrorKind::InvalidData.into());
         }
         offset += size;
@@ -331,71 +445,4 @@ fn same(source: &dyn DiskFile, copy: Packed, stop: &AtomicBool) -> io::Result<bo
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::journal::ModelDisk;
-
-    fn packed(raw: &[u8]) -> (ModelDisk, Vec<u8>) {
-        let disk = ModelDisk::new();
-        let dir = Path::new("/d");
-        disk.replace(&segment_path(dir, 1), raw.to_vec());
-        assert!(pack(&disk, dir, 1, &AtomicBool::new(false)).unwrap());
-        let files = disk.files();
-        assert!(!files.contains_key(&segment_path(dir, 1)));
-        let bytes = files[&packed_path(dir, 1)].clone();
-        (disk, bytes)
-    }
-
-    fn unpacked(disk: &ModelDisk) -> Vec<u8> {
-        let file = disk.open_read(&packed_path(Path::new("/d"), 1)).unwrap();
-        let file = Packed::open(file).unwrap();
-        let mut raw = vec![1; usize::try_from(file.len().unwrap()).unwrap()];
-        assert_eq!(read_full_at(&file, &mut raw, 0).unwrap(), raw.len());
-        raw
-    }
-
-    fn sample() -> Vec<u8> {
-        (0..2 * FRAME + 12_345)
-            .map(|n| (n % 251 + n / 70_000) as u8)
-            .collect()
-    }
-
-    #[test]
-    fn reads_as_what_it_was_made_of() {
-        for raw in [sample(), b"MSH".to_vec(), Vec::new()] {
-            let (disk, bytes) = packed(&raw);
-            assert_eq!(unpacked(&disk), raw);
-            assert!(bytes.len() <= raw.len() + HEADER + 8 + 16);
-        }
-    }
-
-    /// A bad frame costs what it holds and nothing else, wherever the bad byte is.
-    #[test]
-    fn a_bad_byte_costs_one_frame() {
-        let raw = sample();
-        let (disk, bytes) = packed(&raw);
-        let path = packed_path(Path::new("/d"), 1);
-        for place in (0..bytes.len()).step_by(bytes.len() / 40) {
-            let mut bad = bytes.clone();
-            bad[place] ^= 0x55;
-            disk.replace(&path, bad);
-            let read = unpacked(&disk);
-            assert_eq!(read.len(), raw.len(), "byte {place}");
-            let differ = raw.iter().zip(&read).filter(|(a, b)| a != b).count() as u64;
-            assert!(differ <= FRAME, "byte {place}: {differ} bytes differ");
-        }
-    }
-
-    #[test]
-    fn a_newer_version_is_refused() {
-        let (disk, mut bytes) = packed(b"MSH");
-        bytes[4] = 2;
-        let sum = crc32c::crc32c(&bytes[..HEADER - 4]);
-        bytes[HEADER - 4..HEADER].copy_from_slice(&sum.to_le_bytes());
-        let path = packed_path(Path::new("/d"), 1);
-        disk.replace(&path, bytes);
-        let opened = Packed::open(disk.open_read(&path).unwrap());
-        let kind = opened.err().map(|error| error.kind());
-        assert_eq!(kind, Some(io::ErrorKind::Unsupported));
-    }
-}
+mod tests;

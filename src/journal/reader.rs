@@ -4,9 +4,11 @@ use super::checkpoint::Known;
 use super::cursor::Cursor;
 use super::encode;
 use super::error::{DecodeError, ReadError};
-use super::layout::{ALIGNMENT, RecordHeader};
+use super::layout::{ALIGNMENT, RecordHeader, SEGMENT_HEADER, SegmentHeader};
+use super::sealing::Opener;
 use super::table::{Library, Segment};
 use crate::core::fact::{Fact, JournalPosition};
+use crate::seal::Keyring;
 use std::io;
 use std::sync::Arc;
 
@@ -22,6 +24,9 @@ struct Place {
     segment: Segment,
     cursor: Cursor,
     offset: u64,
+    opener: Opener,
+    /// What was opened last.
+    scratch: Vec<u8>,
 }
 
 /// What stands at a place.
@@ -46,6 +51,11 @@ impl Reader {
     /// The position behind which it reads on.
     pub(crate) fn position(&self) -> JournalPosition {
         JournalPosition(self.wanted.0.saturating_sub(1))
+    }
+
+    /// The keys of the journal.
+    pub(crate) fn keys(&self) -> &Keyring {
+        &self.library.keys
     }
 
     /// Another reader of the same journal, behind this position.
@@ -168,11 +178,21 @@ impl Reader {
                 source,
             };
             let file = self.library.open(segment.number).map_err(io)?;
-            let cursor = Cursor::new(file).map_err(io)?;
+            let mut cursor = Cursor::new(file).map_err(io)?;
+            let header = cursor.bytes(0, SEGMENT_HEADER as usize).map_err(io)?;
+            // As this file has it: once compressed, the records are kept in another way.
+            let opener = match SegmentHeader::decode(header) {
+                Ok(header) if header.salt == segment.salt => {
+                    Opener::of(&header, &self.library.keys).map_err(|fault| io(fault.into()))?
+                }
+                _ => segment.opener.clone(),
+            };
             self.place = Some(Place {
                 segment,
                 cursor,
                 offset,
+                opener,
+                scratch: Vec::new(),
             });
         }
         Ok(self.place.as_mut())
@@ -207,7 +227,10 @@ impl Reader {
             };
             let position = record.header.position;
             let fact = encode::is_fact(record.header.kind);
-            if fact && position >= wanted {
+            // What says that it stands further on is believed only if its seal says so too.
+            let mut believed =
+                || position == wanted || place.opener.open(&record, &mut place.scratch).is_ok();
+            if fact && position >= wanted && believed() {
                 return Ok(match behind {
                     Some(first) if position >= first => Step::End,
                     _ if position == wanted => Step::Here,
@@ -239,7 +262,14 @@ impl Reader {
             return Err(io(io::ErrorKind::InvalidData.into()));
         };
         let header = record.header;
-        let fact = read(&header, record.meta, record.raw);
+        let fact = match place.opener.open(&record, &mut place.scratch) {
+            Ok((meta, raw)) => read(&header, meta, raw),
+            Err(_) => {
+                let offset = place.offset;
+                place.offset = record.end;
+                return Err(self.lose(position, number, offset));
+            }
+        };
         place.offset = record.end;
         self.wanted = position.next();
         match fact {

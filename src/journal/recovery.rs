@@ -3,21 +3,29 @@
 //! Nothing is changed here. A bad place counts as damage only where something later proves that the
 //! lost positions had been synced; otherwise it is the torn tail of a group nobody was answered for.
 
+mod walk;
+
 use super::checkpoint::Unfit;
 use super::cursor::Cursor;
-use super::disk::{Disk, read_full_at};
-use super::duplicates::{Fingerprint, Index};
+use super::damage::{Damage, DamageKind, TornTail};
+use super::disk::{Disk, DiskFile, read_full_at};
+use super::duplicates::Index;
 use super::encode;
 use super::error::{DecodeError, JournalError};
-use super::layout::{ALIGNMENT, FORMAT_VERSION, HeaderFault, SEGMENT_HEADER, SegmentHeader};
+use super::layout::{FORMAT_VERSION, HeaderFault, SEGMENT_HEADER, SegmentHeader};
+use super::sealing::Opener;
 use super::table::{
-    Segment, open_segment, packed_name, segment_name, segment_number, segment_path, segments_dir,
+    Segment, open_patched, open_segment, packed_path, segment_name, segment_number, segment_path,
+    segments_dir,
 };
 use crate::core::fact::JournalPosition;
 use crate::core::time::Timestamp;
+use crate::seal::Keyring;
 use std::collections::VecDeque;
-use std::fmt;
 use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use walk::{End, Walk};
 
 /// What was found at opening.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -56,82 +64,6 @@ impl Recovery {
     }
 }
 
-/// Bytes at the end that nobody was answered for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct TornTail {
-    /// The segment.
-    pub segment: u64,
-    /// Where the tail begins in its file.
-    pub offset: u64,
-    /// Up to the last byte that is not zero.
-    pub bytes: u64,
-}
-
-/// What is damaged.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum DamageKind {
-    /// A segment's header; its records were found without it.
-    Header,
-    /// Records in the middle or at the end of a segment.
-    Records,
-    /// A segment's file ends too early.
-    Short,
-    /// A segment's file is gone.
-    MissingSegment,
-    /// A whole file that belongs to another number: a copy, or one that was renamed. It is not read.
-    Misplaced,
-}
-
-/// One damaged place.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Damage {
-    /// What.
-    pub kind: DamageKind,
-    /// In which segment.
-    pub segment: u64,
-    /// It is compressed: places are those of the segment that it was made from.
-    pub packed: bool,
-    /// Where in the segment.
-    pub offset: u64,
-    /// How many bytes are bad.
-    pub bytes: u64,
-    /// The first and the last position lost, if any is. They are never given again.
-    pub lost: Option<(JournalPosition, JournalPosition)>,
-}
-
-impl Damage {
-    /// The name of the file that is damaged, or missing.
-    pub fn file_name(&self) -> String {
-        if self.packed {
-            packed_name(self.segment)
-        } else {
-            segment_name(self.segment)
-        }
-    }
-}
-
-impl fmt::Display for Damage {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let name = self.file_name();
-        let Self { offset, bytes, .. } = self;
-        match self.kind {
-            DamageKind::Header => write!(f, "the header of segment `{name}` is damaged")?,
-            DamageKind::Records => write!(f, "segment `{name}`: {bytes} bad bytes at {offset}")?,
-            DamageKind::Short => write!(f, "segment `{name}` ends too early, at {offset}")?,
-            DamageKind::MissingSegment => write!(f, "segment `{name}` is missing")?,
-            DamageKind::Misplaced => {
-                write!(f, "`{name}` belongs to another number, and is not read")?
-            }
-        }
-        match self.lost {
-            Some((from, through)) if from == through => write!(f, "; position {from} is lost"),
-            Some((from, through)) => write!(f, "; positions {from} to {through} are lost"),
-            None => f.write_str("; nothing is lost"),
-        }
-    }
-}
-
 /// All that opening has to know.
 pub(crate) struct Found {
     pub recovery: Recovery,
@@ -156,6 +88,7 @@ pub(crate) enum Base {
 pub(crate) fn recover(
     disk: &dyn Disk,
     dir: &Path,
+    keys: &Keyring,
     base: Base,
     index: &mut Index,
 ) -> Result<Found, JournalError> {
@@ -165,8 +98,9 @@ pub(crate) fn recover(
         expected: 1,
         proven: 0,
         pending: VecDeque::new(),
+        scratch: Vec::new(),
     };
-    let mut files = survey(disk, dir, &mut walk.recovery)?;
+    let mut files = survey(disk, dir, keys, &mut walk.recovery)?;
     walk.recovery.segments = files.len();
     let first = files.iter().find_map(|file| file.segment.as_ref());
     let first_kept = first.map(|segment| segment.first);
@@ -205,19 +139,31 @@ pub(crate) fn recover(
         if file.limit <= skip.saturating_add(1) {
             continue;
         }
-        let mut cursor = open(disk, dir, file.number)?;
+        let mut cursor = open(disk, dir, file, keys)?;
         let number = file.number;
         let io = |e| JournalError::io("read", segment_path(dir, number), e);
-        let end = walk.records(file, &mut cursor).map_err(io)?;
+        let (end, bad) = walk.records(file, &mut cursor).map_err(io)?;
         let cut = cursor.is_cut(end).map_err(io)?;
         if file.limit == u64::MAX {
             if file.segment.is_some() {
                 let data = cursor.end_of_data(end).map_err(io)?;
-                tail = Some((index, End { end, data, cut }));
+                let end = End {
+                    end,
+                    data,
+                    cut,
+                    bad,
+                };
+                tail = Some((index, end));
             }
         } else if next == Some(number + 1) {
             let data = cursor.len();
-            walk.leave(file, &End { end, data, cut });
+            let end = End {
+                end,
+                data,
+                cut,
+                bad,
+            };
+            walk.leave(file, &end);
         }
     }
     let mut unproven = None;
@@ -227,6 +173,18 @@ pub(crate) fn recover(
         let kept = walk.finish(file, &end);
         if !kept.is_empty() {
             unproven = Some((file.number, kept));
+        }
+    }
+    for damage in &mut walk.recovery.damage {
+        let file = files.iter().find(|file| file.number == damage.segment);
+        if damage.kind == DamageKind::Records && file.is_some_and(SegmentFile::is_unreadable) {
+            damage.kind = DamageKind::Unreadable;
+        }
+    }
+    for file in &mut files {
+        let unreadable = file.is_unreadable();
+        if let Some(segment) = &mut file.segment {
+            segment.unreadable = unreadable;
         }
     }
     walk.expected = walk.expected.max(at.0 + 1);
@@ -240,16 +198,24 @@ pub(crate) fn recover(
     })
 }
 
-fn open(disk: &dyn Disk, dir: &Path, number: u64) -> Result<Cursor, JournalError> {
-    let path = segment_path(dir, number);
-    let file = open_segment(disk, dir, number);
+fn open(
+    disk: &dyn Disk,
+    dir: &Path,
+    segment: &SegmentFile,
+    keys: &Keyring,
+) -> Result<Cursor, JournalError> {
+    let path = segment_path(dir, segment.number);
+    let file = segment.open(disk, dir, keys);
     let cursor = file.and_then(Cursor::new);
     cursor.map_err(|error| JournalError::io("open", path, error))
 }
 
 /// A segment's file.
-struct SegmentFile {
+pub(crate) struct SegmentFile {
     number: u64,
+    /// Where another one is behind it, it is read over what the disk does not give back: set if there
+    /// was such a place.
+    unreadable: Option<Arc<AtomicBool>>,
     packed: bool,
     /// None where neither a header nor a record is whole.
     segment: Option<Segment>,
@@ -258,6 +224,23 @@ struct SegmentFile {
 }
 
 impl SegmentFile {
+    fn open(
+        &self,
+        disk: &dyn Disk,
+        dir: &Path,
+        keys: &Keyring,
+    ) -> std::io::Result<Arc<dyn DiskFile>> {
+        match &self.unreadable {
+            Some(met) => open_patched(disk, dir, self.number, keys, met),
+            None => open_segment(disk, dir, self.number, keys),
+        }
+    }
+
+    fn is_unreadable(&self) -> bool {
+        let met = self.unreadable.as_ref();
+        met.is_some_and(|met| met.load(Ordering::Relaxed))
+    }
+
     /// Its number, and whether it is compressed.
     fn name(&self) -> (u64, bool) {
         (self.number, self.packed)
@@ -265,9 +248,10 @@ impl SegmentFile {
 }
 
 /// All segments by number, with what their headers say.
-fn survey(
+pub(crate) fn survey(
     disk: &dyn Disk,
     dir: &Path,
+    keys: &Keyring,
     recovery: &mut Recovery,
 ) -> Result<Vec<SegmentFile>, JournalError> {
     let names = disk.list(dir);
@@ -277,18 +261,35 @@ fn survey(
     // One may be there in both forms: `open_segment` takes the plain one.
     numbers.dedup();
     let mut files: Vec<SegmentFile> = Vec::new();
+    let last = numbers.last().copied();
     for number in numbers {
-        let path = segment_path(dir, number);
-        let io = |error| JournalError::io("read", &path, error);
-        let file = open_segment(disk, dir, number).map_err(io)?;
         let packed = !names.contains(&segment_name(number));
+        let path = if packed {
+            packed_path(dir, number)
+        } else {
+            segment_path(dir, number)
+        };
+        let io = |error| JournalError::io("read", &path, error);
+        let sealed = |source| JournalError::Sealed {
+            path: path.clone(),
+            source,
+        };
+        let mut this = SegmentFile {
+            number,
+            unreadable: (last != Some(number)).then(Arc::default),
+            packed,
+            segment: None,
+            limit: u64::MAX,
+        };
+        let file = this.open(disk, dir, keys).map_err(io)?;
         let mut bytes = [0; SEGMENT_HEADER as usize];
         let n = read_full_at(file.as_ref(), &mut bytes, 0).map_err(io)?;
         let found = n as u64;
         let segment = match SegmentHeader::decode(bytes.get(..n).unwrap_or_default()) {
             Ok(header) if header.number == number => {
+                let opener = Opener::of(&header, keys).map_err(sealed)?;
                 let segment = Segment::new(number, header.first, header.salt);
-                Some(segment.created(header.created))
+                Some(segment.created(header.created).opened_by(opener))
             }
             // A whole header of another number: its first position says nothing about this place.
             Ok(_) => {
@@ -321,234 +322,34 @@ fn survey(
                 let mut cursor = Cursor::new(file).map_err(io)?;
                 let place = cursor.find(SEGMENT_HEADER, None).map_err(io)?;
                 match place {
-                    Some(place) => cursor.record(place, None).map_err(io)?.and_then(|record| {
-                        let behind = if encode::is_fact(record.header.kind) {
-                            record.header.position
-                        } else {
-                            record.header.position.next()
-                        };
-                        let salt = record.header.salt;
-                        let of_this = |file: &SegmentFile| {
-                            file.segment.as_ref().is_some_and(|one| one.salt == salt)
-                        };
-                        // A damaged copy: its records are where they belong as well.
-                        let is_copy = files.iter().any(of_this);
-                        (!is_copy).then(|| Segment::new(number, behind, salt))
-                    }),
+                    Some(place) => match cursor.record(place, None).map_err(io)? {
+                        None => None,
+                        Some(record) => {
+                            let behind = if encode::is_fact(record.header.kind) {
+                                record.header.position
+                            } else {
+                                record.header.position.next()
+                            };
+                            let salt = record.header.salt;
+                            let of_this = |file: &SegmentFile| {
+                                file.segment.as_ref().is_some_and(|one| one.salt == salt)
+                            };
+                            // A damaged copy: its records are where they belong as well.
+                            let is_copy = files.iter().any(of_this);
+                            if is_copy {
+                                None
+                            } else {
+                                let opener = Opener::by_record(&record, keys).map_err(sealed)?;
+                                Some(Segment::new(number, behind, salt).opened_by(opener))
+                            }
+                        }
+                    },
                     None => None,
                 }
             }
         };
-        files.push(SegmentFile {
-            number,
-            packed,
-            segment,
-            limit: u64::MAX,
-        });
+        this.segment = segment;
+        files.push(this);
     }
     Ok(files)
-}
-
-/// A whole record that is not yet known to have been synced.
-struct Pending {
-    position: u64,
-    offset: u64,
-    /// The bad bytes before it.
-    gap: Option<(u64, u64)>,
-    fingerprint: Option<(Fingerprint, Timestamp)>,
-}
-
-/// How a segment ends.
-struct End {
-    /// The end of the last whole record that counts.
-    end: u64,
-    /// The end of what is behind it.
-    data: u64,
-    /// The file ends within a record.
-    cut: bool,
-}
-
-impl End {
-    fn kind(&self) -> DamageKind {
-        if self.cut {
-            DamageKind::Short
-        } else {
-            DamageKind::Records
-        }
-    }
-
-    fn place(&self) -> (u64, u64) {
-        (self.end, self.data.saturating_sub(self.end))
-    }
-}
-
-/// The walk through all records, in order.
-struct Walk<'a> {
-    recovery: Recovery,
-    index: &'a mut Index,
-    /// The position that comes next.
-    expected: u64,
-    /// Every position up to here was synced.
-    proven: u64,
-    pending: VecDeque<Pending>,
-}
-
-impl Walk<'_> {
-    fn lose(&mut self, kind: DamageKind, file: (u64, bool), place: (u64, u64), through: u64) {
-        let lost = (self.expected <= through)
-            .then_some((JournalPosition(self.expected), JournalPosition(through)));
-        self.recovery.damage.push(Damage {
-            kind,
-            segment: file.0,
-            packed: file.1,
-            offset: place.0,
-            bytes: place.1,
-            lost,
-        });
-        self.expected = self.expected.max(through.saturating_add(1));
-    }
-
-    /// Begins a segment: are there segments missing before it?
-    fn enter(&mut self, file: &SegmentFile, previous: u64) {
-        if file.number > previous + 1 {
-            let first = file.segment.as_ref().map_or(0, |segment| segment.first.0);
-            let through = first.saturating_sub(1);
-            // A number without a file, but no position missing: a file that was none of ours is gone.
-            // Before the first segment of all: dropped behind a checkpoint, which counts as not missing.
-            if self.expected <= through {
-                self.lose(
-                    DamageKind::MissingSegment,
-                    (previous + 1, false),
-                    (0, 0),
-                    through,
-                );
-            }
-        }
-        // A segment gets its name only when all before its first position is synced. What lies
-        // before the first segment of all counts in the same way.
-        if let Some(segment) = &file.segment {
-            self.proven = self.proven.max(segment.first.0.saturating_sub(1));
-        }
-        if file.limit != u64::MAX {
-            self.proven = self.proven.max(file.limit.saturating_sub(1));
-        }
-    }
-
-    /// Takes in a segment's records; where they end.
-    fn records(&mut self, file: &mut SegmentFile, cursor: &mut Cursor) -> std::io::Result<u64> {
-        let mut offset = SEGMENT_HEADER;
-        let mut gap = None;
-        let Some(salt) = file.segment.as_ref().map(|segment| segment.salt) else {
-            return Ok(offset);
-        };
-        loop {
-            let Some(record) = cursor.record(offset, Some(salt))? else {
-                match cursor.find(offset + ALIGNMENT, Some(salt))? {
-                    Some(next) => {
-                        gap = Some((offset, next - offset));
-                        offset = next;
-                        continue;
-                    }
-                    None => return Ok(offset),
-                }
-            };
-            let header = record.header;
-            let position = header.position.0;
-            // A record cannot know of more than was there before it.
-            if header.durable <= header.position {
-                self.proven = self.proven.max(header.durable.0);
-            }
-            if encode::is_fact(header.kind) {
-                if position >= file.limit {
-                    return Ok(offset);
-                }
-                if let Err(newer) = encode::known(header.kind, header.version)
-                    && self.recovery.newer.is_none()
-                {
-                    self.recovery.newer = Some((file.number, header.position, newer));
-                }
-                let last = self
-                    .pending
-                    .back()
-                    .map_or(self.expected, |p| p.position + 1);
-                // Never so in what the writer writes; a copied-back file could hold it.
-                if position >= last && position < u64::MAX {
-                    self.pending.push_back(Pending {
-                        position,
-                        offset,
-                        gap: gap.take(),
-                        fingerprint: encode::fingerprint(header.kind, header.version, record.meta),
-                    });
-                }
-            }
-            offset = record.end;
-            self.settle(file);
-        }
-    }
-
-    /// Takes what is proven by now.
-    fn settle(&mut self, file: &mut SegmentFile) {
-        while let Some(front) = self.pending.front().filter(|p| p.position <= self.proven) {
-            if front.position > self.expected {
-                let place = front.gap.unwrap_or((front.offset, 0));
-                let through = front.position - 1;
-                self.lose(DamageKind::Records, file.name(), place, through);
-            }
-            self.accept(file);
-        }
-    }
-
-    fn accept(&mut self, file: &mut SegmentFile) -> Option<u64> {
-        let record = self.pending.pop_front()?;
-        let position = JournalPosition(record.position);
-        if let Some((fingerprint, at)) = &record.fingerprint {
-            self.index.insert(fingerprint, *at, position);
-        }
-        if let Some(segment) = &mut file.segment {
-            segment.note(position, record.offset);
-        }
-        self.recovery.records += 1;
-        self.expected = record.position + 1;
-        Some(record.offset)
-    }
-
-    /// Ends a segment that has the next one behind it: did it hold all it should have?
-    fn leave(&mut self, file: &SegmentFile, end: &End) {
-        if self.expected < file.limit {
-            self.lose(end.kind(), file.name(), end.place(), file.limit - 1);
-        }
-    }
-
-    /// Ends the last segment: the offsets of what is whole and not proven to be synced.
-    fn finish(&mut self, file: &mut SegmentFile, end: &End) -> Vec<u64> {
-        let mut tail = Some(end.place());
-        if self.expected <= self.proven {
-            let gap = self.pending.front().map(|p| p.gap.unwrap_or((p.offset, 0)));
-            let (kind, place) = match gap {
-                Some(place) => (DamageKind::Records, place),
-                None => (end.kind(), tail.take().unwrap_or_default()),
-            };
-            self.lose(kind, file.name(), place, self.proven);
-        }
-        let mut kept = Vec::new();
-        while self
-            .pending
-            .front()
-            .is_some_and(|p| p.position == self.expected)
-        {
-            kept.extend(self.accept(file));
-        }
-        if let Some(cut) = self.pending.front() {
-            let offset = cut.gap.map_or(cut.offset, |(offset, _)| offset);
-            tail = Some((offset, end.data.max(end.end) - offset));
-        }
-        if let Some((offset, bytes)) = tail.filter(|(_, bytes)| *bytes > 0) {
-            self.recovery.torn = Some(TornTail {
-                segment: file.number,
-                offset,
-                bytes,
-            });
-        }
-        kept
-    }
 }

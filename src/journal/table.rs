@@ -2,11 +2,14 @@
 
 use super::disk::{Disk, DiskFile};
 use super::packed::Packed;
+use super::patched::Patched;
+use super::sealing::Opener;
 use crate::core::fact::JournalPosition;
 use crate::core::time::Timestamp;
+use crate::seal::Keyring;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// A place is remembered at least so many bytes after the last one.
@@ -34,13 +37,37 @@ pub(crate) fn open_segment(
     disk: &dyn Disk,
     dir: &Path,
     number: u64,
+    keys: &Keyring,
+) -> io::Result<Arc<dyn DiskFile>> {
+    open_as(disk, dir, number, keys, |file| file)
+}
+
+/// Opens a segment that has another one behind it, reading over what the disk does not give back; `met`
+/// is set when there is such a place.
+pub(crate) fn open_patched(
+    disk: &dyn Disk,
+    dir: &Path,
+    number: u64,
+    keys: &Keyring,
+    met: &Arc<AtomicBool>,
+) -> io::Result<Arc<dyn DiskFile>> {
+    let patch = |file| Arc::new(Patched::new(file, Arc::clone(met))) as Arc<dyn DiskFile>;
+    open_as(disk, dir, number, keys, patch)
+}
+
+fn open_as(
+    disk: &dyn Disk,
+    dir: &Path,
+    number: u64,
+    keys: &Keyring,
+    patch: impl Fn(Arc<dyn DiskFile>) -> Arc<dyn DiskFile>,
 ) -> io::Result<Arc<dyn DiskFile>> {
     match disk.open_read(&segment_path(dir, number)) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
             let file = disk.open_read(&packed_path(dir, number))?;
-            Ok(Arc::new(Packed::open(file)?))
+            Ok(Arc::new(Packed::open(patch(file), number, keys)?))
         }
-        opened => opened,
+        opened => opened.map(patch),
     }
 }
 
@@ -53,6 +80,10 @@ pub(crate) struct Segment {
     pub salt: u32,
     /// When it was begun; not known where its header is damaged.
     pub created: Option<Timestamp>,
+    /// What opens its records.
+    pub opener: Opener,
+    /// Part of it could not be read at the opening: that counts as damaged until the next.
+    pub unreadable: bool,
     /// Some records and their offsets, rising.
     landmarks: Vec<(JournalPosition, u64)>,
 }
@@ -64,6 +95,8 @@ impl Segment {
             first,
             salt,
             created: None,
+            opener: Opener::Plain,
+            unreadable: false,
             landmarks: Vec::new(),
         }
     }
@@ -71,6 +104,12 @@ impl Segment {
     /// The same, begun at this time.
     pub fn created(mut self, at: Timestamp) -> Self {
         self.created = Some(at);
+        self
+    }
+
+    /// The same, its records opened by this.
+    pub fn opened_by(mut self, opener: Opener) -> Self {
+        self.opener = opener;
         self
     }
 
@@ -94,6 +133,7 @@ impl Segment {
 pub(crate) struct Library {
     pub disk: Arc<dyn Disk>,
     pub dir: PathBuf,
+    pub keys: Keyring,
     segments: Mutex<Vec<Segment>>,
     /// What lies before the first segment was dropped in good order: up to here.
     dropped: AtomicU64,
@@ -104,12 +144,14 @@ impl Library {
     pub fn new(
         disk: Arc<dyn Disk>,
         dir: PathBuf,
+        keys: Keyring,
         segments: Vec<Segment>,
         dropped: JournalPosition,
     ) -> Self {
         Self {
             disk,
             dir,
+            keys,
             segments: Mutex::new(segments),
             dropped: AtomicU64::new(dropped.0),
         }
@@ -150,6 +192,7 @@ impl Library {
         let found = segments.iter().rev().find(|s| s.first <= position);
         let found = found.or_else(|| segments.first())?;
         let bare = Segment::new(found.number, found.first, found.salt);
+        let bare = bare.opened_by(found.opener.clone());
         Some((bare, found.near(position)))
     }
 
@@ -179,7 +222,12 @@ impl Library {
     }
 
     pub fn open(&self, number: u64) -> io::Result<Arc<dyn DiskFile>> {
-        open_segment(self.disk.as_ref(), &self.dir, number)
+        let disk = self.disk.as_ref();
+        let is_patched = |segment: &Segment| segment.number == number && segment.unreadable;
+        if self.lock().iter().any(is_patched) {
+            return open_patched(disk, &self.dir, number, &self.keys, &Arc::default());
+        }
+        open_segment(disk, &self.dir, number, &self.keys)
     }
 }
 

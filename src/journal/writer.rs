@@ -9,9 +9,10 @@ use super::appender::Shared;
 use super::disk::{Disk, DiskFile, DiskLock};
 use super::duplicates::{Fingerprint, Index, Preview, Verdict};
 use super::encode::{Encoded, encode};
-use super::layout::{SEGMENT_HEADER, SegmentHeader, record_size};
+use super::layout::{SEGMENT_HEADER, SegmentHeader, kept_size, record_size};
 use super::prepare::Preparer;
 use super::queue::{Group, Queued};
+use super::sealing::Opener;
 use super::table::Segment;
 use crate::clock;
 use crate::core::fact::{Fact, JournalPosition};
@@ -112,7 +113,10 @@ impl Writer {
     /// Works until the queue is closed and empty.
     pub fn run(mut self) {
         let mut failing: Option<(Instant, Instant)> = None;
+        let pulse = self.options.pulse.clone();
         loop {
+            crate::failpoints::stall("writer-hang");
+            pulse.beat();
             let ending = match failing {
                 None => {
                     let shared = Arc::clone(&self.shared);
@@ -125,7 +129,10 @@ impl Writer {
                     ending
                 }
             };
-            match self.attempt(failing.is_some()) {
+            let at_the_disk = pulse.outside();
+            let attempted = self.attempt(failing.is_some());
+            drop(at_the_disk);
+            match attempted {
                 Ok(()) => {
                     if failing.take().is_some() {
                         self.say(Storing::Good);
@@ -213,12 +220,14 @@ impl Writer {
         }
         let created = (self.options.clock)();
         let header = SegmentHeader::new(self.next_number, self.synced.next(), created);
-        let usual = SEGMENT_HEADER + record_size(payload) <= self.options.segment_size;
+        let sealer = self.options.keys.sealer();
+        let needed = record_size(kept_size(payload, sealer.is_some()));
+        let usual = SEGMENT_HEADER + needed <= self.options.segment_size;
         let prepared = self.preparer.as_ref().filter(|_| usual);
         let prepared = prepared.and_then(Preparer::take);
         let size = self.options.segment_size;
         let disk = self.disk.as_ref();
-        let active = Active::begin(disk, self.dir(), header, size, payload, prepared)?;
+        let active = Active::begin(disk, self.dir(), header, sealer, size, payload, prepared)?;
         self.active = Some(active);
         Ok(())
     }
@@ -256,7 +265,7 @@ impl Writer {
                     control_id_reused: verdict.control_id_reused,
                 },
                 offset,
-                bytes: record_size(record.payload()),
+                bytes: active.size_of(record.payload()),
                 index,
             });
         }
@@ -283,8 +292,12 @@ impl Writer {
                 first,
                 salt,
                 created,
+                ..
             } = active.header;
-            library.push(Segment::new(number, first, salt).created(created));
+            let sealer = active.sealer().cloned();
+            let opener = sealer.map_or(Opener::Plain, Opener::Sealed);
+            let segment = Segment::new(number, first, salt).created(created);
+            library.push(segment.opened_by(opener));
             self.next_number = number + 1;
             self.proven = self.synced;
             for (file, end) in self.closed.drain(..) {

@@ -1,14 +1,19 @@
 //! Binding, accepting, turning away (WIRE N-2 to N-4, A-70, A-71, P-20).
 
+use super::certificates::Certificates;
 use super::connection::Connection;
 use super::door::{Door, Entry, Seat};
 use super::memory::FrameMemory;
 use super::relay::{self, Producer, Relay};
 use super::{socket, tls};
 use crate::config::{Limits, Listener as ListenerConfig, Mode};
+use crate::core::fact::Gap;
 use crate::core::policy::Policy;
 use crate::journal::{Appender, Storing};
+use crate::pulse::Pulse;
+use crate::seal::Keyring;
 use crate::telemetry::events;
+use crate::telemetry::peers::Peers;
 use crate::tls::{Client, Server, TlsFault};
 use std::io;
 use std::net::SocketAddr;
@@ -17,8 +22,12 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime::Handle;
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
+
+/// Told of a gap when it begins, and when it is recorded (WIRE P-6).
+pub type OnGap = Arc<dyn Fn(&Gap) + Send + Sync>;
 
 /// What all listeners of a daemon have in common.
 #[derive(Clone)]
@@ -33,45 +42,62 @@ pub struct Common {
     pub limits: Limits,
     /// The data directory, for what relays cannot hold in memory.
     pub dir: PathBuf,
+    /// Keys that it is sealed with.
+    pub keys: Keyring,
     /// Where relays run: apart from all else, so that nothing of it holds them up.
     pub relays: Handle,
+    /// Told of what relays cannot keep.
+    pub on_gap: OnGap,
     /// Set when the daemon ends.
     pub stop: CancellationToken,
+    /// What is seen of each sender.
+    pub peers: Arc<Peers>,
 }
 
 /// What all connections of a listener share.
+#[derive(Clone)]
 pub struct Listener {
     /// The checked configuration.
-    pub(super) config: ListenerConfig,
+    pub(super) config: Arc<ListenerConfig>,
     pub(super) appender: Appender,
     pub(super) policy: Arc<Policy>,
     pub(super) memory: Arc<FrameMemory>,
     pub(super) limits: Limits,
     pub(super) dir: PathBuf,
+    pub(super) keys: Keyring,
     relays: Handle,
+    pub(super) on_gap: OnGap,
     pub(super) stop: CancellationToken,
     /// TLS to the senders.
     pub(super) tls: Option<Arc<Server>>,
     /// TLS to the system behind a relay.
     pub(super) relay_tls: Option<Arc<Client>>,
+    /// What is seen of each sender.
+    pub(super) peers: Arc<Peers>,
+    /// The sign of life of its loop.
+    pulse: Pulse,
 }
 
 impl Listener {
-    /// A listener with its certificates read.
-    pub fn new(config: ListenerConfig, common: Common) -> Result<Self, TlsFault> {
+    /// A listener with its certificates read; `pulse` is the sign of life of its loop.
+    pub fn new(config: ListenerConfig, common: Common, pulse: Pulse) -> Result<Self, TlsFault> {
         let tls = config.tls.clone().map(Server::new).transpose()?;
         let relay_tls = config.relay_tls.clone().map(Client::new).transpose()?;
         Ok(Self {
-            config,
+            config: Arc::new(config),
             appender: common.appender,
             policy: common.policy,
             memory: common.memory,
             limits: common.limits,
             dir: common.dir,
+            keys: common.keys,
             relays: common.relays,
+            on_gap: common.on_gap,
             stop: common.stop,
             tls: tls.map(Arc::new),
             relay_tls: relay_tls.map(Arc::new),
+            peers: common.peers,
+            pulse,
         })
     }
 }
@@ -79,15 +105,21 @@ impl Listener {
 /// A bound port that does not accept yet.
 pub struct Bound {
     socket: TcpListener,
-    listener: Arc<Listener>,
+    current: watch::Sender<Arc<Listener>>,
     door: Door,
     /// Where it listens; with port 0, the one that the system chose.
     pub address: SocketAddr,
 }
 
-/// Binds a listener's port.
-pub async fn bind(listener: Listener) -> io::Result<Bound> {
-    let mut socket = TcpListener::bind(listener.config.bind).await?;
+/// Binds a listener's port, or takes the socket that was bound for it before the daemon started.
+pub async fn bind(listener: Listener, handed: Option<std::net::TcpListener>) -> io::Result<Bound> {
+    let mut socket = match handed {
+        Some(socket) => {
+            socket.set_nonblocking(true)?;
+            TcpListener::from_std(socket)?
+        }
+        None => TcpListener::bind(listener.config.bind).await?,
+    };
     if listener.config.mode == Mode::Relay {
         let moved = socket.into_std()?;
         let _there = listener.relays.enter();
@@ -96,7 +128,7 @@ pub async fn bind(listener: Listener) -> io::Result<Bound> {
     let address = socket.local_addr()?;
     Ok(Bound {
         socket,
-        listener: Arc::new(listener),
+        current: watch::Sender::new(Arc::new(listener)),
         door: Door::default(),
         address,
     })
@@ -105,20 +137,22 @@ pub async fn bind(listener: Listener) -> io::Result<Bound> {
 impl Bound {
     /// What has certificates of this listener.
     pub fn certificates(&self) -> Certificates {
-        Certificates {
-            listener: self.listener.config.name.clone(),
-            server: self.listener.tls.clone(),
-            client: self.listener.relay_tls.clone(),
-        }
+        Certificates::of(&self.current.borrow())
+    }
+
+    /// To reload it by.
+    pub fn reloadable(&self) -> Reloadable {
+        Reloadable(self.current.clone())
     }
 
     /// Accepts until the daemon ends, in `tasks`; so do the connections. A relay runs where relays do,
     /// and reads what passed in the runtime that this is called in.
     pub fn start(self, tasks: &TaskTracker) {
-        if self.listener.config.mode == Mode::Relay {
-            let relay = Relay::start(&self.listener, tasks);
+        let listener = Arc::clone(&self.current.borrow());
+        if listener.config.mode == Mode::Relay {
+            let relay = Relay::start(&listener, tasks);
             let producer = relay.producer();
-            let there = self.listener.relays.clone();
+            let there = listener.relays.clone();
             tasks.spawn_on(self.accept(tasks.clone(), Some((relay, producer))), &there);
         } else {
             tasks.spawn(self.accept(tasks.clone(), None));
@@ -126,18 +160,24 @@ impl Bound {
     }
 
     async fn accept(self, tasks: TaskTracker, relay: Option<(Arc<Relay>, Producer)>) {
-        let hall = Hall {
-            listener: self.listener,
+        let mut hall = Hall {
+            listener: Arc::clone(&self.current.borrow()),
             door: self.door,
             relay,
         };
         loop {
+            crate::failpoints::stall("accept-hang");
+            hall.listener.pulse.beat();
             let accepted = tokio::select! {
                 () = hall.listener.stop.cancelled() => break,
+                () = hall.listener.pulse.asked() => continue,
                 accepted = self.socket.accept() => accepted,
             };
             match accepted {
-                Ok((stream, peer)) => hall.take(stream, peer, &tasks),
+                Ok((stream, peer)) => {
+                    hall.listener = Arc::clone(&self.current.borrow());
+                    hall.take(stream, peer, &tasks);
+                }
                 Err(error) => {
                     // Out of descriptors and the like: a pause, or this loop would burn a core.
                     events::accept_failed(&hall.listener.config.name, &error.kind().to_string());
@@ -148,46 +188,26 @@ impl Bound {
     }
 }
 
-/// Certificates of one listener, to be read again without ending a connection.
-pub struct Certificates {
-    listener: String,
-    server: Option<Arc<Server>>,
-    client: Option<Arc<Client>>,
-}
+/// How a listener is told to go on with another configuration.
+pub struct Reloadable(watch::Sender<Arc<Listener>>);
 
-impl Certificates {
-    /// Reads all files again. What cannot be used is told, and what was in force stays.
-    pub fn reload(&self) {
-        let told = |side, result: Result<(), TlsFault>| match result {
-            Ok(()) => events::certificates_reloaded(&self.listener, side),
-            Err(fault) => {
-                events::certificates_kept(&self.listener, side, &fault.to_string(), fault.remedy());
-            }
-        };
-        if let Some(server) = &self.server {
-            told("tls", server.reload().map(drop));
-        }
-        if let Some(client) = &self.client {
-            told("relay_tls", client.reload().map(drop));
-        }
-        self.tell_ends();
+impl Reloadable {
+    /// The listener's name.
+    pub fn name(&self) -> String {
+        self.0.borrow().config.name.clone()
     }
 
-    /// Sets how many seconds each certificate is valid for still, and tells of those that end soon.
-    pub fn tell_ends(&self) {
-        let now = crate::clock::now();
-        let sides = [
-            ("tls", self.server.as_ref().map(|server| server.validity())),
-            (
-                "relay_tls",
-                self.client.as_ref().and_then(|client| client.validity()),
-            ),
-        ];
-        for (side, validity) in sides {
-            if let Some(validity) = validity {
-                events::certificate_ends(&self.listener, side, validity.seconds_left(now));
-            }
-        }
+    /// Connections from now on are served with these settings; those that are open go on with theirs.
+    /// Name, address and mode stay what they are.
+    pub fn take(&self, config: ListenerConfig, policy: Arc<Policy>) {
+        let config = Arc::new(config);
+        self.0.send_modify(|listener| {
+            *listener = Arc::new(Listener {
+                config: Arc::clone(&config),
+                policy,
+                ..Listener::clone(listener)
+            });
+        });
     }
 }
 
@@ -284,19 +304,23 @@ impl Arrival {
         let Some(tls) = self.listener.tls.clone() else {
             events::connected(&name, self.peer);
             let ended = match self.relay {
+                // Boxed, as all branches are: a connection takes the memory of its own kind only.
                 Some((relay, producer)) => {
-                    relay::serve(&relay, producer, &self.seat, self.peer, stream).await
+                    Box::pin(relay::serve(
+                        &relay, producer, &self.seat, self.peer, stream,
+                    ))
+                    .await
                 }
                 None => {
                     let (read, write) = stream.into_split();
                     let connection = Connection::new(&self.listener, &self.seat, self.peer);
-                    connection.serve(read, write).await.word()
+                    Box::pin(connection.serve(read, write)).await.word()
                 }
             };
             return events::disconnected(&name, self.peer, ended);
         };
         let shaken = tokio::select! {
-            shaken = tls::shake_hands(&tls, stream) => shaken,
+            shaken = Box::pin(tls::shake_hands(&tls, stream)) => shaken,
             () = self.listener.stop.cancelled() => return,
             () = self.seat.leave().cancelled() => return,
         };
@@ -305,12 +329,13 @@ impl Arrival {
                 events::connected(&name, self.peer);
                 let ended = match self.relay {
                     Some((relay, producer)) => {
-                        relay::serve(&relay, producer, &self.seat, self.peer, stream).await
+                        let (seat, peer) = (&self.seat, self.peer);
+                        Box::pin(relay::serve(&relay, producer, seat, peer, stream)).await
                     }
                     None => {
                         let (read, write) = tokio::io::split(stream);
                         let connection = Connection::new(&self.listener, &self.seat, self.peer);
-                        connection.serve(read, write).await.word()
+                        Box::pin(connection.serve(read, write)).await.word()
                     }
                 };
                 events::disconnected(&name, self.peer, ended);

@@ -6,6 +6,7 @@ use crate::config::{Framing, Listener as ListenerConfig};
 use crate::core::mllp::{ACK, CR, FS, NAK, VT};
 use crate::journal::Stored;
 use crate::telemetry::events;
+use crate::telemetry::peers::Peers;
 use jiff::tz::TimeZone;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -66,16 +67,17 @@ pub(super) struct Answerer {
     line: Arc<Line>,
     queue: mpsc::UnboundedReceiver<Pending>,
     commits: mpsc::Receiver<bool>,
-    config: ListenerConfig,
+    config: Arc<ListenerConfig>,
     zone: TimeZone,
     peer: SocketAddr,
+    peers: Arc<Peers>,
 }
 
 impl Answering {
     pub(super) fn new(
-        config: ListenerConfig,
+        config: Arc<ListenerConfig>,
         zone: TimeZone,
-        peer: SocketAddr,
+        (peer, peers): (SocketAddr, Arc<Peers>),
         max_frames: usize,
         max_bytes: usize,
     ) -> (Self, Answerer) {
@@ -95,6 +97,7 @@ impl Answering {
             config,
             zone,
             peer,
+            peers,
         };
         (
             Self {
@@ -162,6 +165,7 @@ impl Answerer {
             commits: self.commits,
             config: self.config,
             zone: self.zone,
+            peer: (self.peer, self.peers),
         };
         let (gathered, write) = tokio::join!(gather.run(), writer.run(write));
         match gathered {
@@ -227,8 +231,10 @@ struct Writer {
     line: Arc<Line>,
     ready: mpsc::UnboundedReceiver<Step>,
     commits: mpsc::Receiver<bool>,
-    config: ListenerConfig,
+    config: Arc<ListenerConfig>,
     zone: TimeZone,
+    /// Who waits for the answers, and where it is noted how long.
+    peer: (SocketAddr, Arc<Peers>),
 }
 
 impl Writer {
@@ -269,7 +275,10 @@ impl Writer {
             } else {
                 put(write, &answer).await?;
             }
-            events::acknowledged(clock::monotonic().saturating_duration_since(ready.complete_at));
+            let after = clock::monotonic().saturating_duration_since(ready.complete_at);
+            events::acknowledged(after);
+            let (peer, peers) = &self.peer;
+            peers.answered(&self.config.name, *peer, after);
         }
         self.line.frames.fetch_sub(1, Ordering::AcqRel);
         self.line.bytes.fetch_sub(ready.bytes, Ordering::AcqRel);

@@ -13,6 +13,7 @@ use crate::journal::{Draft, Storing};
 use crate::telemetry::events;
 use bytes::Bytes;
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::sync::OwnedSemaphorePermit;
@@ -27,7 +28,9 @@ const DRIP_AFTER: Duration = Duration::from_secs(30);
 const DISCARD_WITHIN: Duration = Duration::from_secs(600);
 /// How long a frame under way may take when the daemon ends (WIRE A-71).
 const FINISH_WITHIN: Duration = Duration::from_secs(5);
-/// One read.
+/// One read: little at first, more from the first read on that this is too little for. Most of many
+/// connections only stand there.
+const FIRST_READ_BYTES: usize = 1024;
 const READ_BYTES: usize = 16 * 1024;
 
 /// Why a connection ended.
@@ -113,9 +116,9 @@ impl<'a> Connection<'a> {
         W: AsyncWrite + Unpin + Send + 'static,
     {
         let (mut answering, answerer) = Answering::new(
-            self.listener.config.clone(),
+            Arc::clone(&self.listener.config),
             self.listener.policy.site.zone.clone(),
-            self.peer,
+            (self.peer, std::sync::Arc::clone(&self.listener.peers)),
             UNANSWERED_MESSAGES,
             size(self.listener.config.max_message).saturating_mul(2),
         );
@@ -141,7 +144,7 @@ impl<'a> Connection<'a> {
         read: &mut R,
         answering: &mut Answering,
     ) -> Ended {
-        let mut buffer = vec![0_u8; READ_BYTES];
+        let mut buffer = vec![0_u8; FIRST_READ_BYTES];
         let mut stop_by: Option<Instant> = None;
         loop {
             if let Some(ended) = self.wait_for_room(answering).await {
@@ -176,6 +179,9 @@ impl<'a> Connection<'a> {
                     self.last_byte = clock::monotonic();
                     self.decoder
                         .push(buffer.get(..length).unwrap_or_default(), &mut self.events);
+                    if length == buffer.len() && length < READ_BYTES {
+                        buffer = vec![0; READ_BYTES];
+                    }
                 }
                 Some(Err(_)) => {
                     self.decoder.finish(&mut self.events);
@@ -397,6 +403,9 @@ impl<'a> Connection<'a> {
         let counts = self.decoder.take_counts();
         for (name, times) in counts.iter() {
             events::wire(&self.origin.listener, name, times);
+            self.listener
+                .peers
+                .lenient(&self.origin.listener, self.peer, name, times);
         }
     }
 }

@@ -9,6 +9,7 @@
 
 mod accept;
 mod answers;
+mod certificates;
 mod connection;
 mod door;
 mod intake;
@@ -17,5 +18,6 @@ mod relay;
 mod socket;
 mod tls;
 
-pub use accept::{Bound, Certificates, Common, Listener, bind};
+pub use accept::{Bound, Common, Listener, OnGap, Reloadable, bind};
+pub use certificates::Certificates;
 pub use memory::FrameMemory;

@@ -34,11 +34,23 @@ pub enum NoticeKind {
     SinkFailing,
     /// Alerts wait for long.
     QueueOld,
+    /// The configuration was to be read again, and is wrong.
+    ConfigurationWrong,
+    /// What was read again waits, in part, for a restart.
+    RestartNeeded,
+    /// Feeds are silent beyond their own rhythm.
+    FeedSilent,
+    /// The clocks of senders are wrong.
+    FeedClock,
+    /// A relay passed on messages within the last day that are not kept.
+    Gap,
+    /// A certificate ends soon or has ended, or new files of one cannot be used.
+    Certificate,
 }
 
 impl NoticeKind {
     /// Every kind, in the order in which they are listed.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 16] = [
         Self::CacheRebuilt,
         Self::CacheInMemory,
         Self::JournalDamaged,
@@ -49,6 +61,12 @@ impl NoticeKind {
         Self::FoldBehind,
         Self::SinkFailing,
         Self::QueueOld,
+        Self::ConfigurationWrong,
+        Self::RestartNeeded,
+        Self::FeedSilent,
+        Self::FeedClock,
+        Self::Gap,
+        Self::Certificate,
     ];
 
     /// The word in logs, metrics and the API.
@@ -64,6 +82,12 @@ impl NoticeKind {
             Self::FoldBehind => "fold_behind",
             Self::SinkFailing => "sink_failing",
             Self::QueueOld => "queue_old",
+            Self::ConfigurationWrong => "configuration_wrong",
+            Self::RestartNeeded => "restart_needed",
+            Self::FeedSilent => "feed_silent",
+            Self::FeedClock => "feed_clock",
+            Self::Gap => "gap",
+            Self::Certificate => "certificate",
         }
     }
 }

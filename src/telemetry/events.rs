@@ -1,8 +1,10 @@
 //! Everything worth telling, one function each: the log line and the counter in one place.
 
 mod relay;
+mod storage;
 
 pub use relay::*;
+pub use storage::*;
 
 use metrics::{counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram};
 use std::net::SocketAddr;
@@ -62,6 +64,22 @@ pub fn describe() {
     describe_gauge!(
         "pentamer_feed_clock_skew_seconds",
         "Sender's clock minus ours at its last message"
+    );
+    describe_gauge!(
+        "pentamer_feed_silent",
+        "1 where a feed is silent beyond its own rhythm"
+    );
+    describe_gauge!(
+        "pentamer_feed_expected_messages",
+        "Messages of a feed that usually come in a time like that since its last"
+    );
+    describe_gauge!(
+        "pentamer_feed_lenient_framing",
+        "How often a sender's framing was not as the standard has it, since the start"
+    );
+    describe_gauge!(
+        "pentamer_feed_ack_mean_seconds",
+        "From a sender's complete frame to its written acknowledgement, in the mean since the start"
     );
     describe_gauge!(
         "pentamer_checkpoint_position",
@@ -220,125 +238,6 @@ pub fn unanswered(listener: &str, peer: SocketAddr, messages: usize) {
         "closed without an answer: nothing can be stored; the sender will send again");
 }
 
-/// One fdatasync.
-pub fn synced(took: Duration) {
-    counter!("pentamer_journal_syncs_total").increment(1);
-    histogram!("pentamer_journal_sync_seconds").record(took.as_secs_f64());
-}
-
-/// The journal cannot store.
-pub fn storing_failed(why: &str) {
-    error!(
-        event = "storing_failed",
-        why, "cannot store: reading stopped, retried every second; see docs/operating.md"
-    );
-}
-
-/// The journal stores again.
-pub fn storing_again() {
-    info!(event = "storing_again", "storing again");
-}
-
-/// The journal was opened.
-pub fn journal_opened(records: u64, segments: usize, last: u64) {
-    info!(
-        event = "journal_opened",
-        records, segments, last, "journal opened"
-    );
-}
-
-/// The end of the journal was cut by a crash; nothing of it had been acknowledged.
-pub fn journal_torn(segment: u64, offset: u64, bytes: u64) {
-    warn!(
-        event = "journal_torn",
-        segment, offset, bytes, "unfinished write at the end of the journal left out"
-    );
-}
-
-/// A place of the journal is damaged.
-pub fn journal_damaged(detail: &str) {
-    error!(
-        event = "journal_damaged",
-        detail, "the journal is damaged; what is whole was read"
-    );
-}
-
-/// What is damaged was told of at an earlier start.
-pub fn journal_damage_known(places: usize, folder: &str) {
-    warn!(
-        event = "journal_damage_known",
-        places,
-        folder,
-        "the journal is damaged as it was before; `pentamer journal verify` names the places"
-    );
-}
-
-/// A checkpoint was taken.
-pub fn checkpoint(position: u64, entries: u64, bytes: u64, took: Duration) {
-    gauge!("pentamer_checkpoint_position").set(position as f64);
-    gauge!("pentamer_checkpoint_bytes").set(bytes as f64);
-    let seconds = took.as_secs_f64();
-    info!(
-        event = "checkpoint",
-        position, entries, bytes, seconds, "checkpoint taken"
-    );
-}
-
-/// A checkpoint could not be taken; the ones before stay, and it is tried again.
-pub fn checkpoint_failed(why: &str) {
-    warn!(event = "checkpoint_failed", why, "no checkpoint was taken");
-}
-
-/// A checkpoint cannot be used and was set aside; the one before it or the journal serves.
-pub fn checkpoint_unfit(detail: &str) {
-    error!(
-        event = "checkpoint_unfit",
-        detail, "a checkpoint is damaged and was set aside; see docs/operating.md"
-    );
-}
-
-/// The state was filled from a checkpoint.
-pub fn checkpoint_loaded(position: u64, entries: u64, took: Duration) {
-    let seconds = took.as_secs_f64();
-    info!(
-        event = "checkpoint_loaded",
-        position, entries, seconds, "the state was filled from a checkpoint"
-    );
-}
-
-/// Tables have changed, and the messages before `oldest` are not kept: what was read of them stays as
-/// it was read.
-pub fn checkpoint_other_policy(oldest: u64) {
-    warn!(
-        event = "checkpoint_other_policy",
-        oldest,
-        "tables have changed: messages older than what is kept are not read again with them"
-    );
-}
-
-/// What of the journal is kept; `since` in seconds since 1970.
-pub fn journal_kept(bytes: u64, oldest: u64, since: f64) {
-    gauge!("pentamer_journal_bytes").set(bytes as f64);
-    gauge!("pentamer_journal_oldest_position").set(oldest as f64);
-    gauge!("pentamer_journal_oldest_seconds").set(since);
-}
-
-/// Closed segments were compressed or dropped; facts are kept from `since` on.
-pub fn journal_tidied(packed: usize, dropped: usize, bytes: u64, oldest: u64, since: &str) {
-    info!(
-        event = "journal_tidied",
-        packed, dropped, bytes, oldest, since, "closed segments compressed or dropped"
-    );
-}
-
-/// Closed segments could not be compressed or dropped; it is tried again.
-pub fn journal_untidy(why: &str) {
-    warn!(
-        event = "journal_untidy",
-        why, "closed segments cannot be compressed or dropped"
-    );
-}
-
 /// How far the fold is behind.
 pub fn fold_lag(records: u64) {
     gauge!("pentamer_fold_lag_records").set(records as f64);
@@ -489,6 +388,64 @@ pub fn feed_seen(listener: &str, feed: &str, at_seconds: f64, skew_seconds: Opti
     if let Some(skew) = skew_seconds {
         gauge!("pentamer_feed_clock_skew_seconds", "listener" => listener.to_owned(), "feed" => feed.to_owned())
             .set(skew);
+    }
+}
+
+/// A socket was handed over for a listener; its address holds, not the configured one.
+pub fn handed_over(listener: &str, address: SocketAddr, bind: SocketAddr) {
+    info!(event = "handed_over", listener, %address, "listening on the service manager's socket");
+    if address != bind {
+        warn!(event = "handed_over_elsewhere", listener, %address, %bind,
+            "the socket handed over is not the configured `bind`: the socket's address holds");
+    }
+}
+
+/// A loop of the daemon does not go round: the service manager's watchdog is no longer fed.
+pub fn stuck(part: &str, for_so_long: Duration) {
+    error!(
+        event = "stuck",
+        part,
+        seconds = for_so_long.as_secs_f64(),
+        "part of the daemon stands still: the watchdog is not fed any more"
+    );
+}
+
+/// It goes round again.
+pub fn unstuck(part: &str) {
+    info!(event = "unstuck", part, "it goes on");
+}
+
+/// The configuration was read again: keys that are in force now, and those that wait for a restart.
+pub fn reloaded(now: &str, restart: &str) {
+    info!(
+        event = "reloaded",
+        now, restart, "the configuration was read again"
+    );
+}
+
+/// The configuration was to be read again, and is wrong: nothing has changed.
+pub fn reload_refused(problem: &str) {
+    error!(
+        event = "reload_refused",
+        problem, "the configuration is wrong: the one in force stays"
+    );
+}
+
+/// How silent a feed is by its own rhythm.
+pub fn feed_judged(listener: &str, feed: &str, silent: bool, expected: f64) {
+    gauge!("pentamer_feed_silent", "listener" => listener.to_owned(), "feed" => feed.to_owned())
+        .set(if silent { 1.0 } else { 0.0 });
+    gauge!("pentamer_feed_expected_messages", "listener" => listener.to_owned(), "feed" => feed.to_owned())
+        .set(expected);
+}
+
+/// What is seen of a sender's connections.
+pub fn peer_seen(listener: &str, peer: &str, lenient: u64, mean_answer_seconds: Option<f64>) {
+    gauge!("pentamer_feed_lenient_framing", "listener" => listener.to_owned(), "peer" => peer.to_owned())
+        .set(lenient as f64);
+    if let Some(seconds) = mean_answer_seconds {
+        gauge!("pentamer_feed_ack_mean_seconds", "listener" => listener.to_owned(), "peer" => peer.to_owned())
+            .set(seconds);
     }
 }
 

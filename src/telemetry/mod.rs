@@ -4,40 +4,65 @@
 //! that text and number cannot drift; none of them takes a type that can hold patient data.
 
 pub mod events;
+mod journal;
+pub mod peers;
 
-use crate::config::{Log, LogFormat};
+use crate::config::{Log, LogFormat, LogLevel};
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
-use tracing_subscriber::EnvFilter;
+use tracing_subscriber::layer::{Layer, SubscriberExt as _};
+use tracing_subscriber::util::SubscriberInitExt as _;
+use tracing_subscriber::{EnvFilter, Registry, reload};
 
-/// Starts logging to stderr. Fails only when a subscriber is set already.
-pub fn start_logging(log: &Log) -> Result<(), String> {
-    // Libraries are heard only when something is wrong with them.
-    let level = log.level.word();
-    let filter =
-        EnvFilter::try_new(format!("warn,pentamer={level}")).map_err(|error| error.to_string())?;
+/// The level of the log, which can be set while it runs.
+#[derive(Debug, Clone)]
+pub struct Level(reload::Handle<EnvFilter, Registry>);
+
+impl Level {
+    /// Writes lines of this level from now on.
+    ///
+    /// # Errors
+    /// Never while logging goes on.
+    pub fn set(&self, level: LogLevel) -> Result<(), String> {
+        self.0
+            .reload(filter(level)?)
+            .map_err(|error| error.to_string())
+    }
+}
+
+/// Libraries are heard only when something is wrong with them.
+fn filter(level: LogLevel) -> Result<EnvFilter, String> {
+    let level = level.word();
+    EnvFilter::try_new(format!("warn,pentamer={level}")).map_err(|error| error.to_string())
+}
+
+/// Starts logging: to the systemd journal with its fields where stderr leads there and `format` is
+/// `auto`, else as lines to stderr. Fails only when a subscriber is set already.
+pub fn start_logging(log: &Log) -> Result<Level, String> {
+    let (filter, level) = reload::Layer::new(filter(log.level)?);
+    let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
     let terminal = std::io::IsTerminal::is_terminal(&std::io::stderr());
-    let json = match log.format {
-        LogFormat::Json => true,
-        LogFormat::Human => false,
-        LogFormat::Auto => false,
-    };
-    let lines = tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(std::io::stderr);
-    let done = if json {
-        lines
+    let to_journal = (log.format == LogFormat::Auto && journal::is_behind_stderr())
+        .then(journal::Journal::open)
+        .flatten();
+    let written: Box<dyn Layer<_> + Send + Sync> = match (log.format, to_journal) {
+        (_, Some(journal)) => Box::new(journal),
+        (LogFormat::Json, None) => lines
             .json()
             .flatten_event(true)
             .with_current_span(false)
             .with_span_list(false)
-            .try_init()
-    } else {
-        lines
+            .boxed(),
+        (LogFormat::Human | LogFormat::Auto, None) => lines
             .with_ansi(terminal && !no_color())
             .with_target(false)
-            .try_init()
+            .boxed(),
     };
-    done.map_err(|error| error.to_string())
+    tracing_subscriber::registry()
+        .with(filter)
+        .with(written)
+        .try_init()
+        .map_err(|error| error.to_string())?;
+    Ok(Level(level))
 }
 
 #[expect(

@@ -1,5 +1,6 @@
 //! The connecting side.
 
+use super::changes::Changes;
 use super::{TlsFault, Validity, files, provider};
 use rustls::pki_types::ServerName;
 use rustls::{ClientConfig, Error};
@@ -31,6 +32,11 @@ impl ClientFiles {
     pub fn check(&self) -> Result<Option<Validity>, TlsFault> {
         self.name()?;
         Ok(self.load()?.validity)
+    }
+
+    fn paths(&self) -> Vec<PathBuf> {
+        let own = self.identity.iter().flat_map(|(cert, key)| [cert, key]);
+        own.chain([&self.ca_file]).cloned().collect()
     }
 
     fn name(&self) -> Result<ServerName<'static>, TlsFault> {
@@ -75,6 +81,7 @@ impl ClientFiles {
 /// The connecting side with what holds now.
 pub struct Client {
     files: ClientFiles,
+    changes: Changes,
     name: ServerName<'static>,
     now: RwLock<Loaded>,
 }
@@ -83,12 +90,24 @@ impl Client {
     /// Reads the files; they are read again only by [`reload`](Self::reload).
     pub fn new(files: ClientFiles) -> Result<Self, TlsFault> {
         let name = files.name()?;
+        let changes = Changes::of(files.paths());
         let now = RwLock::new(files.load()?);
-        Ok(Self { files, name, now })
+        Ok(Self {
+            files,
+            changes,
+            name,
+            now,
+        })
+    }
+
+    /// Whether the files have changed since they were read, and stand still since the last call.
+    pub fn has_new_files(&self) -> bool {
+        self.changes.are_there()
     }
 
     /// Reads the files again, for connections to come. On an error all stays as it was.
     pub fn reload(&self) -> Result<Option<Validity>, TlsFault> {
+        self.changes.read_now();
         let loaded = self.files.load()?;
         let validity = loaded.validity;
         *self.now.write().unwrap_or_else(PoisonError::into_inner) = loaded;

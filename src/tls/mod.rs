@@ -4,6 +4,7 @@
 //! side, [`Client`] the connecting one; both hold their present settings behind [`Server::reload`] and
 //! [`Client::reload`], so that new certificates hold for new connections and end no open one.
 
+mod changes;
 mod client;
 mod fault;
 mod files;

@@ -1,5 +1,6 @@
 //! The accepting side.
 
+use super::changes::Changes;
 use super::{TlsFault, Validity, files, provider};
 use rustls::server::WebPkiClientVerifier;
 use rustls::{CertificateError, Error, ServerConfig};
@@ -33,6 +34,11 @@ impl ServerFiles {
     /// Reads and checks all files.
     pub fn check(&self) -> Result<Validity, TlsFault> {
         Ok(self.load()?.validity)
+    }
+
+    fn paths(&self) -> Vec<PathBuf> {
+        let own = [self.cert_file.clone(), self.key_file.clone()];
+        own.into_iter().chain(self.client_ca_file.clone()).collect()
     }
 
     fn load(&self) -> Result<Loaded, TlsFault> {
@@ -81,18 +87,30 @@ fn unusable(path: &std::path::Path, error: &Error) -> TlsFault {
 /// The accepting side with what holds now.
 pub struct Server {
     files: ServerFiles,
+    changes: Changes,
     now: RwLock<Loaded>,
 }
 
 impl Server {
     /// Reads the files; they are read again only by [`reload`](Self::reload).
     pub fn new(files: ServerFiles) -> Result<Self, TlsFault> {
+        let changes = Changes::of(files.paths());
         let now = RwLock::new(files.load()?);
-        Ok(Self { files, now })
+        Ok(Self {
+            files,
+            changes,
+            now,
+        })
+    }
+
+    /// Whether the files have changed since they were read, and stand still since the last call.
+    pub fn has_new_files(&self) -> bool {
+        self.changes.are_there()
     }
 
     /// Reads the files again. Open connections go on as they are; on an error all stays as it was.
     pub fn reload(&self) -> Result<Validity, TlsFault> {
+        self.changes.read_now();
         let loaded = self.files.load()?;
         let validity = loaded.validity;
         *self.now.write().unwrap_or_else(PoisonError::into_inner) = loaded;

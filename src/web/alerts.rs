@@ -54,7 +54,7 @@ pub(super) async fn list(
         until: asked.time("until")?,
     };
     let Paging { limit, cursor } = asked.paging()?;
-    let site = seen.policy.site.name.clone();
+    let site = seen.policy.borrow().site.name.clone();
     let read = move |state: &dyn crate::core::fold::state::State| {
         worklist::alerts(state, &filter, cursor, limit, &site)
     };
@@ -70,7 +70,7 @@ pub(super) async fn show(
 }
 
 async fn item(seen: &Seen, id: String, status: StatusCode) -> Result<Response, Problem> {
-    let site = seen.policy.site.name.clone();
+    let site = seen.policy.borrow().site.name.clone();
     let read =
         move |state: &dyn crate::core::fold::state::State| worklist::alert(state, &id, &site);
     let found = seen.state.read_apart(read).await?;

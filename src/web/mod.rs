@@ -1,9 +1,10 @@
-//! HTTP: `/healthz`, `/readyz`, `/metrics`, and patients and notices under `/api/v1/`.
+//! HTTP: `/healthz`, `/readyz`, `/metrics`, and feeds, patients and notices under `/api/v1/`.
 //!
 //! Patients' data is in answers only. No request is logged: paths hold identifiers.
 
 mod alerts;
 mod facts;
+mod feeds;
 mod guard;
 mod links;
 mod notices;
@@ -17,11 +18,13 @@ use crate::core::fact::JournalPosition;
 use crate::core::fold::state::State as Folded;
 use crate::core::fold::views;
 use crate::core::policy::Policy;
+use crate::core::time::Timestamp;
 use crate::deliver::{Handle, Signer};
 use crate::engine::{Progress, StateHandle};
 use crate::journal::{Appender, Status, Storing};
 use crate::notice::{Notice, NoticeKind, Notices};
 use crate::telemetry::events;
+use crate::telemetry::peers::Peers;
 use axum::extract::{DefaultBodyLimit, State};
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -52,17 +55,21 @@ pub struct Seen {
     /// The state, for what is counted when it is asked for.
     pub state: StateHandle,
     /// The sinks, whose queues are counted when they are asked for.
-    pub sinks: Vec<Handle>,
+    pub sinks: watch::Receiver<Vec<Handle>>,
     /// Checks signed links.
     pub signer: Option<Signer>,
     /// One acknowledgement by link at a time.
     pub turn: Arc<tokio::sync::Mutex<()>>,
     /// The policy in force.
-    pub policy: Arc<Policy>,
+    pub policy: watch::Receiver<Arc<Policy>>,
     /// The door to the journal, for what people do.
     pub appender: Appender,
     /// What an operator must act on.
     pub notices: Notices,
+    /// What is seen of each sender.
+    pub peers: Arc<Peers>,
+    /// When this run began.
+    pub listening_since: Timestamp,
     /// Some relay lets its feed pass whatever happens here (WIRE P-7).
     pub open_relay: bool,
     /// All listeners are bound.
@@ -79,9 +86,38 @@ pub struct Bound {
     pub address: SocketAddr,
 }
 
-/// Binds the HTTP port.
-pub async fn bind(at: SocketAddr, seen: Seen) -> io::Result<Bound> {
-    let socket = TcpListener::bind(at).await?;
+impl Seen {
+    /// Whether the daemon is ready, as `/readyz` says it: 200 or 503, and why.
+    pub fn readiness(&self) -> (StatusCode, String) {
+        readiness(
+            self.bound.load(Ordering::Acquire),
+            &self.status.borrow(),
+            &self.progress.borrow(),
+            &self.notices.list(),
+        )
+    }
+}
+
+/// Binds the HTTP port, or takes the socket that was bound for it before the daemon started.
+pub async fn bind(
+    at: SocketAddr,
+    handed: Option<std::net::TcpListener>,
+    seen: Seen,
+) -> io::Result<Bound> {
+    let socket = match handed {
+        Some(socket) => {
+            let local = socket.local_addr()?;
+            if !local.ip().to_canonical().is_loopback() {
+                let why = format!(
+                    "the pages show patients, and only loopback may serve them, not the socket {local} that was handed over"
+                );
+                return Err(io::Error::new(io::ErrorKind::InvalidInput, why));
+            }
+            socket.set_nonblocking(true)?;
+            TcpListener::from_std(socket)?
+        }
+        None => TcpListener::bind(at).await?,
+    };
     let address = socket.local_addr()?;
     Ok(Bound {
         socket,
@@ -94,6 +130,7 @@ impl Bound {
     /// Serves until the daemon ends.
     pub async fn serve(self, stop: CancellationToken) -> io::Result<()> {
         let api = Router::new()
+            .route("/api/v1/feeds", get(feeds::list))
             .route("/api/v1/notices", get(notices::list))
             .route("/api/v1/alerts", get(alerts::list))
             .route("/api/v1/alerts/{id}", get(alerts::show))
@@ -138,12 +175,7 @@ async fn healthz() -> &'static str {
 async fn readyz(State(seen): State<Seen>) -> Response {
     let failing = matches!(seen.status.borrow().storing, Storing::Failing { .. });
     let notices = seen.notices.list();
-    let (code, mut text) = readiness(
-        seen.bound.load(Ordering::Acquire),
-        &seen.status.borrow(),
-        &seen.progress.borrow(),
-        &notices,
-    );
+    let (code, mut text) = seen.readiness();
     if failing && seen.open_relay {
         text.insert_str(0, "degraded, relays go on: ");
     }
@@ -200,7 +232,7 @@ async fn metrics_page(State(seen): State<Seen>) -> Response {
     let folded = seen.progress.borrow().folded;
     events::fold_lag(seen.status.borrow().synced.0.saturating_sub(folded.0));
     // What the state cannot say now is left out; the doubt about it is the fold's.
-    let sinks = seen.sinks.clone();
+    let sinks = seen.sinks.borrow().clone();
     let counted = move |state: &dyn Folded| {
         events::undecided(views::dirty_count(state)?);
         for Handle { name: sink, .. } in &sinks {
@@ -211,6 +243,11 @@ async fn metrics_page(State(seen): State<Seen>) -> Response {
         Ok(())
     };
     let _ = seen.state.read_apart(counted).await;
+    for ((listener, address), peer) in seen.peers.list() {
+        let lenient = peer.framing.values().sum();
+        let mean = peer.mean_answer_seconds();
+        events::peer_seen(&listener, &address.to_string(), lenient, mean);
+    }
     seen.metrics.run_upkeep();
     (
         [(

@@ -18,6 +18,7 @@ use axum::extract::{Path, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
 use serde::{Deserialize, Serialize};
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::timeout;
 
@@ -79,7 +80,8 @@ fn shown(seen: &Seen, text: &str) -> Result<Vec<u8>, Problem> {
         return Err(if current { NO_PATIENT } else { NO_STATE });
     };
     let now = clock::now();
-    let view = view(&dossier, &seen.policy, Moment { now, current });
+    let policy = Arc::clone(&seen.policy.borrow());
+    let view = view(&dossier, &policy, Moment { now, current });
     serde_json::to_vec(&view).map_err(|_| NO_STATE)
 }
 

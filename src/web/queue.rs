@@ -28,14 +28,15 @@ const NO_SINK: Problem = Problem::new(
 );
 const ENDING: Problem = Problem::new(StatusCode::SERVICE_UNAVAILABLE, "the daemon is ending");
 
-fn sink<'s>(seen: &'s Seen, name: &str) -> Result<&'s Handle, Problem> {
-    let found = seen.sinks.iter().find(|handle| handle.name == name);
-    found.ok_or(NO_SINK)
+fn sink(seen: &Seen, name: &str) -> Result<Handle, Problem> {
+    let sinks = seen.sinks.borrow();
+    let found = sinks.iter().find(|handle| handle.name == name);
+    found.cloned().ok_or(NO_SINK)
 }
 
 /// `GET /api/v1/queue`: one row a sink.
 pub(super) async fn list(State(seen): State<Seen>) -> Result<Response, Problem> {
-    let handles = seen.sinks.clone();
+    let handles = seen.sinks.borrow().clone();
     let read = move |state: &dyn Folded| handles.iter().map(|handle| row(state, handle)).collect();
     let items: Vec<Value> = seen.state.read_apart(read).await?;
     answer(StatusCode::OK, &Page { items, next: None })

@@ -176,7 +176,9 @@ fn w85_the_journal_is_blocked() {
         );
     }
     assert_eq!(daemon.stored(), 0.0);
-    assert_eq!(daemon.get("/readyz").0, 503);
+    wait_for("the trouble to be known", || {
+        (daemon.get("/readyz").0 == 503).then_some(())
+    });
     daemon.home.switch_fault("journal-sync", false);
     wait_for("all of them", || (daemon.stored() == 1_000.0).then_some(()));
     daemon.settle();
@@ -287,6 +289,28 @@ fn w89_the_system_sends() {
         .iter()
         .any(|(_, fact)| matches!(fact, Fact::LisAnswered { .. }));
     assert!(answered, "answers pair across (P-13)");
+}
+
+/// P-17 by what it is made of; the figures are those of `cargo bench --bench relay`. The first bytes pass
+/// before the message is complete, and what the relay adds is measured in the daemon itself.
+#[test]
+fn w90_the_first_bytes_pass_at_once_and_what_is_added_is_measured() {
+    let lis = Lis::accepting();
+    let daemon = Pentamer::start(Home::new(&lis.relay(""), ""));
+    let mut sender = daemon.connect();
+    let message = bytes_of("W01");
+    let (first, rest) = message.split_at(7);
+    sender.send(first);
+    wait_for("the first bytes at the system", || {
+        (lis.seen() == [first]).then_some(())
+    });
+    sender.send(rest);
+    assert_eq!(sender.answer(), Some(acknowledge(&message, "AA")));
+    // Two pieces up, one down, of the three that passed.
+    wait_for("the measurements", || {
+        (daemon.metric("pentamer_relay_added_seconds_count", "") == 3.0).then_some(())
+    });
+    assert!(daemon.metric("pentamer_relay_added_seconds_sum", "") > 0.0);
 }
 
 #[test]

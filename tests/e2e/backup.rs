@@ -4,7 +4,7 @@ use super::harness::{Home, Pentamer, command, low_igm, panel, wait_for};
 use std::fs;
 use std::path::Path;
 
-fn names(dir: &Path) -> Vec<String> {
+pub fn names(dir: &Path) -> Vec<String> {
     let mut names: Vec<String> = fs::read_dir(dir)
         .map(|entries| {
             entries
@@ -17,7 +17,7 @@ fn names(dir: &Path) -> Vec<String> {
 }
 
 /// A message padded so that a few hundred make some checkpoints.
-fn padded(control_id: &str, patient: &str) -> String {
+pub fn padded(control_id: &str, patient: &str) -> String {
     let message = panel(control_id, patient, "1.1", "11.0", "2.0");
     format!("{message}NTE|1|L|{}\r", "padding ".repeat(500))
 }
@@ -90,6 +90,68 @@ fn a_backup_of_a_running_daemon_restores_all_that_counts() {
     assert_eq!(sender.exchange(&low_igm("new", "4713")), "AA");
     daemon.settle();
     assert_eq!(daemon.home.alerts().len(), 1, "it goes on");
+}
+
+/// The same of a directory that no daemon works on; `--all` takes the old messages along.
+#[test]
+fn a_backup_of_a_stopped_directory_restores_too() {
+    let often = "segment_size = \"64 KiB\"\ncheckpoint_after = \"64 KiB\"";
+    let daemon = Pentamer::start(Home::new("", "").with_storage(often));
+    let mut sender = daemon.connect();
+    let first = low_igm("first", "4711");
+    assert_eq!(sender.exchange(&first), "AA");
+    daemon.settle();
+    let checkpoints = daemon.home.data().join("checkpoints");
+    let mut sent = 1;
+    wait_for("two checkpoints", || {
+        let id = sent.to_string();
+        assert_eq!(sender.exchange(&padded(&id, &id)), "AA");
+        sent += 1;
+        let kept = names(&checkpoints);
+        (kept.iter().filter(|name| name.ends_with(".ckpt")).count() == 2).then_some(())
+    });
+    let home = daemon.stop().0;
+    let before = names(&home.data().join("journal"));
+    for (all, oldest) in [(false, "0000000001"), (true, "")] {
+        let restored = Home::new("", "");
+        let mut backup = command();
+        backup.args(["backup", "--data"]).arg(home.data());
+        if all {
+            backup.arg("--all");
+        }
+        let output = backup.arg(restored.data()).output().expect("ran");
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(output.status.code(), Some(0), "{said}");
+        let copied = names(&restored.data().join("journal"));
+        if all {
+            assert_eq!(copied, before);
+            let messages = crate::offline::messages(&restored.data()).len();
+            assert_eq!(messages, sent, "every message is in it");
+        } else {
+            assert!(
+                copied.len() < before.len(),
+                "only what the checkpoint needs"
+            );
+            assert!(!copied[0].starts_with(oldest), "{copied:?}");
+        }
+        let verified = super::journal::journal(&["verify"], &restored.data());
+        assert!(verified.status.success());
+        let daemon = Pentamer::start(restored);
+        daemon.settle();
+        assert!(daemon.home.log().contains("checkpoint_loaded"));
+        assert_eq!(daemon.home.alerts().len(), 0, "nobody is paged again");
+        let patient = daemon.get("/api/v1/patients/HOSP%3A4711");
+        assert_eq!((patient.0, patient.1.contains("detected")), (200, true));
+        assert_eq!(daemon.connect().exchange(&first), "AA");
+        daemon.settle();
+        let duplicates = daemon.metric("pentamer_messages_total", "outcome=\"duplicate\"");
+        assert_eq!(duplicates, 1.0);
+    }
+    assert_eq!(
+        names(&home.data().join("journal")),
+        before,
+        "nothing is changed"
+    );
 }
 
 /// Space returns: old segments go, what matters of them stays, and a lost cache is built without them.

@@ -331,3 +331,90 @@ fn duplicated_and_damaged() {
         false,
     );
 }
+
+/// A sector that the disk does not give back any more, in a segment with others behind it: the daemon
+/// serves with the rest. When the disk answers again, a rebuild has all of it.
+#[cfg(feature = "failpoints")]
+#[test]
+fn a_sector_that_cannot_be_read() {
+    for form in [Form::Plain, Form::Packed] {
+        let home = filled(form);
+        let told = home.alerts().len();
+        std::fs::remove_dir_all(home.data().join("cache")).expect("removed");
+        let fault = home.path().join("faults/journal-read-one");
+        std::fs::write(&fault, "1").expect("written");
+        let daemon = Pentamer::start(home);
+        let notices = daemon.get("/api/v1/notices").1;
+        assert!(notices.contains("the disk does not give back"), "{notices}");
+        assert!(
+            notices.contains("are lost") || notices.contains("is lost"),
+            "{notices}"
+        );
+        daemon.settle();
+        assert_eq!(daemon.connect().exchange(&low_igm("new", "new")), "AA");
+        daemon.settle();
+        assert_eq!(
+            daemon.home.alerts().len(),
+            told + 1,
+            "nobody is paged twice"
+        );
+        let home = daemon.stop().0;
+        let name = segment(&home, 1).file_name().expect("a name").to_owned();
+        let note = home.data().join("damaged").join(name);
+        let note = std::fs::read_to_string(format!("{}.txt", note.display())).expect("a text");
+        assert!(note.contains("does not give back"), "{note}");
+        std::fs::remove_file(&fault).expect("removed");
+        assert!(journal(&["verify"], &home.data()).status.success());
+        let mut rebuild = super::harness::command();
+        rebuild
+            .args(["journal", "rebuild", "--config"])
+            .arg(home.config());
+        assert!(rebuild.output().expect("ran").status.success());
+        crate::offline::assert_rebuild_equals_cache(&home.data());
+        assert_eq!(crate::offline::messages(&home.data()).len(), MESSAGES + 1);
+        let daemon = Pentamer::start(home);
+        daemon.settle();
+        assert_eq!(daemon.get("/readyz"), (200, "ready\n".to_owned()));
+        assert_eq!(daemon.home.alerts().len(), told + 1);
+    }
+}
+
+/// Known damage is told of at the starts of an hour; after that `verify` and a line in the log have it.
+#[test]
+fn damage_that_is_known_is_told_of_once() {
+    let home = filled(Form::Plain);
+    edit(&segment(&home, 1), |bytes| bytes[5_000] ^= 1);
+    let mut home = home;
+    for turn in 0..2 {
+        let daemon = Pentamer::start(home);
+        let readyz = daemon.get("/readyz").1;
+        assert!(
+            readyz.contains("notice journal_damaged"),
+            "start {turn}: {readyz}"
+        );
+        home = daemon.stop().0;
+    }
+    let note = home.data().join("damaged/0000000001.seg.txt");
+    let file = std::fs::File::options()
+        .write(true)
+        .open(&note)
+        .expect("opened");
+    let noted = file
+        .metadata()
+        .and_then(|found| found.modified())
+        .expect("a time");
+    let before = noted - std::time::Duration::from_secs(3_700);
+    file.set_modified(before).expect("set");
+    let daemon = Pentamer::start(home);
+    assert_eq!(daemon.get("/readyz"), (200, "ready\n".to_owned()));
+    assert!(daemon.home.log().contains("journal_damage_known"));
+    assert_eq!(
+        journal(&["verify"], &daemon.home.data()).status.code(),
+        Some(1)
+    );
+    let home = daemon.stop().0;
+    // More of it is told of again.
+    edit(&segment(&home, 2), |bytes| bytes[5_000] ^= 1);
+    let daemon = Pentamer::start(home);
+    assert!(daemon.get("/readyz").1.contains("notice journal_damaged"));
+}

@@ -95,7 +95,7 @@ fn live(home: Home, load: &Load, round: usize) -> Home {
     };
     until(10 + scramble(round) % 60);
     if round.is_multiple_of(3) {
-        daemon.signal(Signal::STOP);
+        daemon.pause();
         // Until nothing is under way any more that could still be answered.
         let mut last = usize::MAX;
         wait_for("silence", || {

@@ -39,6 +39,7 @@ pub struct Home {
     listener: String,
     storage: String,
     extra: String,
+    namespace: Option<String>,
 }
 
 impl Home {
@@ -51,7 +52,14 @@ impl Home {
             listener: listener.to_owned(),
             storage: String::new(),
             extra: extra.to_owned(),
+            namespace: None,
         }
+    }
+
+    /// The same directory, its daemon in this network namespace.
+    pub fn within(mut self, namespace: &str) -> Self {
+        self.namespace = Some(namespace.to_owned());
+        self
     }
 
     /// The same directory with more in `[storage]`.
@@ -287,6 +295,22 @@ impl Pentamer {
         rustix::process::kill_process(id, signal).expect("signalled");
     }
 
+    /// SIGSTOP, and every thread stands: a signal is on its way for a while.
+    pub fn pause(&self) {
+        self.signal(rustix::process::Signal::STOP);
+        let tasks = format!("/proc/{}/task", self.child.id());
+        wait_for("a pause", || {
+            let all_stand = std::fs::read_dir(&tasks).ok()?.flatten().all(|task| {
+                let stat = std::fs::read_to_string(task.path().join("stat"));
+                stat.is_ok_and(|stat| {
+                    let state = stat.rsplit_once(") ").map(|(_, rest)| rest);
+                    state.is_some_and(|state| state.starts_with('T'))
+                })
+            });
+            all_stand.then_some(())
+        });
+    }
+
     /// SIGTERM, and the exit status.
     pub fn stop(mut self) -> (Home, ExitStatus) {
         self.signal(rustix::process::Signal::TERM);
@@ -369,7 +393,13 @@ pub fn spawn(home: Home) -> (Child, Home) {
         .append(true)
         .open(home.path().join("log"))
         .expect("a log");
-    let child = command()
+    let mut command = command();
+    if let Some(namespace) = &home.namespace {
+        let program = command.get_program().to_owned();
+        command = Command::new("ip");
+        command.args(["netns", "exec", namespace]).arg(program);
+    }
+    let child = command
         .arg("run")
         .arg("--config")
         .arg(config)

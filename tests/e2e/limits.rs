@@ -34,6 +34,28 @@ fn a_peer_that_may_not_send_is_told_of_once_a_minute() {
     assert_eq!(daemon.connect().exchange(&low_igm("1", "1")), "AA");
 }
 
+/// N-3: an address of IPv4 is the same one where it comes to a socket of IPv6.
+#[test]
+fn an_allow_list_knows_mapped_addresses() {
+    let listener = "[[listener]]\nname = \"both\"\nbind = \"[::]:0\"\nallow = [\"127.0.0.0/30\"]\n";
+    if std::net::TcpListener::bind("[::]:0").is_err() {
+        return eprintln!("skipped: this machine has no IPv6");
+    }
+    let daemon = Pentamer::start(Home::new("", listener));
+    let port = daemon.listener("both").port();
+    let v4 = SocketAddr::from(([127, 0, 0, 1], port));
+    assert_eq!(Sender::new(v4).exchange(&low_igm("1", "1")), "AA");
+    for stranger in [
+        TcpStream::connect(("::1", port)).expect("connected"),
+        connect_from("127.0.0.4", v4),
+    ] {
+        assert_eq!(Sender::over(stranger).rest(), Vec::<Vec<u8>>::new());
+    }
+    wait_for("the count", || {
+        (daemon.metric("pentamer_wire_denied_total", "both") == 2.0).then_some(())
+    });
+}
+
 /// N-4: connections that never sent a message make room; one that did stays.
 #[test]
 fn idle_connections_make_room_for_a_sender() {
@@ -53,6 +75,34 @@ fn idle_connections_make_room_for_a_sender() {
     assert_eq!(daemon.wire("silent_closed"), 1.0);
     assert_eq!(good.exchange(&low_igm("3", "3")), "AA");
     assert_eq!(idle[1].exchange(&low_igm("4", "4")), "AA");
+}
+
+/// Connections that do nothing cost little, and slow nobody.
+#[test]
+fn idle_connections_cost_little() {
+    const IDLE: usize = 1_000;
+    let daemon = Pentamer::start(Home::new(
+        "max_connections = 2000\nmax_connections_per_peer = 2000\naccept_rate = 10000",
+        "",
+    ));
+    let mut good = daemon.connect();
+    assert_eq!(good.exchange(&low_igm("1", "1")), "AA");
+    let before = daemon.resident_kib();
+    let idle: Vec<TcpStream> = (0..IDLE)
+        .map(|_| connect_from("127.0.0.2", daemon.mllp))
+        .collect();
+    wait_for("all to be in", || {
+        (daemon.metric("pentamer_connections", "") == 1.0 + IDLE as f64).then_some(())
+    });
+    for number in 2..20 {
+        assert_eq!(good.exchange(&low_igm(&number.to_string(), "1")), "AA");
+    }
+    let grown = daemon.resident_kib().saturating_sub(before);
+    assert!(grown < 32 * IDLE as u64, "{grown} KiB for {IDLE} of them");
+    drop(idle);
+    wait_for("all to be gone", || {
+        (daemon.metric("pentamer_connections", "") == 1.0).then_some(())
+    });
 }
 
 /// N-4: beyond its rate a peer waits, and another peer does not.

@@ -17,7 +17,11 @@ pub struct Lis {
 impl Lis {
     /// Does `serve` on every connection.
     pub fn start(serve: impl Fn(TcpStream) + Send + Sync + 'static) -> Self {
-        let socket = TcpListener::bind("127.0.0.1:0").expect("bound");
+        Self::bound("127.0.0.1:0", serve)
+    }
+
+    fn bound(at: &str, serve: impl Fn(TcpStream) + Send + Sync + 'static) -> Self {
+        let socket = TcpListener::bind(at).expect("bound");
         let address = socket.local_addr().expect("an address");
         let (serve, stop) = (Arc::new(serve), Arc::new(AtomicBool::new(false)));
         let connections = Arc::new(AtomicUsize::new(0));
@@ -44,9 +48,14 @@ impl Lis {
 
     /// Answers every frame as `answer` says, and remembers all bytes of each connection.
     pub fn answering(answer: impl Fn(&[u8]) -> Vec<u8> + Send + Sync + 'static) -> Self {
+        Self::at("127.0.0.1:0", answer)
+    }
+
+    /// The same at another address.
+    pub fn at(at: &str, answer: impl Fn(&[u8]) -> Vec<u8> + Send + Sync + 'static) -> Self {
         let seen: Arc<Mutex<Vec<Vec<u8>>>> = Arc::default();
         let all = Arc::clone(&seen);
-        let mut lis = Self::start(move |mut stream| {
+        let mut lis = Self::bound(at, move |mut stream| {
             let mine = {
                 let mut all = all.lock().expect("whole");
                 all.push(Vec::new());

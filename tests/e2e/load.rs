@@ -20,6 +20,7 @@ struct Shared {
     address: Mutex<Option<SocketAddr>>,
     stop: AtomicBool,
     sent: AtomicUsize,
+    refused: AtomicUsize,
     acknowledged: AtomicUsize,
 }
 
@@ -60,6 +61,11 @@ impl Load {
     /// How often a message was sent so far, repetitions counted.
     pub fn sent(&self) -> usize {
         self.shared.sent.load(Ordering::Relaxed)
+    }
+
+    /// How often a connection was refused so far.
+    pub fn refused(&self) -> usize {
+        self.shared.refused.load(Ordering::Relaxed)
     }
 
     /// Ends; the control ids that were acknowledged.
@@ -111,19 +117,27 @@ fn message(id: &str, sender: usize, number: usize, people: usize, every: usize) 
             .replace("2458-8^IgA", "2823-3^Potassium");
     }
     let turn = number / every;
-    if turn.is_multiple_of(PAGED) {
-        let patient = format!("low-{sender}-{}", turn / PAGED % people);
+    if let Some(patient) = low_patient(sender, number, people, every) {
         return panel(id, &patient, "0.21", "11.0", "2.0");
     }
     let patient = format!("well-{sender}-{}", turn % people);
     panel(id, &patient, "1.1", "11.0", "2.0")
 }
 
+/// The patient to page for that a sender's message is about, if it is about one.
+pub fn low_patient(sender: usize, number: usize, people: usize, every: usize) -> Option<String> {
+    let turn = number / every;
+    let is_low = number.is_multiple_of(every) && turn.is_multiple_of(PAGED);
+    is_low.then(|| format!("low-{sender}-{}", turn / PAGED % people))
+}
+
 fn exchange(shared: &Shared, stream: &mut Option<TcpStream>, bytes: &[u8]) -> std::io::Result<()> {
     let nowhere = || std::io::Error::from(std::io::ErrorKind::NotConnected);
     if stream.is_none() {
         let address = lock(&shared.address).ok_or_else(nowhere)?;
-        let new = TcpStream::connect_timeout(&address, DEADLINE)?;
+        let new = TcpStream::connect_timeout(&address, DEADLINE).inspect_err(|_| {
+            shared.refused.fetch_add(1, Ordering::Relaxed);
+        })?;
         new.set_read_timeout(Some(PATIENCE))?;
         *stream = Some(new);
     }

@@ -2,7 +2,7 @@
 
 use super::harness::{DEADLINE, Home, Pentamer, Sender, framed, low_igm, wait_for};
 use super::lis::{Gate, Lis, acknowledge, control_id};
-use pentamer::core::fact::{Fact, LisAck, Reason};
+use pentamer::core::fact::{Fact, Gap, GapCause, LisAck, Reason};
 use proptest::prelude::*;
 use std::collections::BTreeSet;
 use std::io::{ErrorKind, Read, Write};
@@ -334,9 +334,131 @@ fn negative_late_double_and_missing_answers_are_paired() {
     });
     assert_eq!(daemon.wire("unexpected_ack"), 1.0);
     wait_for("all messages", || (daemon.stored() == 4.0).then_some(()));
-    // An answer that refuses a message changes nothing of what it says (P-5).
+    // An answer that refuses a message changes nothing of what it says, and is shown with it (P-5).
     daemon.settle();
     assert_eq!(daemon.home.alerts().len(), 1);
+    let (status, page) = daemon.get("/api/v1/patients/HOSP%3A1");
+    assert_eq!(status, 200, "{page}");
+    let page: serde_json::Value = serde_json::from_str(&page).expect("JSON");
+    let refused: BTreeSet<(&str, &str)> = page["results"]
+        .as_array()
+        .expect("results")
+        .iter()
+        .filter_map(|row| Some((row["control_id"].as_str()?, row["lis_ack"].as_str()?)))
+        .collect();
+    assert_eq!(
+        refused,
+        BTreeSet::from([("refused", "AR"), ("twice", "AE")])
+    );
+}
+
+/// P-6: a killed process cannot say what it did not keep; the next one says that it may be something, once.
+#[test]
+fn a_run_that_was_killed_leaves_a_gap_and_one_that_was_stopped_does_not() {
+    let lis = Lis::accepting();
+    let daemon = relay(&lis);
+    let pass = |daemon: &Pentamer, id: &str| {
+        let mut sender = daemon.connect();
+        let message = framed(&low_igm(id, id));
+        sender.send(&message);
+        assert_eq!(sender.answer(), Some(acknowledge(&message, "AA")));
+    };
+    pass(&daemon, "1");
+    wait_for("the message", || (daemon.stored() == 1.0).then_some(()));
+    let mark = daemon.home.data().join("tap/lab.passing");
+    wait_for("the mark", || mark.exists().then_some(()));
+    let daemon = Pentamer::start(daemon.kill());
+    let notice = wait_for("the notice", || {
+        let notices = daemon.get("/api/v1/notices").1;
+        notices.contains("\"gap\"").then_some(notices)
+    });
+    assert!(
+        notice.contains("relay `lab` may have passed on messages between"),
+        "{notice}"
+    );
+    pass(&daemon, "2");
+    wait_for("the message", || (daemon.stored() == 1.0).then_some(()));
+    let (home, status) = daemon.stop();
+    assert!(status.success() && !mark.exists());
+    let daemon = Pentamer::start(home);
+    pass(&daemon, "3");
+    wait_for("the message", || (daemon.stored() == 1.0).then_some(()));
+    assert!(!daemon.get("/api/v1/notices").1.contains("\"gap\""));
+    let (home, _) = daemon.stop();
+    let gaps: Vec<Gap> = crate::offline::facts(&home.data())
+        .into_iter()
+        .filter_map(|(_, fact)| match fact {
+            Fact::Gap(gap) => Some(gap),
+            _ => None,
+        })
+        .collect();
+    let [gap] = &gaps[..] else {
+        panic!("one gap, not {gaps:?}");
+    };
+    assert!(gap.cause == GapCause::Crash && gap.from < gap.to);
+    assert_eq!(gap.origin.listener, "lab");
+}
+
+/// P-16: pauses of any length are counted and end nothing.
+#[test]
+fn pauses_are_counted_and_close_nothing() {
+    let lis = Lis::accepting();
+    let listener = lis.relay("frame_timeout = \"200ms\"\nidle_timeout = \"200ms\"");
+    let daemon = Pentamer::start(Home::new(&listener, ""));
+    let pauses =
+        |kind: &str| daemon.metric("pentamer_relay_pauses_total", &format!("kind=\"{kind}\""));
+    let mut sender = daemon.connect();
+    let message = framed(&low_igm("1", "1"));
+    let (first, second) = message.split_at(100);
+    sender.send(first);
+    wait_for("a pause within the message", || {
+        (pauses("frame") == 1.0).then_some(())
+    });
+    sender.send(second);
+    assert_eq!(sender.answer(), Some(acknowledge(&message, "AA")));
+    wait_for("a pause after it", || (pauses("idle") >= 2.0).then_some(()));
+    let message = framed(&low_igm("2", "2"));
+    sender.send(&message);
+    assert_eq!(sender.answer(), Some(acknowledge(&message, "AA")));
+    assert_eq!(lis.connections(), 1);
+    wait_for("both", || (daemon.stored() == 2.0).then_some(()));
+}
+
+/// P-13: where the system opens the connection, the relay has its ends the other way round.
+#[test]
+fn results_that_come_back_from_the_far_end_are_read() {
+    let result = framed(&low_igm("7", "7"));
+    let out = result.clone();
+    let (told, seen) = std::sync::mpsc::channel();
+    let told = Mutex::new(told);
+    // The analyzer, behind the relay: takes an order, sends a result, takes its answer.
+    let analyzer = Lis::start(move |mut stream| {
+        let mut order = vec![0; ORDER.len()];
+        stream.read_exact(&mut order).expect("the order");
+        stream
+            .write_all(&acknowledge(&order, "AA"))
+            .and_then(|()| stream.write_all(&out))
+            .expect("written");
+        let (answer, _) = read_to_end(&mut stream);
+        told.lock().expect("whole").send(answer).expect("told");
+    });
+    const ORDER: &[u8] =
+        b"\x0bMSH|^~\\&|LIS|HOSP|AN|LAB|20260301||OML^O33^OML_O33|o1|P|2.5.1\rORC|NW|1\r\x1c\r";
+    let daemon = relay(&analyzer);
+    let mut system = daemon.connect();
+    system.send(ORDER);
+    assert_eq!(system.answer(), Some(acknowledge(ORDER, "AA")));
+    assert_eq!(system.answer(), Some(result.clone()));
+    let answer = acknowledge(&result, "AA");
+    system.send(&answer);
+    system.finish();
+    assert_eq!(seen.recv_timeout(DEADLINE), Ok(answer));
+    wait_for("order and result", || {
+        (daemon.stored() == 2.0).then_some(())
+    });
+    daemon.settle();
+    assert_eq!(daemon.home.alerts().len(), 1);
+    assert_eq!(daemon.wire("ignored_type"), 1.0);
 }
 
 #[test]
@@ -429,7 +551,7 @@ fn a_stopped_process_is_a_pause() {
     let first = framed(&low_igm("1", "1"));
     sender.send(&first);
     assert_eq!(sender.answer(), Some(acknowledge(&first, "AA")));
-    daemon.signal(rustix::process::Signal::STOP);
+    daemon.pause();
     let second = framed(&low_igm("2", "2"));
     sender.send(&second);
     let mut byte = [0];
@@ -480,6 +602,9 @@ fn a_stop_waits_no_longer_than_the_drain() {
 }
 
 #[cfg(feature = "failpoints")]
+mod feed;
+#[cfg(feature = "failpoints")]
 mod trouble;
 
+mod network;
 mod torn;

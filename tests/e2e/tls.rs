@@ -44,11 +44,16 @@ impl Authority {
 
     /// For `name`, to accept connections and to make them, valid up to that year.
     pub fn issue(&self, name: &str, until: i32) -> Identity {
-        let mut params = CertificateParams::new(vec![name.to_owned()]).expect("parameters");
-        params.extended_key_usages = vec![
+        let both = vec![
             ExtendedKeyUsagePurpose::ServerAuth,
             ExtendedKeyUsagePurpose::ClientAuth,
         ];
+        self.issue_for(name, until, both)
+    }
+
+    fn issue_for(&self, name: &str, until: i32, uses: Vec<ExtendedKeyUsagePurpose>) -> Identity {
+        let mut params = CertificateParams::new(vec![name.to_owned()]).expect("parameters");
+        params.extended_key_usages = uses;
         params.not_before = rcgen::date_time_ymd(2000, 1, 1);
         params.not_after = rcgen::date_time_ymd(until, 1, 1);
         let key = KeyPair::generate().expect("a key");
@@ -85,7 +90,7 @@ fn provider() -> Arc<rustls::crypto::CryptoProvider> {
     Arc::new(rustls::crypto::ring::default_provider())
 }
 
-type Stream = StreamOwned<ClientConnection, TcpStream>;
+pub type Stream = StreamOwned<ClientConnection, TcpStream>;
 
 /// A sender that trusts `authority` and may show `identity`.
 pub fn connect(
@@ -113,7 +118,7 @@ pub fn connect(
 }
 
 /// Sends a frame and returns what comes back as one.
-fn exchange(stream: &mut Stream, frame: &[u8]) -> std::io::Result<Vec<u8>> {
+pub fn exchange(stream: &mut Stream, frame: &[u8]) -> std::io::Result<Vec<u8>> {
     stream.write_all(frame)?;
     stream.flush()?;
     let mut answer = Vec::new();
@@ -184,6 +189,11 @@ fn only_certificates_of_the_authority_and_with_a_listed_name_may_send() {
         Some(authority.issue("analyzer-2.lab.example", 2099)),
         Some(authority.issue("analyzer-1.lab.example", 2020)),
         Some(stranger.issue("analyzer-1.lab.example", 2099)),
+        Some(authority.issue_for(
+            "analyzer-1.lab.example",
+            2099,
+            vec![ExtendedKeyUsagePurpose::ServerAuth],
+        )),
     ];
     for (number, identity) in wrong.iter().enumerate() {
         let mut sender = connect(daemon.mllp, &authority, identity.as_ref(), BOTH);
@@ -268,9 +278,90 @@ fn a_certificate_near_its_end_is_told_of() {
     let authority = Authority::new();
     let daemon = Pentamer::start(home(&authority, 2021, "", ""));
     assert!(daemon.metric("pentamer_tls_expires_seconds", "") < 0.0);
+    wait_for("the notice", || {
+        let told = certificate_notice(&daemon)?;
+        told.contains("of listener `lab` ended at 2021-01-01T00:00:00")
+            .then_some(())
+    });
     let log = daemon.home.log();
     assert!(log.contains("certificate_ended"), "{log}");
     assert!(log.contains("ended at 2021-01-01T00:00:00Z"), "{log}");
+}
+
+/// The text of the notice about certificates, if it stands.
+fn certificate_notice(daemon: &Pentamer) -> Option<String> {
+    let page: serde_json::Value = serde_json::from_str(&daemon.get("/api/v1/notices").1).ok()?;
+    let items = page["items"].as_array()?;
+    let found = items.iter().find(|item| item["kind"] == "certificate")?;
+    Some(found["text"].as_str()?.to_owned())
+}
+
+/// New files need no signal; those that cannot be used are a notice until they can.
+#[test]
+fn new_files_are_taken_up_by_themselves() {
+    let (first, second) = (Authority::new(), Authority::new());
+    let daemon = Pentamer::start(home(&first, 2099, "", ""));
+    let mut open = connect(daemon.mllp, &first, None, BOTH);
+    assert!(accepted(
+        &exchange(&mut open, &message("1")).expect("an answer"),
+        "1"
+    ));
+    let renewed = second.issue("lab.example", 2098);
+    std::fs::write(daemon.home.path().join("lab.pem"), &renewed.cert).expect("written");
+    let told = wait_for("the notice", || certificate_notice(&daemon));
+    assert!(
+        told.contains("does not fit the certificate") && told.contains("`tls` of listener `lab`"),
+        "{told}"
+    );
+    let mut meanwhile = connect(daemon.mllp, &first, None, BOTH);
+    assert!(accepted(
+        &exchange(&mut meanwhile, &message("2")).expect("an answer"),
+        "2"
+    ));
+    std::fs::write(daemon.home.path().join("lab.key"), &renewed.key).expect("written");
+    wait_for("the end of the notice", || {
+        certificate_notice(&daemon).is_none().then_some(())
+    });
+    let mut new = connect(daemon.mllp, &second, None, BOTH);
+    assert!(accepted(
+        &exchange(&mut new, &message("3")).expect("an answer"),
+        "3"
+    ));
+    assert!(accepted(
+        &exchange(&mut open, &message("4")).expect("an answer"),
+        "4"
+    ));
+}
+
+/// N-1: nothing older than TLS 1.2, and nobody who begins a handshake and never ends it.
+#[test]
+fn old_versions_and_handshakes_that_stand_still_are_refused() {
+    let authority = Authority::new();
+    let daemon = Pentamer::start(home(&authority, 2099, "", ""));
+    let mut stalled = daemon.connect();
+    stalled.send(b"\x16\x03\x01\x00\xff\x01");
+    // A ClientHello of TLS 1.1 with signature algorithms, as OpenSSL sends it.
+    let mut hello = vec![0x16, 3, 1, 0, 55, 1, 0, 0, 51, 3, 2];
+    hello.extend_from_slice(&[7; 32]);
+    hello.extend_from_slice(&[0, 0, 2, 0xc0, 0x13, 1, 0, 0, 8, 0, 13, 0, 4, 0, 2, 4, 1]);
+    let mut old = daemon.connect().stream;
+    old.write_all(&hello).expect("written");
+    let mut alert = Vec::new();
+    old.read_to_end(&mut alert).expect("read");
+    // fatal(2) protocol_version(70)
+    assert_eq!((alert.first(), &alert[5..]), (Some(&0x15), &[2, 70][..]));
+    wait_for("the count", || {
+        (daemon.wire("tls_failed") == 1.0).then_some(())
+    });
+    let mut good = connect(daemon.mllp, &authority, None, BOTH);
+    assert!(accepted(
+        &exchange(&mut good, &message("1")).expect("an answer"),
+        "1"
+    ));
+    assert_eq!(stalled.rest(), Vec::<Vec<u8>>::new(), "after ten seconds");
+    wait_for("the count", || {
+        (daemon.wire("tls_failed") == 2.0).then_some(())
+    });
 }
 
 /// A system that speaks TLS, and asks for a certificate where `client` says whose.

@@ -57,10 +57,10 @@ fn nothing_can_be_stored(daemon: &Pentamer, mend: impl FnOnce(), notice: &str, r
 }
 
 /// A small file system of its own, where this machine allows that.
-struct Mount(PathBuf);
+pub struct Mount(PathBuf);
 
 impl Mount {
-    fn make(at: &Path, size: &str) -> Option<Self> {
+    pub fn make(at: &Path, size: &str) -> Option<Self> {
         std::fs::create_dir_all(at).ok()?;
         let mounted = Command::new("mount")
             .args([
@@ -369,7 +369,7 @@ fn a_directory_of_a_newer_version_is_refused() {
     };
     let mut home = home;
     for (bytes, named) in [
-        (newer_header, "format version 1"),
+        (newer_header, "format version 2"),
         (newer_record, "newer version"),
     ] {
         std::fs::write(&segment, &bytes).expect("written");

@@ -6,7 +6,9 @@ use pentamer::config;
 use pentamer::core::alert::{
     AlertAssociation, AlertData, Evidence, delivery_word, kind_word, severity_word,
 };
+use pentamer::core::clinical::chart::Chart;
 use pentamer::core::clinical::observation::PatientKey;
+use pentamer::core::clinical::results::Results;
 use pentamer::core::episode::assess::assess;
 use pentamer::core::extract::extract;
 use pentamer::core::fact::{Fact, JournalPosition, Origin, Received};
@@ -129,7 +131,10 @@ pub fn play(name: &str, example: &Example) {
         compare_alerts(&place, step, &alerts);
         assert_eq!(desk.decide(), [], "{place}: nothing is told twice");
         let patient = views::patient(&desk.state, &key).expect("a readable state");
-        let assessment = assess(&patient.expect("somebody"), &desk.policy, now);
+        let patient = patient.expect("somebody");
+        let results = Results::judge(&patient, &desk.policy);
+        let chart = Chart::read(&results, &desk.policy);
+        let assessment = assess(&chart, &patient, &desk.policy, now);
         let standing = &step.standing;
         assert_eq!(
             (

@@ -4,8 +4,10 @@ use super::fold::Desk;
 use super::generate::{Happening, Line, Panel, lines, number};
 use super::{POLICY, RECEIVED, cases};
 use pentamer::core::clinical::Unit;
+use pentamer::core::clinical::chart::Chart;
+use pentamer::core::clinical::results::Results;
 use pentamer::core::clinical::state::State;
-use pentamer::core::episode::assess::{Assessment, assess};
+use pentamer::core::episode::assess::{AssessedResult, Assessment, assess, assessed};
 use pentamer::core::policy::Policy;
 use proptest::prelude::*;
 use proptest::sample::select;
@@ -32,7 +34,7 @@ fn igm(comparator: &'static str, value: Decimal, range: bool, milligrams: bool) 
     }
 }
 
-fn assessed(lines: Vec<Line>) -> Assessment {
+fn standing(lines: Vec<Line>) -> (Assessment, Vec<AssessedResult>) {
     let panel = Panel {
         patient: 0,
         order: 0,
@@ -43,14 +45,16 @@ fn assessed(lines: Vec<Line>) -> Assessment {
     let mut desk = Desk::default();
     desk.receive(&[Happening::Panel(panel).raw()]);
     let pooled = desk.pooled(0).expect("a patient");
-    assess(&pooled, &POLICY, RECEIVED)
+    let results = Results::judge(&pooled, &POLICY);
+    let chart = Chart::read(&results, &POLICY);
+    (assess(&chart, &pooled, &POLICY, RECEIVED), assessed(&chart))
 }
 
 /// The state of the only IgM.
 fn state(line: Line) -> State {
-    let assessment = assessed(vec![line]);
-    assert_eq!(assessment.results.len(), 1, "{assessment:?}");
-    assessment.results[0].state
+    let (assessment, results) = standing(vec![line]);
+    assert_eq!(results.len(), 1, "{assessment:?}");
+    results[0].state
 }
 
 proptest! {
@@ -76,9 +80,8 @@ proptest! {
     fn a_panel_in_mg_per_dl_is_assessed_like_the_same_in_g_per_l(lines in lines()) {
         let in_unit = |milligrams| {
             let lines = lines.iter().map(|line| Line { milligrams, ..line.clone() }).collect();
-            let found = assessed(lines);
-            let numbers: Vec<_> = found
-                .results
+            let (found, results) = standing(lines);
+            let numbers: Vec<_> = results
                 .iter()
                 .map(|result| {
                     let row = result.row.expose();

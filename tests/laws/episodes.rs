@@ -4,8 +4,11 @@ use super::fold::{Desk, desk, key};
 use super::generate::{Form, Happening, PATIENTS, Panel, happening, panel, shuffled, story, write};
 use super::{POLICY, RECEIVED, cases};
 use crate::told::consistent;
+use pentamer::core::clinical::chart::Chart;
+use pentamer::core::clinical::demographics::Demographics;
 use pentamer::core::clinical::observation::ResultId;
-use pentamer::core::episode::assess::{Assessment, assess};
+use pentamer::core::clinical::results::Results;
+use pentamer::core::episode::assess::{AssessedResult, Assessment, assess, assessed};
 use pentamer::core::episode::history::walk;
 use pentamer::core::episode::recorded::{Standing, episodes};
 use pentamer::core::episode::{Transition, TransitionKind};
@@ -24,17 +27,28 @@ pub fn people(desk: &Desk) -> Vec<PooledPatient> {
         .collect()
 }
 
-pub fn assessments(desk: &Desk) -> Vec<Assessment> {
+/// How everybody stands, with all of their results.
+pub fn assessments(desk: &Desk) -> Vec<(Assessment, Vec<AssessedResult>, Demographics)> {
     people(desk)
         .iter()
-        .map(|person| assess(person, &POLICY, RECEIVED))
+        .map(|person| {
+            let results = Results::judge(person, &POLICY);
+            let chart = Chart::read(&results, &POLICY);
+            (
+                assess(&chart, person, &POLICY, RECEIVED),
+                assessed(&chart),
+                chart.person.clone(),
+            )
+        })
         .collect()
 }
 
 /// What the results of everybody amount to.
 pub fn walked(desk: &Desk) -> Vec<Vec<Shape>> {
     let shapes = |person: &PooledPatient| {
-        let history = walk(person, &POLICY);
+        let results = Results::judge(person, &POLICY);
+        let chart = Chart::read(&results, &POLICY);
+        let history = walk(&chart, &POLICY);
         history
             .episodes
             .iter()
@@ -47,7 +61,9 @@ pub fn walked(desk: &Desk) -> Vec<Vec<Shape>> {
 /// What is recorded of everybody is what the results amount to: the same open, the same closed.
 pub fn agreed(desk: &Desk) -> Result<(), TestCaseError> {
     for person in people(desk) {
-        let history = walk(&person, &POLICY);
+        let results = Results::judge(&person, &POLICY);
+        let chart = Chart::read(&results, &POLICY);
+        let history = walk(&chart, &POLICY);
         let records = episodes(&person.transitions);
         let open: Vec<_> = records
             .values()

@@ -6,7 +6,9 @@ use super::fold::{Desk, desk, key};
 use super::{POLICY, cases};
 use crate::generate::{Form, Happening, damage, damaged, panel, shuffled, story, write};
 use crate::told::consistent;
+use pentamer::core::clinical::chart::Chart;
 use pentamer::core::clinical::observation::Observation;
+use pentamer::core::clinical::results::Results;
 use pentamer::core::episode::Transition;
 use pentamer::core::episode::history::walk;
 use proptest::collection::vec;
@@ -146,7 +148,9 @@ proptest! {
         }
         let own = |desk: &Desk, patient| {
             desk.pooled(patient).map(|person| {
-                let history = walk(&person, &POLICY);
+                let results = Results::judge(&person, &POLICY);
+                let chart = Chart::read(&results, &POLICY);
+                let history = walk(&chart, &POLICY);
                 history.episodes.iter().map(|episode| (episode.ids().cloned().collect(), episode.open)).collect::<Vec<Shape>>()
             }).unwrap_or_default()
         };

@@ -4,11 +4,13 @@ use super::person::shown;
 use super::{panel, person, state, walk};
 use crate::generate::{cases, past};
 use pentamer::core::clinical::association::{AssociationRow, AssociationTable, Class, Kind};
+use pentamer::core::clinical::chart::Chart;
 use pentamer::core::clinical::classify::Tier;
 use pentamer::core::clinical::observation::Analyte;
+use pentamer::core::clinical::results::Results;
 use pentamer::core::clinical::state::State;
 use pentamer::core::episode::Severity;
-use pentamer::core::episode::assess::assess;
+use pentamer::core::episode::assess::{assess, assessed};
 use pentamer::core::episode::history::{self, History};
 use pentamer::core::policy::Policy;
 use pentamer::core::record::PooledPatient;
@@ -61,9 +63,10 @@ type States = BTreeMap<String, state::State>;
 type Verdict = (States, Option<(String, panel::Verdict, Option<Severity>)>);
 
 fn by_core(patient: &PooledPatient) -> Verdict {
-    let found = assess(patient, &POLICY, NOW);
-    let states = found
-        .results
+    let results = Results::judge(patient, &POLICY);
+    let chart = Chart::read(&results, &POLICY);
+    let found = assess(&chart, patient, &POLICY, NOW);
+    let states = assessed(&chart)
         .iter()
         .filter(|one| is_judged(one.analyte))
         .map(|one| (shown(&one.id), word(one.state)))
@@ -106,11 +109,13 @@ pub fn walked_by_model(patient: &PooledPatient) -> walk::History {
 }
 
 fn walked_by_core(patient: &PooledPatient) -> walk::History {
+    let results = Results::judge(patient, &POLICY);
+    let chart = Chart::read(&results, &POLICY);
     let History {
         episodes,
         other_patterns,
         ..
-    } = history::walk(patient, &POLICY);
+    } = history::walk(&chart, &POLICY);
     walk::History {
         episodes: episodes
             .iter()

@@ -8,6 +8,8 @@ mod selection;
 mod verify;
 mod writing;
 
+pub(super) use place::keys_of;
+
 use super::{Exit, after_help};
 
 /// Check the journal, write messages out of it, or build the cache from it again

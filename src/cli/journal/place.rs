@@ -3,6 +3,7 @@
 use super::super::{Exit, complain, environment};
 use crate::config::{self, Config};
 use crate::journal::{self, Disk, DiskFile, DiskLock, Inspection, JournalError, OsDisk};
+use crate::seal::{self, Keyring};
 use indicatif::{ProgressBar, ProgressStyle};
 use std::io::{self, IsTerminal as _};
 use std::path::{Path, PathBuf};
@@ -21,6 +22,9 @@ pub(super) struct Place {
     /// Configuration file that names it; without both, the configuration that `pentamer run` takes
     #[arg(long, value_name = "FILE")]
     pub(super) config: Option<PathBuf>,
+    /// File of keys, where the journal is sealed; without it that of the configuration
+    #[arg(long, value_name = "FILE")]
+    pub(super) key_file: Option<PathBuf>,
     /// No progress bar
     #[arg(long, short)]
     pub(super) quiet: bool,
@@ -46,6 +50,16 @@ impl Place {
         }
     }
 
+    /// The keys of the journal.
+    pub(super) fn keys(&self) -> Result<Keyring, Exit> {
+        let file = match (&self.key_file, &self.data, &self.config) {
+            (Some(file), ..) => Some(file.clone()),
+            (None, Some(_), None) => None,
+            (None, ..) => self.config()?.storage.encryption_key_file,
+        };
+        keys_of(file.as_deref())
+    }
+
     /// A bar on stderr, only where a person looks.
     pub(super) fn bar(&self, len: u64, template: &str) -> ProgressBar {
         if self.quiet || !io::stderr().is_terminal() {
@@ -61,22 +75,23 @@ impl Place {
     /// Reads the whole journal of a data directory and checks every sum, changing nothing; what is
     /// in the way is told.
     pub(super) fn inspect(&self, dir: &Path) -> Result<Inspection, Exit> {
+        let keys = self.keys()?;
         let bar = self.bar(
             size(&dir.join("journal")),
             "reading  {bar:40} {bytes}/{total_bytes}  {eta} left",
         );
         let disk: Arc<dyn Disk> = Arc::new(Watched(bar.clone()));
-        let found = look(&disk, dir);
+        let found = look(&disk, dir, &keys);
         bar.finish_and_clear();
         found.map_err(|error| unreadable(dir, &error))
     }
 }
 
-fn look(disk: &Arc<dyn Disk>, dir: &Path) -> Result<Inspection, JournalError> {
+fn look(disk: &Arc<dyn Disk>, dir: &Path, keys: &Keyring) -> Result<Inspection, JournalError> {
     let mut last: Option<Inspection> = None;
     let mut looks = 1;
     loop {
-        match journal::inspect(Arc::clone(disk), dir) {
+        match journal::inspect_with(Arc::clone(disk), dir, keys) {
             Ok(found) => {
                 let damage = &found.recovery.damage;
                 let same = last.is_some_and(|last| last.recovery.damage == *damage);
@@ -95,13 +110,22 @@ fn look(disk: &Arc<dyn Disk>, dir: &Path) -> Result<Inspection, JournalError> {
     }
 }
 
+/// The keys of a file; what is wrong with it is told.
+pub(in crate::cli) fn keys_of(file: Option<&Path>) -> Result<Keyring, Exit> {
+    seal::read(file).map_err(|error| {
+        let place = file.map_or_else(String::new, |file| file.display().to_string());
+        complain(&error.to_string(), &place, &error.remedy());
+        Exit::Usage
+    })
+}
+
 /// Says why a journal cannot be read, and what to do.
 pub(super) fn unreadable(dir: &Path, error: &JournalError) -> Exit {
     use std::error::Error as _;
     let cause = error
         .source()
-        .map(|cause| format!(": {cause}"))
-        .unwrap_or_default();
+        .filter(|_| !matches!(error, JournalError::Sealed { .. }));
+    let cause = cause.map(|cause| format!(": {cause}")).unwrap_or_default();
     let help = match error {
         JournalError::Locked { .. } => {
             "a daemon works here: stop it first (`systemctl stop pentamer`)"
@@ -110,6 +134,9 @@ pub(super) fn unreadable(dir: &Path, error: &JournalError) -> Exit {
         | JournalError::NewerCheckpoint { .. }
         | JournalError::NewerRecord { .. } => {
             "take the version of pentamer that wrote it, or a newer one; nothing was changed"
+        }
+        JournalError::Sealed { .. } => {
+            "name the file that has this key with --key-file, or the configuration that names it; nothing was changed"
         }
         JournalError::Io { .. } => {
             "name the data directory, the one with `journal` in it, as a user who may read it"

@@ -74,6 +74,7 @@ fn rebuild(args: &Args) -> Result<(String, Vec<Damage>), Exit> {
         )
     })?;
     let mut journal = args.place.inspect(&dir)?;
+    let keys = args.place.keys()?;
     if let Some(newer) = journal.recovery.newer_record(&dir) {
         return Err(unreadable(&dir, &newer));
     }
@@ -108,6 +109,8 @@ fn rebuild(args: &Args) -> Result<(String, Vec<Damage>), Exit> {
         within: OPEN_WITHIN,
         memory: config.storage.cache_memory,
         policy: &policy.hash(),
+        keys: &keys,
+        key_file: None,
         journal_end: journal.recovery.last,
     })
     .map_err(failed)?;

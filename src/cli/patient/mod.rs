@@ -210,7 +210,7 @@ fn reachable(bind: SocketAddr) -> SocketAddr {
 }
 
 /// What the daemon said against it.
-fn refused(server: &Server, answer: &Answer) -> Exit {
+pub(super) fn refused(server: &Server, answer: &Answer) -> Exit {
     let help = "`pentamer explain` on a message of the patient shows its key";
     refused_with(server, answer, help)
 }

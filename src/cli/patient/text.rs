@@ -311,6 +311,12 @@ fn result(out: &mut String, row: &Value) {
         number(row, "position")
     );
     let _ = writeln!(out, "      {}", text(row, "reason"));
+    if let code @ ("AE" | "AR" | "CE" | "CR") = text(row, "lis_ack") {
+        let _ = writeln!(
+            out,
+            "      the laboratory system refused the message that a relay passed on ({code})"
+        );
+    }
 }
 
 #[cfg(test)]

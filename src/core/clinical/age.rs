@@ -12,6 +12,9 @@ const OLDEST: AgeSpan = AgeSpan {
     days: 0,
 };
 
+/// From these completed months on a person is an adult: 18 years.
+pub(super) const ADULT_MONTHS: i64 = 18 * 12;
+
 /// The age of a patient when a specimen was collected.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum AgeReading {
@@ -80,6 +83,11 @@ impl AgeReading {
             }
             Self::Unknown | Self::Invalid => None,
         }
+    }
+
+    /// Whether the age is known and beyond all rows of children.
+    pub(super) fn is_grown(&self) -> bool {
+        matches!(self, Self::Known(age) if age.least_months() >= ADULT_MONTHS)
     }
 
     /// Whether the age is below `span`; `None` where that is not known.

@@ -1,24 +1,23 @@
 //! All that one person's results amount to, IgM by IgM: a pure function of the set of results.
 
-use super::age::{AgeReading, age_at};
+use super::age::AgeReading;
 use super::classify::{Rule, Verdict, classify};
-use super::demographics::{self, Demographics};
+use super::demographics::Demographics;
 use super::observation::ObservedAt;
-use super::panel::{self, JudgedResult, Panel, PanelIndex};
+use super::panel::{JudgedResult, Panel, PanelIndex};
 use super::related::{Associations, Related};
+use super::results::Results;
 use super::severity::{self, Gravity};
-use super::{state, version};
+use super::state::Judge;
 use crate::core::episode::Severity;
 use crate::core::policy::Policy;
-use crate::core::record::PooledPatient;
 use crate::core::time::{Span, Timestamp};
 use jiff::tz::TimeZone;
-use std::sync::Arc;
 
 /// One IgM of known state, with its panel and what that amounts to.
 pub struct Anchor<'a> {
     /// The IgM.
-    pub igm: Arc<JudgedResult<'a>>,
+    pub igm: &'a JudgedResult<'a>,
     /// When it was collected.
     pub observed: &'a ObservedAt,
     /// The same on the site's wall clock: days between samples are calendar days, also over a change
@@ -50,86 +49,72 @@ impl<'a> Anchor<'a> {
     }
 
     /// The results that the verdict rests on: the IgM, then what the panel chose.
-    pub fn evidence(&self) -> impl Iterator<Item = &Arc<JudgedResult<'a>>> {
-        std::iter::once(&self.igm).chain(
-            self.panel
-                .parts()
-                .filter_map(|(_, part)| part.result())
-                .collect::<Vec<_>>(),
-        )
+    pub fn evidence(&self) -> impl Iterator<Item = &'a JudgedResult<'a>> {
+        let parts = self.panel.parts();
+        std::iter::once(self.igm).chain(parts.filter_map(|(_, part)| part.result()))
     }
 }
 
-/// A person's results, judged and put in order.
+/// A person's results, put in order.
 pub struct Chart<'a> {
     /// Who it is.
-    pub person: Demographics,
+    pub person: &'a Demographics,
     /// Every result that stands; those of one order stand together.
-    pub results: Vec<Arc<JudgedResult<'a>>>,
+    pub results: &'a [JudgedResult<'a>],
     /// Diagnoses and drugs.
-    pub associations: Associations<'a>,
+    pub associations: &'a Associations<'a>,
     /// Every IgM of known state, in order of collection (at one time: of its id).
-    pub anchors: Vec<Arc<Anchor<'a>>>,
+    pub anchors: Vec<Anchor<'a>>,
 }
 
 impl<'a> Chart<'a> {
-    /// Judges all that stands for a person.
-    pub fn read(patient: &'a PooledPatient, policy: &'a Policy) -> Self {
-        let person = demographics::fold(&patient.survivor, &patient.demographics);
-        let birth = person.birth.as_ref().map(|birth| *birth.expose());
+    /// Finds what stands beside each IgM, and what that amounts to.
+    pub fn read(results: &'a Results<'a>, policy: &Policy) -> Self {
+        let Results {
+            person,
+            associations,
+            ..
+        } = results;
+        let mut judge = Judge::of(person, policy);
         let sex = person.sex.as_ref().map(|sex| *sex.expose());
-        let mut results: Vec<_> =
-            version::current(&patient.observations, &patient.group_withdrawals)
-                .into_iter()
-                .map(|current| {
-                    Arc::new(JudgedResult {
-                        judged: state::state(&current, sex, birth.as_ref(), policy),
-                        current,
-                    })
-                })
-                .collect();
-        let timelines = panel::timelines(&results);
-        panel::mark_conflicts(&mut results, &timelines);
-        let associations = Associations::of(&patient.associations, policy);
-        let index = PanelIndex::over(&results, &timelines);
+        let index = PanelIndex::over(results);
         let detection = &policy.detection;
-        let anchors = index
-            .igm()
-            .iter()
-            .filter_map(|indexed| {
-                let igm = indexed.result;
-                let observed = igm.observed()?;
-                let age = age_at(birth.as_ref(), observed.date);
-                let flags = associations.flags(observed.at, &age, detection);
-                let panel = index.panel(indexed, detection);
-                let verdict = classify(igm, &panel, &age, flags.treated, detection);
-                let gravity = severity::gravity(igm, &age, sex, flags, detection);
-                let (severity, wants_page) = if verdict.classification.is_other_pattern() {
-                    (
-                        severity::of_other(&gravity, verdict.rule, &panel),
-                        severity::other_wants_page(&gravity, verdict.rule, &panel, detection),
-                    )
-                } else {
-                    let severity = severity::of_detected(&gravity, &verdict);
-                    let page = severity::wants_page(&gravity, &verdict, severity, detection);
-                    (severity, page)
-                };
-                Some(Arc::new(Anchor {
-                    igm: Arc::clone(igm),
-                    observed,
-                    wall: wall_clock(observed.at, &policy.site.zone),
-                    age,
-                    panel,
-                    verdict,
-                    gravity,
-                    severity,
-                    wants_page,
-                }))
-            })
-            .collect();
+        let mut anchors = Vec::with_capacity(index.igm().len());
+        for indexed in index.igm() {
+            let igm = indexed.result;
+            let Some(observed) = igm.observed() else {
+                continue;
+            };
+            let age = judge.age_on(observed.date);
+            let flags = associations.flags(observed.at, &age, detection);
+            let panel = index.panel(indexed, detection);
+            let verdict = classify(igm, &panel, &age, flags.treated, detection);
+            let gravity = severity::gravity(igm, &age, sex, flags, detection);
+            let (severity, wants_page) = if verdict.classification.is_other_pattern() {
+                (
+                    severity::of_other(&gravity, verdict.rule, &panel),
+                    severity::other_wants_page(&gravity, verdict.rule, &panel, detection),
+                )
+            } else {
+                let severity = severity::of_detected(&gravity, &verdict);
+                let page = severity::wants_page(&gravity, &verdict, severity, detection);
+                (severity, page)
+            };
+            anchors.push(Anchor {
+                igm,
+                observed,
+                wall: wall_clock(observed.at, &policy.site.zone),
+                age,
+                panel,
+                verdict,
+                gravity,
+                severity,
+                wants_page,
+            });
+        }
         Self {
             person,
-            results,
+            results: &results.all,
             associations,
             anchors,
         }

@@ -304,7 +304,7 @@ fn iga_reach(iga: &Part<'_>, detection: &Detection) -> IgaReach {
         Some(measured) if matches!(measured.comparator, Comparator::Below | Comparator::AtMost) => {
             IgaReach::BelowDetection
         }
-        Some(_) => match judged.value_gl {
+        Some(_) => match judged.value_gl() {
             Some(value) if value > detection.iga_detectable_above => IgaReach::Detectable,
             Some(_) => IgaReach::BelowDetection,
             None => IgaReach::CannotTell,

@@ -354,7 +354,7 @@ fn with_others(anchor: &Anchor<'_>) -> String {
                 limit.map_or_else(String::new, |limit| format!(" (limit {})", as_sent(limit)));
             Some(format!(
                 "{word} {}{limit}",
-                companion(name, result, &anchor.igm)
+                companion(name, result, anchor.igm)
             ))
         })
         .collect();

@@ -1,6 +1,6 @@
 //! Reference intervals by age and sex (CLINICAL 5, 6.7).
 
-use super::age::{AgeReading, parse_age};
+use super::age::{ADULT_MONTHS, AgeReading, parse_age};
 use super::observation::{Analyte, Sex};
 use super::{Limits, Unit};
 use crate::core::policy::AgeSpan;
@@ -211,6 +211,22 @@ impl IntervalTable {
             });
         }
         Self { rows, by_analyte }
+    }
+
+    /// The least and the greatest high limit, in g/L, of the rows that can hold for somebody of 18
+    /// years or more; `None` where no such row has one.
+    pub(super) fn high_limits_of_adults(&self, analyte: Analyte) -> Option<(Decimal, Decimal)> {
+        let usable = self.by_analyte.get(&analyte)?;
+        usable
+            .site
+            .iter()
+            .chain(&usable.built_in)
+            .filter(|row| row.outgrown.is_none_or(|end| end > ADULT_MONTHS))
+            .filter_map(|row| row.limits.high)
+            .fold(None, |found, high| match found {
+                None => Some((high, high)),
+                Some((least, most)) => Some((high.min(least), high.max(most))),
+            })
     }
 
     /// The rows in force, site rows first.

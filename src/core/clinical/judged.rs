@@ -184,8 +184,6 @@ pub struct Judged {
     pub in_gram_per_litre: bool,
     /// Where the judgement comes from.
     pub interval_source: Option<IntervalSource>,
-    /// The most that the value can be, in g/L (of `<x` and a range the upper end).
-    pub value_gl: Option<Decimal>,
     /// The most that the value can be over the low limit used, where that is asked for: of a low value,
     /// for its severity, and of one that is so high that its unit is in doubt.
     pub ratio: Option<Decimal>,
@@ -207,6 +205,13 @@ impl std::fmt::Debug for Judged {
 }
 
 impl Judged {
+    /// The most that the value can be, in g/L (of `<x` and a range the upper end).
+    pub fn value_gl(&self) -> Option<Decimal> {
+        self.measured
+            .filter(|_| self.in_gram_per_litre)
+            .map(|measured| measured.to)
+    }
+
     pub(super) fn unknown(why: Why) -> Self {
         Self {
             state: State::Unknown(why),
@@ -214,7 +219,6 @@ impl Judged {
             limits: Limits::default(),
             in_gram_per_litre: false,
             interval_source: None,
-            value_gl: None,
             ratio: None,
             low_by_flag: false,
             notes: Vec::new(),

@@ -38,6 +38,22 @@ impl Analyte {
         Self::IgG4,
     ];
 
+    /// How many there are.
+    pub const COUNT: usize = Self::ALL.len();
+
+    /// Its place among all of them, from 0.
+    pub const fn place(self) -> usize {
+        match self {
+            Self::IgM => 0,
+            Self::IgG => 1,
+            Self::IgA => 2,
+            Self::IgG1 => 3,
+            Self::IgG2 => 4,
+            Self::IgG3 => 5,
+            Self::IgG4 => 6,
+        }
+    }
+
     /// The name as in the alert's JSON and in the configuration.
     pub const fn name(self) -> &'static str {
         match self {

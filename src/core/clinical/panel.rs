@@ -1,14 +1,13 @@
 //! Which IgG, IgA and subclasses stand beside an IgM (CLINICAL 6.2, ruling 19).
 
 use super::observation::{Analyte, ObservedAt, PatientKey, ResultId};
+use super::results::Results;
 use super::state::{Judged, State, Why};
 use super::version::Current;
 use crate::core::policy::Detection;
 use crate::core::time::{Span, Timestamp};
 use std::cell::OnceCell;
 use std::cmp::Ordering;
-use std::collections::BTreeMap;
-use std::sync::Arc;
 
 /// A result that stands, with its state.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -37,14 +36,14 @@ impl<'a> JudgedResult<'a> {
 }
 
 /// One analyte beside the IgM.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Part<'a> {
     /// Known, within `concurrent_window`.
-    Concurrent(Arc<JudgedResult<'a>>),
+    Concurrent(&'a JudgedResult<'a>),
     /// Known, but only within `context_window`.
-    Stale(Arc<JudgedResult<'a>>),
+    Stale(&'a JudgedResult<'a>),
     /// There in the window, but not to be judged.
-    Unusable(Arc<JudgedResult<'a>>, Why),
+    Unusable(&'a JudgedResult<'a>, Why),
     /// Nothing.
     Missing,
 }
@@ -74,7 +73,7 @@ impl<'a> Part<'a> {
     }
 
     /// The result, whatever it is worth.
-    pub const fn result(&self) -> Option<&Arc<JudgedResult<'a>>> {
+    pub const fn result(&self) -> Option<&'a JudgedResult<'a>> {
         match self {
             Self::Concurrent(result) | Self::Stale(result) | Self::Unusable(result, _) => {
                 Some(result)
@@ -85,7 +84,7 @@ impl<'a> Part<'a> {
 }
 
 /// What stands beside one IgM.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Panel<'a> {
     /// IgG.
     pub igg: Part<'a>,
@@ -120,25 +119,25 @@ pub struct Collected<'a> {
     place: usize,
 }
 
-/// The results of each analyte in order of collection; those without an observation time take no part.
-pub type Timelines<'a> = BTreeMap<Analyte, Vec<Collected<'a>>>;
+/// The results of each analyte, by its place, in order of collection; those without an observation time
+/// take no part.
+pub type Timelines<'a> = [Vec<Collected<'a>>; Analyte::COUNT];
 
 /// Sorts the results by time, analyte by analyte.
-pub fn timelines<'a>(results: &[Arc<JudgedResult<'a>>]) -> Timelines<'a> {
-    let mut timelines = Timelines::new();
+pub fn timelines<'a>(results: &[JudgedResult<'a>]) -> Timelines<'a> {
+    let mut timelines = Timelines::default();
     for (place, result) in results.iter().enumerate() {
-        if let Some(observed) = result.observed() {
-            timelines
-                .entry(result.id().analyte)
-                .or_default()
-                .push(Collected {
-                    at: observed.at,
-                    id: result.id(),
-                    place,
-                });
+        if let Some(observed) = result.observed()
+            && let Some(timeline) = timelines.get_mut(result.id().analyte.place())
+        {
+            timeline.push(Collected {
+                at: observed.at,
+                id: result.id(),
+                place,
+            });
         }
     }
-    for timeline in timelines.values_mut() {
+    for timeline in &mut timelines {
         timeline.sort();
     }
     timelines
@@ -146,13 +145,13 @@ pub fn timelines<'a>(results: &[Arc<JudgedResult<'a>>]) -> Timelines<'a> {
 
 /// Makes `Unknown(conflict)` of final results of one analyte and one collection time that give
 /// different states (CLINICAL 6.2). Normal and NotLow do not differ in anything that matters.
-pub fn mark_conflicts(results: &mut [Arc<JudgedResult<'_>>], timelines: &Timelines<'_>) {
+pub fn mark_conflicts(results: &mut [JudgedResult<'_>], timelines: &Timelines<'_>) {
     let comparable = |state| match state {
         State::NotLow => State::Normal,
         other => other,
     };
     let samples = timelines
-        .values()
+        .iter()
         .flat_map(|timeline| timeline.chunk_by(|a, b| a.at == b.at))
         .filter(|sample| sample.len() > 1);
     for sample in samples {
@@ -166,7 +165,7 @@ pub fn mark_conflicts(results: &mut [Arc<JudgedResult<'_>>], timelines: &Timelin
             continue;
         }
         for one in sample {
-            if let Some(result) = results.get_mut(one.place).and_then(Arc::get_mut)
+            if let Some(result) = results.get_mut(one.place)
                 && result.state().is_known()
             {
                 result.judged.state = State::Unknown(Why::Conflict);
@@ -178,17 +177,24 @@ pub fn mark_conflicts(results: &mut [Arc<JudgedResult<'_>>], timelines: &Timelin
 
 /// One result in a [`PanelIndex`].
 #[derive(Debug, Clone, Copy)]
-pub struct Indexed<'r, 'a> {
+pub struct Indexed<'a> {
     /// The result.
-    pub result: &'r Arc<JudgedResult<'a>>,
+    pub result: &'a JudgedResult<'a>,
+    analyte: Analyte,
     at: Timestamp,
     /// The number of its order, which is one of one reported patient.
     order: usize,
 }
 
-impl<'a> Indexed<'_, 'a> {
-    fn analyte(&self) -> Analyte {
-        self.result.id().analyte
+impl<'a> Indexed<'a> {
+    /// `None` for a result without a time of collection.
+    fn of(result: &'a JudgedResult<'a>, order: usize) -> Option<Self> {
+        Some(Self {
+            result,
+            analyte: result.id().analyte,
+            at: result.observed()?.at,
+            order,
+        })
     }
 
     fn patient(&self) -> &'a PatientKey {
@@ -203,40 +209,35 @@ impl<'a> Indexed<'_, 'a> {
 /// The results of one person, sorted so that a panel is found in logarithmic time. Each row of them is
 /// in order of collection, at one time in that of the ids.
 #[derive(Debug)]
-pub struct PanelIndex<'r, 'a> {
-    by_analyte: BTreeMap<Analyte, Rows<'r, 'a>>,
+pub struct PanelIndex<'a> {
+    by_analyte: [Rows<'a>; Analyte::COUNT],
     /// Known ones by order and analyte.
-    by_order: Vec<Indexed<'r, 'a>>,
+    by_order: Vec<Indexed<'a>>,
+    /// Where in `by_order` each order begins, and at last where it ends.
+    begins: Vec<usize>,
     /// Known ones by reported patient, specimen and analyte; sorted when first asked for.
-    by_specimen: OnceCell<Vec<Indexed<'r, 'a>>>,
+    by_specimen: OnceCell<Vec<Indexed<'a>>>,
 }
 
 /// The results of one analyte, by whether their state is known.
 #[derive(Debug)]
-struct Rows<'r, 'a> {
-    known: Vec<Indexed<'r, 'a>>,
-    unknown: Vec<Indexed<'r, 'a>>,
+struct Rows<'a> {
+    known: Vec<Indexed<'a>>,
+    unknown: Vec<Indexed<'a>>,
 }
 
-impl<'r, 'a> PanelIndex<'r, 'a> {
-    /// Sorts the results, of which those of one order of one reported patient stand together.
-    pub fn over(results: &'r [Arc<JudgedResult<'a>>], timelines: &Timelines<'a>) -> Self {
-        let orders: Vec<usize> = results
-            .chunk_by(|a, b| {
-                let (a, b) = (a.id(), b.id());
-                a.order == b.order && a.patient == b.patient
-            })
-            .enumerate()
-            .flat_map(|(order, results)| std::iter::repeat_n(order, results.len()))
-            .collect();
+impl<'a> PanelIndex<'a> {
+    /// Sorts the results.
+    pub fn over(results: &'a Results<'a>) -> Self {
         let indexed = |collected: &Collected<'a>| {
-            Some(Indexed {
-                result: results.get(collected.place)?,
-                at: collected.at,
-                order: *orders.get(collected.place)?,
-            })
+            Indexed::of(
+                results.all.get(collected.place)?,
+                *results.orders.get(collected.place)?,
+            )
         };
-        let rows = timelines.iter().map(|(analyte, timeline)| {
+        let by_analyte = std::array::from_fn(|place| {
+            let timeline = results.timelines.get(place);
+            let timeline = timeline.map(Vec::as_slice).unwrap_or_default();
             let mut rows = Rows {
                 known: Vec::with_capacity(timeline.len()),
                 unknown: Vec::new(),
@@ -248,44 +249,65 @@ impl<'r, 'a> PanelIndex<'r, 'a> {
                     rows.unknown.push(one);
                 }
             }
-            (*analyte, rows)
+            rows
         });
-        let by_analyte: BTreeMap<_, _> = rows.collect();
-        let mut by_order: Vec<_> = results
-            .iter()
-            .zip(&orders)
-            .filter(|(result, _)| result.state().is_known())
-            .filter_map(|(result, order)| {
-                Some(Indexed {
-                    result,
-                    at: result.observed()?.at,
-                    order: *order,
-                })
-            })
-            .collect();
+        let mut by_order = Vec::with_capacity(results.all.len());
+        by_order.extend(
+            results
+                .all
+                .iter()
+                .zip(&results.orders)
+                .filter(|(result, _)| result.state().is_known())
+                .filter_map(|(result, order)| Indexed::of(result, *order)),
+        );
         // They stand in this order already, but for the times where one order has an analyte twice.
         by_order.sort_by(|a, b| {
-            let order = (a.order, a.analyte()).cmp(&(b.order, b.analyte()));
+            let order = (a.order, a.analyte).cmp(&(b.order, b.analyte));
             order.then_with(|| (a.at, a.result.id()).cmp(&(b.at, b.result.id())))
         });
+        let orders = results
+            .orders
+            .last()
+            .map_or(0, |last| last.saturating_add(1));
+        let mut begins = vec![0; orders.saturating_add(1)];
+        for one in &by_order {
+            if let Some(end) = begins.get_mut(one.order.saturating_add(1)) {
+                *end += 1;
+            }
+        }
+        let mut begun = 0;
+        for begin in &mut begins {
+            begun += *begin;
+            *begin = begun;
+        }
         Self {
             by_analyte,
             by_order,
+            begins,
             by_specimen: OnceCell::new(),
         }
     }
 
     /// The IgM of known state, in order of collection.
-    pub fn igm(&self) -> &[Indexed<'r, 'a>] {
+    pub fn igm(&self) -> &[Indexed<'a>] {
         self.by_analyte
-            .get(&Analyte::IgM)
+            .get(Analyte::IgM.place())
             .map(|rows| rows.known.as_slice())
             .unwrap_or_default()
     }
 
+    /// The known results of an order.
+    fn order(&self, order: usize) -> &[Indexed<'a>] {
+        let begin = self.begins.get(order).copied().unwrap_or_default();
+        let end = self.begins.get(order.saturating_add(1)).copied();
+        self.by_order
+            .get(begin..end.unwrap_or(begin))
+            .unwrap_or_default()
+    }
+
     /// The panel of an IgM.
-    pub fn panel(&self, igm: &Indexed<'r, 'a>, detection: &Detection) -> Panel<'a> {
-        let order = run(&self.by_order, |one| one.order.cmp(&igm.order));
+    pub fn panel(&self, igm: &Indexed<'a>, detection: &Detection) -> Panel<'a> {
+        let order = self.order(igm.order);
         let part = |analyte| self.part(analyte, igm, order, detection);
         Panel {
             igg: part(Analyte::IgG),
@@ -300,36 +322,38 @@ impl<'r, 'a> PanelIndex<'r, 'a> {
     }
 
     /// Same order or specimen, else nearest in time, within the window; an unknown does not hide a
-    /// Same order or specimen, else nearest in time, within the window; an unknown does not hide a
     /// known one (CLINICAL 9.19). Outside the window only what is older counts, as stale: an IgG that
     /// is low months later is progress of a newer IgM and takes nothing back from this one. `order` is
     /// what the IgM's order number has.
     fn part(
         &self,
         analyte: Analyte,
-        igm: &Indexed<'r, 'a>,
-        order: &[Indexed<'r, 'a>],
+        igm: &Indexed<'a>,
+        order: &[Indexed<'a>],
         detection: &Detection,
     ) -> Part<'a> {
-        let Some(rows) = self.by_analyte.get(&analyte) else {
+        let Some(rows) = self.by_analyte.get(analyte.place()) else {
             return Part::Missing;
         };
+        if rows.known.is_empty() && rows.unknown.is_empty() {
+            return Part::Missing;
+        }
         let (at, concurrent) = (igm.at, detection.concurrent_window);
-        let same_order = run(order, |one| one.analyte().cmp(&analyte));
+        let same_order = run(order, |one| one.analyte.cmp(&analyte));
         let found = nearest(same_order, at, concurrent)
             .or_else(|| nearest(self.specimen(analyte, igm), at, concurrent))
             .or_else(|| nearest(&rows.known, at, concurrent));
         if let Some(result) = found {
-            return Part::Concurrent(Arc::clone(result));
+            return Part::Concurrent(result);
         }
         if let Some(older) = newest_before(&rows.known, at)
             && at.since(older.at) <= detection.context_window
         {
-            return Part::Stale(Arc::clone(older.result));
+            return Part::Stale(older.result);
         }
         let unknown = nearest(&rows.unknown, at, concurrent);
         match unknown.map(|result| (result, result.state())) {
-            Some((result, State::Unknown(why))) => Part::Unusable(Arc::clone(result), why),
+            Some((result, State::Unknown(why))) => Part::Unusable(result, why),
             Some((_, State::Low | State::Normal | State::High | State::NotLow)) | None => {
                 Part::Missing
             }
@@ -337,27 +361,25 @@ impl<'r, 'a> PanelIndex<'r, 'a> {
     }
 
     /// The known results of the IgM's own specimen; none where it has no number.
-    fn specimen(&self, analyte: Analyte, igm: &Indexed<'r, 'a>) -> &[Indexed<'r, 'a>] {
+    fn specimen(&self, analyte: Analyte, igm: &Indexed<'a>) -> &[Indexed<'a>] {
         let specimen = igm.specimen();
         if specimen.is_empty() {
             return &[];
         }
         let by_specimen = self.by_specimen.get_or_init(|| {
             let mut sorted: Vec<_> = known(&self.by_analyte).collect();
-            sorted.sort_by_key(|one| (one.patient(), one.specimen(), one.analyte()));
+            sorted.sort_by_key(|one| (one.patient(), one.specimen(), one.analyte));
             sorted
         });
         let wanted = (igm.patient(), specimen, analyte);
         run(by_specimen, |one| {
-            (one.patient(), one.specimen(), one.analyte()).cmp(&wanted)
+            (one.patient(), one.specimen(), one.analyte).cmp(&wanted)
         })
     }
 }
 
-fn known<'s, 'r, 'a>(
-    rows: &'s BTreeMap<Analyte, Rows<'r, 'a>>,
-) -> impl Iterator<Item = Indexed<'r, 'a>> + use<'s, 'r, 'a> {
-    rows.values().flat_map(|rows| &rows.known).copied()
+fn known<'s, 'a>(rows: &'s [Rows<'a>]) -> impl Iterator<Item = Indexed<'a>> + use<'s, 'a> {
+    rows.iter().flat_map(|rows| &rows.known).copied()
 }
 
 /// The run of a sorted list that is equal to what is wanted.
@@ -369,21 +391,14 @@ fn run<T>(sorted: &[T], compare: impl Fn(&T) -> Ordering) -> &[T] {
 }
 
 /// The newest of a row before a time; of two at one time the greater id.
-fn newest_before<'s, 'r, 'a>(
-    row: &'s [Indexed<'r, 'a>],
-    to: Timestamp,
-) -> Option<&'s Indexed<'r, 'a>> {
+fn newest_before<'s, 'a>(row: &'s [Indexed<'a>], to: Timestamp) -> Option<&'s Indexed<'a>> {
     let end = row.partition_point(|one| one.at < to);
     row.get(..end)?.last()
 }
 
 /// The nearest in time of a row, within a window: of two equally near ones the later; of two at one
 /// time the greater id.
-fn nearest<'r, 'a>(
-    row: &[Indexed<'r, 'a>],
-    to: Timestamp,
-    window: Span,
-) -> Option<&'r Arc<JudgedResult<'a>>> {
+fn nearest<'a>(row: &[Indexed<'a>], to: Timestamp, window: Span) -> Option<&'a JudgedResult<'a>> {
     let after = row.partition_point(|one| one.at < to);
     let later = row.get(after..)?.first().map(|one| one.at);
     let earlier = row.get(..after)?.last().map(|one| one.at);

@@ -114,6 +114,9 @@ impl<'a> Associations<'a> {
     /// What they amount to beside a sample.
     pub fn flags(&self, at: Timestamp, age: &AgeReading, detection: &Detection) -> Flags {
         let mut flags = Flags::default();
+        if self.0.is_empty() {
+            return flags;
+        }
         for related in self.beside(at, detection) {
             for row in related.rows_at(age) {
                 let has = |class| row.classes.contains(&class);

@@ -76,7 +76,7 @@ fn under(igm: &JudgedResult<'_>, x: Decimal) -> bool {
         .measured
         .is_some_and(|measured| measured.comparator == Comparator::Below);
     igm.judged
-        .value_gl
+        .value_gl()
         .is_some_and(|v| v < x || (below && v == x))
 }
 
@@ -85,7 +85,7 @@ fn severe(igm: &JudgedResult<'_>, age: &AgeReading, detection: &Detection) -> bo
     if igm.state() != State::Low {
         return false;
     }
-    match igm.judged.value_gl {
+    match igm.judged.value_gl() {
         Some(_) if age.is_below(HALF_A_YEAR) != Some(true) => under(igm, detection.severe_below),
         // `<x` counts as v = x (CLINICAL 9.23).
         Some(_) | None => igm.judged.ratio.is_some_and(|ratio| ratio < half),

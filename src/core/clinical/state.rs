@@ -1,15 +1,18 @@
 //! One result becomes a state (CLINICAL 6.1, with rulings 1, 7, 9, 10, 18, 23).
 
 use super::age::{AgeReading, age_at};
-use super::guard::{disagrees, exceeds, implausible, unit_suspect};
+use super::decimal::{self, exceeds};
+use super::demographics::Demographics;
+use super::guard::{disagrees, implausible, unit_suspect};
 use super::interval::{Interval, IntervalQuery};
+use super::laboratory::LaboratoryInterval;
 use super::observation::{
-    BirthDate, Flag, Observation, ObservedAt, ReportedRange, ReportedValue, Sex, Specimen,
-    StatusClass,
+    Analyte, BirthDate, Flag, Observation, ObservedAt, ReportedValue, Sex, Specimen, StatusClass,
 };
 use super::version::Current;
 use super::{Comparator, Limits};
 use crate::core::policy::Policy;
+use jiff::civil::Date;
 use rust_decimal::Decimal;
 
 pub use super::judged::{IntervalSource, Judged, Measured, Note, State, Why};
@@ -24,58 +27,109 @@ pub fn state(
     birth: Option<&BirthDate>,
     policy: &Policy,
 ) -> Judged {
-    let mut judged = judge(current, sex, birth, policy);
-    let observation = current.observation;
-    if observation.status.assumed {
-        judged.notes.push(Note::StatusAssumed);
-    }
-    if current.promoted {
-        judged.notes.push(Note::Promoted);
-    }
-    if observation.observed.as_ref().is_some_and(|at| at.clamped) {
-        judged.notes.push(Note::ClockFuture);
-    }
-    judged
+    Judge::new(sex, birth.copied(), policy).state(current)
 }
 
-fn judge(
-    current: &Current<'_>,
+/// Judges the results of one person. It remembers what the next result mostly shares with the one
+/// before: the day of collection, and the laboratory's interval for the analyte.
+pub struct Judge<'a> {
+    policy: &'a Policy,
     sex: Option<Sex>,
-    birth: Option<&BirthDate>,
-    policy: &Policy,
-) -> Judged {
-    let observation = current.observation;
-    if observation.id.specimen == Specimen::Cord {
-        return shown_only(observation, Why::Cord);
-    }
-    if current.class != StatusClass::Final && !policy.detection.page_preliminary {
-        return shown_only(observation, Why::Preliminary);
-    }
-    let Some(observed) = &observation.observed else {
-        return shown_only(observation, Why::NoTime);
-    };
-    let age = age_at(birth, observed.date);
-    if matches!(age, AgeReading::Invalid) {
-        return shown_only(observation, Why::AgeInvalid);
-    }
-    match measure(observation.value.expose()) {
-        Ok(reported) => {
-            let tables = Tables {
-                observation,
-                observed,
-                sex,
-                age,
-                policy,
-            };
-            against(observation, reported, sex, &tables)
+    birth: Option<BirthDate>,
+    aged: Option<(Date, AgeReading)>,
+    intervals: [Option<LaboratoryInterval<'a>>; Analyte::COUNT],
+}
+
+impl<'a> Judge<'a> {
+    /// For a person of this sex and birth date.
+    pub fn new(sex: Option<Sex>, birth: Option<BirthDate>, policy: &'a Policy) -> Self {
+        Self {
+            policy,
+            sex,
+            birth,
+            aged: None,
+            intervals: Default::default(),
         }
-        Err(None) => Judged {
-            state: State::Low,
-            interval_source: Some(IntervalSource::Flag),
-            low_by_flag: true,
-            ..Judged::unknown(Why::NoValue)
-        },
-        Err(Some(why)) => Judged::unknown(why),
+    }
+
+    /// For a person.
+    pub fn of(person: &Demographics, policy: &'a Policy) -> Self {
+        let sex = person.sex.as_ref().map(|sex| *sex.expose());
+        let birth = person.birth.as_ref().map(|birth| *birth.expose());
+        Self::new(sex, birth, policy)
+    }
+
+    /// As [`state`].
+    pub fn state(&mut self, current: &Current<'a>) -> Judged {
+        let mut judged = self.judge(current);
+        let observation = current.observation;
+        if observation.status.assumed {
+            judged.notes.push(Note::StatusAssumed);
+        }
+        if current.promoted {
+            judged.notes.push(Note::Promoted);
+        }
+        if observation.observed.as_ref().is_some_and(|at| at.clamped) {
+            judged.notes.push(Note::ClockFuture);
+        }
+        judged
+    }
+
+    /// The age on the day of a collection.
+    pub fn age_on(&mut self, date: Date) -> AgeReading {
+        match self.aged {
+            Some((on, age)) if on == date => age,
+            Some(_) | None => {
+                let age = age_at(self.birth.as_ref(), date);
+                self.aged = Some((date, age));
+                age
+            }
+        }
+    }
+
+    fn judge(&mut self, current: &Current<'a>) -> Judged {
+        let observation = current.observation;
+        if observation.id.specimen == Specimen::Cord {
+            return shown_only(observation, Why::Cord);
+        }
+        if current.class != StatusClass::Final && !self.policy.detection.page_preliminary {
+            return shown_only(observation, Why::Preliminary);
+        }
+        let Some(observed) = &observation.observed else {
+            return shown_only(observation, Why::NoTime);
+        };
+        let age = self.age_on(observed.date);
+        if matches!(age, AgeReading::Invalid) {
+            return shown_only(observation, Why::AgeInvalid);
+        }
+        match measure(observation.value.expose()) {
+            Ok(reported) => {
+                let tables = Tables {
+                    observation,
+                    observed,
+                    sex: self.sex,
+                    age,
+                    policy: self.policy,
+                };
+                against(observation, reported, self.interval(observation), &tables)
+            }
+            Err(None) => Judged {
+                state: State::Low,
+                interval_source: Some(IntervalSource::Flag),
+                low_by_flag: true,
+                ..Judged::unknown(Why::NoValue)
+            },
+            Err(Some(why)) => Judged::unknown(why),
+        }
+    }
+
+    fn interval(&mut self, observation: &'a Observation) -> Option<&LaboratoryInterval<'a>> {
+        let (sex, policy) = (self.sex, self.policy);
+        let kept = self.intervals.get_mut(observation.id.analyte.place())?;
+        if !kept.as_ref().is_some_and(|kept| kept.is_of(observation)) {
+            *kept = Some(LaboratoryInterval::of(observation, sex, policy));
+        }
+        kept.as_ref()
     }
 }
 
@@ -108,7 +162,6 @@ fn shown_only(observation: &Observation, why: Why) -> Judged {
     Judged {
         measured: Some(converted.unwrap_or(reported)),
         in_gram_per_litre: converted.is_some(),
-        value_gl: converted.map(|measured| measured.to),
         ..Judged::unknown(why)
     }
 }
@@ -162,47 +215,26 @@ impl<'q> Tables<'q> {
     }
 }
 
-/// OBX-7 as limits: one sex's, or both where the sex is unknown: the lower of the two low limits
-/// (CLINICAL 9.7) and the higher of the two high ones. `None` where nothing usable stands there.
-fn laboratory_limits(range: &ReportedRange, sex: Option<Sex>) -> Option<Limits> {
-    let limits = match (range, sex) {
-        (ReportedRange::None, _) => return None,
-        (ReportedRange::Plain(limits), _) => *limits,
-        (ReportedRange::BySex { male, .. }, Some(Sex::Male)) => *male,
-        (ReportedRange::BySex { female, .. }, Some(Sex::Female)) => *female,
-        (ReportedRange::BySex { male, female }, None) => Limits {
-            low: male.low.zip(female.low).map(|(a, b)| a.min(b)),
-            high: male.high.zip(female.high).map(|(a, b)| a.max(b)),
-        },
-    };
-    let usable = match (limits.low, limits.high) {
-        (Some(low), Some(high)) => low < high,
-        (None, None) => false,
-        (Some(_), None) | (None, Some(_)) => true,
-    };
-    usable.then_some(limits)
-}
-
 /// Steps 4 to 8 for a number.
 fn against(
     observation: &Observation,
     reported: Measured,
-    sex: Option<Sex>,
+    interval: Option<&LaboratoryInterval<'_>>,
     tables: &Tables<'_>,
 ) -> Judged {
     let converted = in_gram_per_litre(observation, reported);
-    let laboratory = laboratory_limits(&observation.range, sex);
+    let laboratory = interval.and_then(|interval| interval.limits);
     let mut judged = Judged {
         measured: Some(converted.unwrap_or(reported)),
         in_gram_per_litre: converted.is_some(),
-        value_gl: converted.map(|measured| measured.to),
         ..Judged::unknown(Why::NoInterval)
     };
     // What the state is computed from, in one unit.
     let compared = if let Some(limits) = laboratory {
         judged.interval_source = Some(IntervalSource::Obx7);
         judged.state = compare(reported, limits);
-        show_limits(&mut judged, observation, reported, limits);
+        let limits_converted = interval.and_then(|interval| interval.in_gram_per_litre);
+        show_limits(&mut judged, reported, limits, limits_converted);
         Some((reported, limits))
     } else if let Some(flag) = observation.flag {
         judged.interval_source = Some(IntervalSource::Flag);
@@ -239,7 +271,7 @@ fn against(
         let asked = judged.state == State::Low || exceeds(measured.to, 49, low);
         asked.then(|| measured.to.checked_div(low)).flatten()
     });
-    if unit_suspect(&judged, &observation.unit, laboratory, tables) {
+    if unit_suspect(&judged, interval, tables) {
         judged.state = State::Unknown(Why::UnitSuspect);
     } else if implausible(observation.id.analyte, reported, converted) {
         judged.state = State::Unknown(Why::Implausible);
@@ -256,30 +288,28 @@ fn against(
 }
 
 /// Puts the laboratory's limits beside the value, in g/L where all of it converts.
-fn show_limits(judged: &mut Judged, observation: &Observation, reported: Measured, limits: Limits) {
-    let convert = |limit: Option<Decimal>| match limit {
-        Some(limit) => observation.unit.to_gram_per_litre(limit).map(Some),
-        None => Some(None),
-    };
-    match (
-        judged.in_gram_per_litre,
-        convert(limits.low),
-        convert(limits.high),
-    ) {
-        (true, Some(low), Some(high)) => judged.limits = Limits { low, high },
-        _ => {
-            judged.limits = limits;
-            judged.measured = Some(reported);
-            judged.in_gram_per_litre = false;
-            judged.value_gl = None;
-        }
+fn show_limits(judged: &mut Judged, reported: Measured, limits: Limits, converted: Option<Limits>) {
+    if let Some(converted) = converted.filter(|_| judged.in_gram_per_litre) {
+        judged.limits = converted;
+    } else {
+        judged.limits = limits;
+        judged.measured = Some(reported);
+        judged.in_gram_per_litre = false;
     }
 }
 
 /// The table of step 6; equality with a limit is Normal (CLINICAL 9.9).
 fn compare(value: Measured, limits: Limits) -> State {
-    let below = |x: Decimal| limits.low.is_some_and(|low| x < low);
-    let above = |x: Decimal| limits.high.is_some_and(|high| x > high);
+    let below = |x: Decimal| {
+        limits
+            .low
+            .is_some_and(|low| decimal::compare(x, low).is_lt())
+    };
+    let above = |x: Decimal| {
+        limits
+            .high
+            .is_some_and(|high| decimal::compare(x, high).is_gt())
+    };
     let Measured {
         comparator,
         from,
@@ -302,10 +332,22 @@ fn compare(value: Measured, limits: Limits) -> State {
                 State::Normal
             }
         }
-        Comparator::Below if limits.low.is_some_and(|low| to <= low) => State::Low,
+        Comparator::Below
+            if limits
+                .low
+                .is_some_and(|low| decimal::compare(to, low).is_le()) =>
+        {
+            State::Low
+        }
         Comparator::AtMost if below(to) => State::Low,
         Comparator::Below | Comparator::AtMost => unsure,
-        Comparator::Above if limits.high.is_some_and(|high| from >= high) => State::High,
+        Comparator::Above
+            if limits
+                .high
+                .is_some_and(|high| decimal::compare(from, high).is_ge()) =>
+        {
+            State::High
+        }
         Comparator::AtLeast if above(from) => State::High,
         Comparator::Above | Comparator::AtLeast => {
             if below(from) {

@@ -27,6 +27,16 @@ pub struct Current<'a> {
     pub received_at: Timestamp,
 }
 
+/// A version that stands, among those of one person.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Standing<'a> {
+    /// The version.
+    pub current: Current<'a>,
+    /// The number of its order: the same for all results of one order of one reported patient, which
+    /// follow each other.
+    pub order: usize,
+}
+
 /// The place of a version in S-1's order; the greatest stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 struct Rank {
@@ -99,14 +109,16 @@ impl<'a> ByOrder<'a> {
             OrderNumber::Filler(number) | OrderNumber::Placer(number) => number.expose(),
             OrderNumber::Unnumbered { observed, .. } => observed,
         };
-        let mut beginning = [0; 8];
-        for (place, byte) in beginning.iter_mut().zip(number.bytes()) {
-            *place = byte;
-        }
-        Self {
-            beginning: u64::from_be_bytes(beginning),
-            id,
-        }
+        let beginning = match number.as_bytes().first_chunk() {
+            Some(bytes) => u64::from_be_bytes(*bytes),
+            None => number
+                .bytes()
+                .zip([56, 48, 40, 32, 24, 16, 8])
+                .fold(0, |beginning, (byte, shift)| {
+                    beginning | u64::from(byte) << shift
+                }),
+        };
+        Self { beginning, id }
     }
 }
 
@@ -129,6 +141,117 @@ impl PartialOrd for ByOrder<'_> {
     }
 }
 
+/// The longest order number that a [`Filed`] holds whole.
+const WHOLE: usize = 15;
+
+/// A version as a key that sorts by its order, then by reported patient and result. Order number and
+/// patient are numbers, since texts would have to be compared thousands of times for one verdict.
+#[derive(Clone, Copy)]
+struct Filed<'a> {
+    /// Of an order number of at most 15 bytes all of it, its length and its kind; of another one the
+    /// beginning.
+    number: u128,
+    /// The number of the reported patient among those of the person.
+    patient: usize,
+    version: &'a Observation,
+}
+
+/// Numbers the patients, and files the versions.
+fn filed(observations: &[Observation]) -> Vec<Filed<'_>> {
+    let mut patients: Vec<&PatientKey> = Vec::new();
+    let mut filed = Vec::with_capacity(observations.len());
+    for version in observations {
+        let reported = &version.id.patient;
+        let patient = match patients.iter().position(|known| *known == reported) {
+            Some(patient) => patient,
+            None => {
+                patients.push(reported);
+                patients.len().saturating_sub(1)
+            }
+        };
+        filed.push(Filed {
+            number: beginning(&version.id.order),
+            patient,
+            version,
+        });
+    }
+    filed
+}
+
+/// See [`Filed::number`]. The last byte is 0 for a beginning, else the kind and the length.
+fn beginning(order: &OrderNumber) -> u128 {
+    let (kind, number) = match order {
+        OrderNumber::Filler(number) => (0x10, number.expose()),
+        OrderNumber::Placer(number) => (0x20, number.expose()),
+        OrderNumber::Unnumbered { observed, .. } => (0, observed),
+    };
+    let mut bytes = [0; WHOLE + 1];
+    let kept = number.len().min(WHOLE);
+    if let (Some(to), Some(from)) = (bytes.get_mut(..kept), number.as_bytes().get(..kept)) {
+        to.copy_from_slice(from);
+    }
+    let whole = (kind > 0)
+        .then(|| u8::try_from(number.len()).ok())
+        .flatten();
+    if let Some(length) = whole.filter(|length| usize::from(*length) <= WHOLE)
+        && let Some(last) = bytes.last_mut()
+    {
+        *last = kind + length;
+    }
+    u128::from_be_bytes(bytes)
+}
+
+impl Filed<'_> {
+    /// By order number and reported patient.
+    fn by_order(&self, other: &Self) -> Ordering {
+        let number = self.number.cmp(&other.number);
+        let whole = self.number.to_le_bytes().first() != Some(&0);
+        number
+            .then_with(|| {
+                if whole {
+                    Ordering::Equal
+                } else {
+                    self.version.id.order.cmp(&other.version.id.order)
+                }
+            })
+            .then(self.patient.cmp(&other.patient))
+    }
+
+    fn is_of_one_order(&self, other: &Self) -> bool {
+        self.by_order(other).is_eq()
+    }
+
+    /// Of two versions of one order.
+    fn is_of_one_result(&self, other: &Self) -> bool {
+        self.by_result(other).is_eq()
+    }
+
+    fn by_result(&self, other: &Self) -> Ordering {
+        let (a, b) = (&self.version.id, &other.version.id);
+        (a.analyte, a.specimen, &a.sub_id).cmp(&(b.analyte, b.specimen, &b.sub_id))
+    }
+}
+
+impl Ord for Filed<'_> {
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.by_order(other).then_with(|| self.by_result(other))
+    }
+}
+
+impl PartialOrd for Filed<'_> {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl PartialEq for Filed<'_> {
+    fn eq(&self, other: &Self) -> bool {
+        self.cmp(other).is_eq()
+    }
+}
+
+impl Eq for Filed<'_> {}
+
 /// The versions that stand, one for each result that has one; results of one order stand together.
 ///
 /// Withdrawals match by reported patient, order, analyte and OBX-4 and ignore value, unit, time and
@@ -137,7 +260,7 @@ impl PartialOrd for ByOrder<'_> {
 pub fn current<'a>(
     observations: &'a [Observation],
     group_withdrawals: &'a [(PatientKey, GroupWithdrawal)],
-) -> Vec<Current<'a>> {
+) -> Vec<Standing<'a>> {
     let mut groups: BTreeMap<(&PatientKey, &OrderNumber), Timestamp> = BTreeMap::new();
     for (patient, withdrawal) in group_withdrawals {
         raise(
@@ -167,28 +290,30 @@ pub fn current<'a>(
             StatusClass::NoResult | StatusClass::Preliminary | StatusClass::Final => {}
         }
     }
-    let mut versions: Vec<(ByOrder<'a>, &'a Observation)> = observations
-        .iter()
-        .map(|observation| (ByOrder::of(&observation.id), observation))
-        .collect();
-    versions.sort_by_key(|(result, _)| *result);
-    versions
-        .chunk_by(|(one, _), (other, _)| one == other)
-        .filter_map(|versions| {
-            let id = versions.first()?.0.id;
+    let mut versions = filed(observations);
+    versions.sort();
+    let mut standing = Vec::with_capacity(versions.len());
+    for (order, of_one_order) in versions.chunk_by(Filed::is_of_one_order).enumerate() {
+        for versions in of_one_order.chunk_by(Filed::is_of_one_result) {
+            let Some(id) = versions.first().map(|first| &first.version.id) else {
+                continue;
+            };
             let sub_id = id.sub_id.as_deref();
             let marks = marks.get(&named(id));
             let promotion = marks.and_then(|marks| mark_for(&marks.promotions, sub_id));
             let newest = versions
                 .iter()
-                .filter_map(|(_, observation)| version(observation, promotion))
+                .filter_map(|filed| version(filed.version, promotion))
                 .reduce(|kept, next| {
                     if rank(&kept) < rank(&next) {
                         next
                     } else {
                         kept
                     }
-                })?;
+                });
+            let Some(newest) = newest else {
+                continue;
+            };
             let withdrawn = marks
                 .and_then(|marks| mark_for(&marks.withdrawals, sub_id))
                 .max(groups.get(&(&id.patient, &id.order)).copied());
@@ -196,9 +321,15 @@ pub fn current<'a>(
                 let rank = rank(&newest);
                 rank.final_class && rank.says_something && at < rank.version_at
             });
-            stands.then_some(newest)
-        })
-        .collect()
+            if stands {
+                standing.push(Standing {
+                    current: newest,
+                    order,
+                });
+            }
+        }
+    }
+    standing
 }
 
 fn named(id: &ResultId) -> Named<'_> {

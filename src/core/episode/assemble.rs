@@ -66,8 +66,8 @@ pub fn alert(
         classification: draft.classification.word().to_owned(),
         tier: draft.tier.word().to_owned(),
         tier_reason: draft.tier_reason.map(str::to_owned),
-        qualifiers: qualifiers(draft.anchor, &chart.person),
-        patient: subject(draft, &chart.person, patient),
+        qualifiers: qualifiers(draft.anchor, chart.person),
+        patient: subject(draft, chart.person, patient),
         evidence: draft.evidence.iter().map(|result| row(result)).collect(),
         missing: draft.anchor.map(missing).unwrap_or_default(),
         associations: draft

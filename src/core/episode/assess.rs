@@ -6,7 +6,6 @@ use super::decide::acknowledged_as_known;
 use crate::core::alert::{AlertAssociation, Evidence};
 use crate::core::clinical::chart::{Anchor, Chart};
 use crate::core::clinical::classify::{self, Classification, Rule, Tier};
-use crate::core::clinical::demographics::Demographics;
 use crate::core::clinical::explain;
 use crate::core::clinical::observation::{Analyte, ResultId};
 use crate::core::clinical::panel::{JudgedResult, Part};
@@ -16,15 +15,10 @@ use crate::core::phi::Phi;
 use crate::core::policy::Policy;
 use crate::core::record::PooledPatient;
 use crate::core::time::Timestamp;
-use std::sync::Arc;
 
 /// How a person stands.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Assessment {
-    /// Who.
-    pub person: Demographics,
-    /// Every result that stands, with its state, in order of collection (those without a time first).
-    pub results: Vec<AssessedResult>,
     /// The newest IgM of known state, which all of the below is about.
     pub anchor: Option<ResultId>,
     /// What stands beside it: IgG, IgA, IgG1 to IgG4.
@@ -83,35 +77,38 @@ pub struct Beside {
     pub result: Option<ResultId>,
 }
 
-/// How a person stands: a pure function of the set of facts. Total: without any IgM, or with none that
-/// can be judged, it says so and why.
-pub fn assess(patient: &PooledPatient, policy: &Policy, now: Timestamp) -> Assessment {
-    let chart = Chart::read(patient, policy);
-    let anchor = chart.anchors.last().map(Arc::as_ref);
-    let (review, review_first) = review(&chart, anchor);
+/// How a person stands by their chart: a pure function of the set of facts. Total: without any IgM, or
+/// with none that can be judged, it says so and why.
+pub fn assess(
+    chart: &Chart<'_>,
+    patient: &PooledPatient,
+    policy: &Policy,
+    now: Timestamp,
+) -> Assessment {
+    let anchor = chart.anchors.last();
+    let (review, review_first) = review(chart, anchor);
     let verdict = match anchor {
         Some(anchor) => anchor.verdict,
         None => {
-            newest_unknown(&chart).map_or(classify::NO_IGM, |(_, why)| classify::indeterminate(why))
+            newest_unknown(chart).map_or(classify::NO_IGM, |(_, why)| classify::indeterminate(why))
         }
     };
     let sentence = match anchor {
         Some(anchor) => {
             let text = explain::standing(anchor, &policy.detection);
             if anchor.igm.state() == State::Low {
-                text + &explain::remarks(anchor, chart.beside(anchor, policy), &chart.person)
+                text + &explain::remarks(anchor, chart.beside(anchor, policy), chart.person)
             } else {
                 text
             }
         }
         None => {
-            let results: Vec<_> = chart.results.iter().map(Arc::as_ref).collect();
+            let results: Vec<_> = chart.results.iter().collect();
             reasons::without_anchor(&results)
         }
     };
     let low = anchor.filter(|anchor| anchor.igm.state() == State::Low);
     Assessment {
-        results: assessed(&chart),
         anchor: anchor.map(|anchor| anchor.igm.id().clone()),
         panel: anchor.map(beside).unwrap_or_default(),
         rule: verdict.rule,
@@ -121,7 +118,7 @@ pub fn assess(patient: &PooledPatient, policy: &Policy, now: Timestamp) -> Asses
         severity: low.and_then(severity_of),
         review,
         review_first,
-        qualifiers: qualifiers(anchor, &chart.person),
+        qualifiers: qualifiers(anchor, chart.person),
         missing: anchor.map(missing).unwrap_or_default(),
         associations: Phi::new(
             anchor
@@ -131,7 +128,6 @@ pub fn assess(patient: &PooledPatient, policy: &Policy, now: Timestamp) -> Asses
         known: acknowledged_as_known(patient, policy, now)
             || anchor.is_some_and(|anchor| anchor.gravity.flags.known),
         sentence: Phi::new(sentence),
-        person: chart.person,
     }
 }
 
@@ -147,9 +143,10 @@ fn severity_of(anchor: &Anchor<'_>) -> Option<Severity> {
     }
 }
 
-fn assessed(chart: &Chart<'_>) -> Vec<AssessedResult> {
+/// Every result that stands, with its state, in order of collection (those without a time first).
+pub fn assessed(chart: &Chart<'_>) -> Vec<AssessedResult> {
     let collected = |result: &JudgedResult<'_>| result.observed().map(|observed| observed.at);
-    let mut results: Vec<_> = chart.results.iter().map(Arc::as_ref).collect();
+    let mut results: Vec<_> = chart.results.iter().collect();
     results.sort_by(|a, b| (collected(a), a.id()).cmp(&(collected(b), b.id())));
     results
         .into_iter()
@@ -196,7 +193,7 @@ fn unknown_igm<'r, 'a>(chart: &'r Chart<'a>) -> impl Iterator<Item = (&'r Judged
         .iter()
         .filter(|result| result.id().analyte == Analyte::IgM)
         .filter_map(|result| match result.state() {
-            State::Unknown(why) => Some((result.as_ref(), why)),
+            State::Unknown(why) => Some((result, why)),
             State::Low | State::Normal | State::High | State::NotLow => None,
         })
 }

@@ -8,7 +8,6 @@ use crate::core::clinical::state::State;
 use crate::core::clinical::version::{self, ByOrder};
 use crate::core::record::PooledPatient;
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
 
 /// Which recorded episodes belong to which of the walk.
 pub(super) struct Claims {
@@ -104,7 +103,7 @@ struct Rank {
     position: usize,
 }
 
-fn places<'r, 'a: 'r>(groups: impl Iterator<Item = &'r Vec<Arc<Anchor<'a>>>>) -> Places<'a> {
+fn places<'r, 'a: 'r>(groups: impl Iterator<Item = &'r Vec<&'a Anchor<'a>>>) -> Places<'a> {
     groups
         .enumerate()
         .flat_map(|(group, members)| {

@@ -9,10 +9,11 @@ use super::history::{Episode, History, OtherPattern, Step, walk};
 use super::identity::{alert_id, episode_id};
 use super::recorded::{self, KNOWN, MERGED, Recorded, Standing};
 use super::{Delivery, EpisodeId, Severity, Transition, TransitionKind};
-use crate::core::clinical::chart::Anchor;
+use crate::core::clinical::chart::{Anchor, Chart};
 use crate::core::clinical::explain;
 use crate::core::clinical::observation::ResultId;
 use crate::core::clinical::panel::JudgedResult;
+use crate::core::clinical::results::Results;
 use crate::core::fact::JournalPosition;
 use crate::core::phi::Phi;
 use crate::core::policy::{Policy, SuppressKnown};
@@ -20,20 +21,30 @@ use crate::core::record::PooledPatient;
 use crate::core::time::Timestamp;
 use std::borrow::Cow;
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
 /// The transitions that a person's facts call for and that are not recorded yet, in order.
 ///
 /// `now` is the time of the newest fact; it becomes the transitions' time, and acknowledgements as
 /// "known" expire against it. Deterministic; never two episodes open at once.
 pub fn decide(patient: &PooledPatient, policy: &Policy, now: Timestamp) -> Vec<Transition> {
-    let history = walk(patient, policy);
+    let results = Results::judge(patient, policy);
+    let chart = Chart::read(&results, policy);
+    news(&walk(&chart, policy), patient, policy, now)
+}
+
+/// As [`decide`], for a person whose results were walked over already.
+pub fn news(
+    history: &History<'_>,
+    patient: &PooledPatient,
+    policy: &Policy,
+    now: Timestamp,
+) -> Vec<Transition> {
     let mut recorded = recorded::episodes(&patient.transitions);
-    let claims = Claims::of(&history, &recorded, patient);
+    let claims = Claims::of(history, &recorded, patient);
     let mut decision = Decision {
         patient,
         policy,
-        history: &history,
+        history,
         known: acknowledged_as_known(patient, policy, now),
         now,
         policy_hash: None,
@@ -163,13 +174,13 @@ impl<'d, 'a> Decision<'d, 'a> {
 
     fn confirm(&mut self, record: &mut Recorded<'_>, episode: &Episode<'a>, step: &Step<'a>) {
         let Some(earlier) = &step.earlier else { return };
-        let delivery = self.delivery(step.kind, &step.anchor, step.severity, episode.open);
+        let delivery = self.delivery(step.kind, step.anchor, step.severity, episode.open);
         let mut draft = self.draft(
             step.kind,
-            &step.anchor,
+            step.anchor,
             step.severity,
             delivery,
-            explain::confirmed(earlier, &step.anchor),
+            explain::confirmed(earlier, step.anchor),
         );
         if earlier.is_complete() && !step.anchor.is_complete() {
             draft.tier = earlier.verdict.tier;
@@ -191,13 +202,13 @@ impl<'d, 'a> Decision<'d, 'a> {
         if record.progressed.contains(classification) {
             return;
         }
-        let delivery = self.delivery(step.kind, &step.anchor, step.severity, episode.open);
+        let delivery = self.delivery(step.kind, step.anchor, step.severity, episode.open);
         let draft = self.draft(
             step.kind,
-            &step.anchor,
+            step.anchor,
             step.severity,
             delivery,
-            explain::progressed(opening.observed.date, &step.anchor),
+            explain::progressed(opening.observed.date, step.anchor),
         );
         self.emit(record, draft, ids(episode));
     }
@@ -207,13 +218,13 @@ impl<'d, 'a> Decision<'d, 'a> {
             return;
         };
         // It goes to those who were paged (CLINICAL 9.5).
-        let delivery = self.delivery(step.kind, &step.anchor, step.severity, record.paged);
+        let delivery = self.delivery(step.kind, step.anchor, step.severity, record.paged);
         let draft = self.draft(
             step.kind,
-            &step.anchor,
+            step.anchor,
             step.severity,
             delivery,
-            explain::resolved(opening.observed.date, &step.anchor),
+            explain::resolved(opening.observed.date, step.anchor),
         );
         self.emit(record, draft, ids(episode));
     }
@@ -302,7 +313,7 @@ impl<'d, 'a> Decision<'d, 'a> {
         wish: bool,
     ) -> Delivery {
         let detection = &self.policy.detection;
-        let evidence: Vec<_> = anchor.evidence().map(Arc::as_ref).collect();
+        let evidence: Vec<_> = anchor.evidence().collect();
         let old = Newest::of(&evidence).is_none_or(|newest| {
             newest
                 .collected
@@ -342,7 +353,7 @@ impl<'d, 'a> Decision<'d, 'a> {
         let remarks = if kind == TransitionKind::Resolved {
             String::new()
         } else {
-            explain::remarks(anchor, chart.beside(anchor, self.policy), &chart.person)
+            explain::remarks(anchor, chart.beside(anchor, self.policy), chart.person)
         };
         Draft {
             kind,
@@ -352,7 +363,7 @@ impl<'d, 'a> Decision<'d, 'a> {
             tier: anchor.verdict.tier,
             tier_reason: anchor.verdict.reason,
             anchor: Some(anchor),
-            evidence: anchor.evidence().map(Arc::as_ref).collect(),
+            evidence: anchor.evidence().collect(),
             explanation: sentence + &remarks,
             supersedes: None,
         }
@@ -386,7 +397,7 @@ impl<'d, 'a> Decision<'d, 'a> {
             draft,
             &alert_id.0,
             &record.id.0,
-            &self.history.chart,
+            self.history.chart,
             self.patient,
             policy,
             hash,

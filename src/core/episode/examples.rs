@@ -11,9 +11,11 @@ use super::assess::assess;
 use super::decide::decide;
 use super::{Delivery, Severity, TransitionKind};
 use crate::core::clinical::Unit;
+use crate::core::clinical::chart::Chart;
 use crate::core::clinical::observation::Flag::{Low, Normal};
 use crate::core::clinical::observation::Sex::{Female, Male};
 use crate::core::clinical::observation::{ReportedValue, Specimen};
+use crate::core::clinical::results::Results;
 use crate::core::clinical::sample::{Person, Sample, at, iga, igg, igm};
 use crate::core::policy::Policy;
 
@@ -42,7 +44,9 @@ fn settled(person: Person, day: i64) -> Person {
 
 fn check_with(policy: &Policy, number: &str, person: &Person, day: i64, expected: &Expected) {
     let (classification, tier, reason, review, transitions) = expected;
-    let assessment = assess(&person.0, policy, at(day));
+    let results = Results::judge(&person.0, policy);
+    let chart = Chart::read(&results, policy);
+    let assessment = assess(&chart, &person.0, policy, at(day));
     assert_eq!(
         (
             assessment.classification.word(),

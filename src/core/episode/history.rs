@@ -11,15 +11,13 @@ use crate::core::clinical::panel::Part;
 use crate::core::clinical::severity;
 use crate::core::clinical::state::State;
 use crate::core::policy::{Detection, Policy};
-use crate::core::record::PooledPatient;
 use crate::core::time::Span;
 use std::collections::BTreeSet;
-use std::sync::Arc;
 
 /// Everything that happened to a person's IgM.
 pub struct History<'a> {
     /// The judged results behind it.
-    pub chart: Chart<'a>,
+    pub chart: &'a Chart<'a>,
     /// Episodes of isolated low IgM, in order; at most the last one is open.
     pub episodes: Vec<Episode<'a>>,
     /// Runs of low IgM that was never alone (R3 to R7), in order.
@@ -29,7 +27,7 @@ pub struct History<'a> {
 /// One episode of isolated low IgM.
 pub struct Episode<'a> {
     /// Every low IgM that belongs to it, in order; the first one opens it.
-    pub members: Vec<Arc<Anchor<'a>>>,
+    pub members: Vec<&'a Anchor<'a>>,
     /// What happened, in order, `Detected` first.
     pub steps: Vec<Step<'a>>,
     /// False once a later IgM was not low.
@@ -47,9 +45,9 @@ pub struct Step<'a> {
     /// What.
     pub kind: TransitionKind,
     /// The IgM that makes it so.
-    pub anchor: Arc<Anchor<'a>>,
+    pub anchor: &'a Anchor<'a>,
     /// For `Confirmed` the earlier of the two.
-    pub earlier: Option<Arc<Anchor<'a>>>,
+    pub earlier: Option<&'a Anchor<'a>>,
     /// By CLINICAL 6.5.
     pub severity: Severity,
 }
@@ -57,23 +55,24 @@ pub struct Step<'a> {
 /// Low IgM that is not alone, outside of any episode.
 pub struct OtherPattern<'a> {
     /// Every low IgM of the run, in order.
-    pub members: Vec<Arc<Anchor<'a>>>,
+    pub members: Vec<&'a Anchor<'a>>,
 }
 
 impl<'a> OtherPattern<'a> {
     /// The first IgM of each classification of the run.
-    pub fn firsts(&self) -> impl Iterator<Item = &Arc<Anchor<'a>>> {
+    pub fn firsts(&self) -> impl Iterator<Item = &'a Anchor<'a>> {
         let mut seen = BTreeSet::new();
         self.members
             .iter()
+            .copied()
             .filter(move |anchor| seen.insert(anchor.verdict.classification))
     }
 }
 
 impl<'a> Episode<'a> {
     /// The IgM that opens it.
-    pub fn opening(&self) -> Option<&Arc<Anchor<'a>>> {
-        self.members.first()
+    pub fn opening(&self) -> Option<&'a Anchor<'a>> {
+        self.members.first().copied()
     }
 
     /// The results that belong to it, in order of collection.
@@ -89,9 +88,10 @@ impl<'a> Episode<'a> {
     }
 
     /// The members that show isolation, of the present stretch.
-    pub fn isolated_now(&self) -> impl Iterator<Item = &Arc<Anchor<'a>>> {
+    pub fn isolated_now(&self) -> impl Iterator<Item = &'a Anchor<'a>> {
         self.members
             .iter()
+            .copied()
             .skip(self.reopened_at)
             .filter(|member| is_isolated(member))
     }
@@ -99,7 +99,7 @@ impl<'a> Episode<'a> {
     /// The IgM to tell of at first sight: of those that `pages` holds for, else of all, the one that
     /// speaks loudest (urgent, else one that 6.4 pages, else the first). Only those that come before a
     /// confirmation or progression, which speak for themselves.
-    pub fn first_sight(&self, pages: impl Fn(&Anchor<'a>) -> bool) -> Option<&Arc<Anchor<'a>>> {
+    pub fn first_sight(&self, pages: impl Fn(&Anchor<'a>) -> bool) -> Option<&'a Anchor<'a>> {
         let told = self.steps.iter().find(|step| {
             matches!(
                 step.kind,
@@ -109,6 +109,7 @@ impl<'a> Episode<'a> {
         let before = self
             .members
             .iter()
+            .copied()
             .take_while(|member| told.is_none_or(|step| member.igm.id() != step.anchor.igm.id()))
             .filter(|member| is_isolated(member));
         let paging = || loudest(before.clone().filter(|member| self.open && pages(member)));
@@ -118,21 +119,19 @@ impl<'a> Episode<'a> {
     }
 
     /// As [`Self::first_sight`], of all of the present stretch.
-    pub fn loudest(&self) -> Option<&Arc<Anchor<'a>>> {
+    pub fn loudest(&self) -> Option<&'a Anchor<'a>> {
         loudest(self.isolated_now())
     }
 
     /// As [`Self::loudest`], of those for which `holds` is true.
-    pub fn loudest_of(&self, holds: impl Fn(&Anchor<'a>) -> bool) -> Option<&Arc<Anchor<'a>>> {
+    pub fn loudest_of(&self, holds: impl Fn(&Anchor<'a>) -> bool) -> Option<&'a Anchor<'a>> {
         loudest(self.isolated_now().filter(|member| holds(member)))
     }
 }
 
 /// The first among those that speak loudest.
-fn loudest<'r, 'a: 'r>(
-    anchors: impl Iterator<Item = &'r Arc<Anchor<'a>>>,
-) -> Option<&'r Arc<Anchor<'a>>> {
-    let volume = |anchor: &Arc<Anchor<'a>>| {
+fn loudest<'a>(anchors: impl Iterator<Item = &'a Anchor<'a>>) -> Option<&'a Anchor<'a>> {
+    let volume = |anchor: &Anchor<'a>| {
         (
             anchor.severity == Severity::Urgent,
             anchor.wants_page,
@@ -153,8 +152,7 @@ fn is_isolated(anchor: &Anchor<'_>) -> bool {
 }
 
 /// Walks a person's results (CLINICAL 9.4). Linear in their number, apart from sorting.
-pub fn walk<'a>(patient: &'a PooledPatient, policy: &'a Policy) -> History<'a> {
-    let chart = Chart::read(patient, policy);
+pub fn walk<'a>(chart: &'a Chart<'a>, policy: &Policy) -> History<'a> {
     let mut walk = Walk {
         detection: &policy.detection,
         confirms: !chart.person.unreliable,
@@ -190,7 +188,7 @@ struct Walk<'p, 'a> {
 }
 
 impl<'a> Walk<'_, 'a> {
-    fn step(&mut self, anchor: &Arc<Anchor<'a>>) {
+    fn step(&mut self, anchor: &'a Anchor<'a>) {
         if anchor.igm.state() != State::Low {
             self.end_run(anchor);
             self.not_low(anchor);
@@ -213,7 +211,7 @@ impl<'a> Walk<'_, 'a> {
 
     /// An IgM that is not low ends a run of other patterns, if collected a day or more after its last
     /// low one: sooner it says nothing (CLINICAL 9.21).
-    fn end_run(&mut self, anchor: &Arc<Anchor<'a>>) {
+    fn end_run(&mut self, anchor: &'a Anchor<'a>) {
         let last = self
             .other_patterns
             .last()
@@ -225,7 +223,7 @@ impl<'a> Walk<'_, 'a> {
 
     /// An IgM that is not low closes what is open, if collected a day or more after the last low one
     /// (CLINICAL 9.21).
-    fn not_low(&mut self, anchor: &Arc<Anchor<'a>>) {
+    fn not_low(&mut self, anchor: &'a Anchor<'a>) {
         let Some(episode) = self.episodes.last_mut().filter(|episode| episode.open) else {
             return;
         };
@@ -237,7 +235,7 @@ impl<'a> Walk<'_, 'a> {
             episode.open = false;
             episode.steps.push(Step {
                 kind: TransitionKind::Resolved,
-                anchor: Arc::clone(anchor),
+                anchor,
                 earlier: None,
                 severity: Severity::Routine,
             });
@@ -246,21 +244,21 @@ impl<'a> Walk<'_, 'a> {
 
     /// Opens the last episode again if it resolved less than `reopen_after` ago, whatever stands beside
     /// the new Low: IgG that has become low since is progress of it (6.4).
-    fn reopen(&mut self, anchor: &Arc<Anchor<'a>>) -> bool {
+    fn reopen(&mut self, anchor: &'a Anchor<'a>) -> bool {
         let within = self.detection.reopen_after;
         let Some(episode) = self.episodes.last_mut().filter(|episode| {
             episode
                 .resolution()
-                .is_some_and(|step| anchor.since(&step.anchor) < within)
+                .is_some_and(|step| anchor.since(step.anchor) < within)
         }) else {
             return false;
         };
         episode.open = true;
         episode.reopened_at = episode.members.len();
-        episode.members.push(Arc::clone(anchor));
+        episode.members.push(anchor);
         episode.steps.push(Step {
             kind: TransitionKind::Reopened,
-            anchor: Arc::clone(anchor),
+            anchor,
             earlier: None,
             severity: anchor.severity,
         });
@@ -269,12 +267,12 @@ impl<'a> Walk<'_, 'a> {
         true
     }
 
-    fn open(&mut self, anchor: &Arc<Anchor<'a>>) {
+    fn open(&mut self, anchor: &'a Anchor<'a>) {
         self.episodes.push(Episode {
-            members: vec![Arc::clone(anchor)],
+            members: vec![anchor],
             steps: vec![Step {
                 kind: TransitionKind::Detected,
-                anchor: Arc::clone(anchor),
+                anchor,
                 earlier: None,
                 severity: anchor.severity,
             }],
@@ -288,14 +286,14 @@ impl<'a> Walk<'_, 'a> {
     }
 
     /// IgG or IgA of an open episode is not what it was: told once for each classification.
-    fn progress(&mut self, anchor: &Arc<Anchor<'a>>) {
+    fn progress(&mut self, anchor: &'a Anchor<'a>) {
         let Some(episode) = self.episodes.last_mut() else {
             return;
         };
         if episode.progressed.insert(anchor.verdict.classification) {
             episode.steps.push(Step {
                 kind: TransitionKind::Progressed,
-                anchor: Arc::clone(anchor),
+                anchor,
                 earlier: None,
                 severity: severity::of_progressed(&anchor.gravity, anchor.verdict.rule),
             });
@@ -303,11 +301,11 @@ impl<'a> Walk<'_, 'a> {
     }
 
     /// A further low IgM of an open episode: confirms it, shows progress, or only belongs to it.
-    fn low_again(&mut self, anchor: &Arc<Anchor<'a>>) {
+    fn low_again(&mut self, anchor: &'a Anchor<'a>) {
         let Some(episode) = self.episodes.last_mut() else {
             return;
         };
-        episode.members.push(Arc::clone(anchor));
+        episode.members.push(anchor);
         if anchor.verdict.classification.is_other_pattern() {
             self.progress(anchor);
             return;
@@ -322,7 +320,7 @@ impl<'a> Walk<'_, 'a> {
             episode.confirmed = true;
             episode.steps.push(Step {
                 kind: TransitionKind::Confirmed,
-                anchor: Arc::clone(anchor),
+                anchor,
                 earlier: Some(earlier),
                 severity: severity::of_confirmed(&anchor.gravity),
             });
@@ -330,11 +328,11 @@ impl<'a> Walk<'_, 'a> {
         self.ground.add(anchor);
     }
 
-    fn other(&mut self, anchor: &Arc<Anchor<'a>>) {
+    fn other(&mut self, anchor: &'a Anchor<'a>) {
         match self.other_patterns.last_mut() {
-            Some(run) if self.in_other_run => run.members.push(Arc::clone(anchor)),
+            Some(run) if self.in_other_run => run.members.push(anchor),
             Some(_) | None => self.other_patterns.push(OtherPattern {
-                members: vec![Arc::clone(anchor)],
+                members: vec![anchor],
             }),
         }
         self.in_other_run = true;
@@ -351,13 +349,13 @@ struct Ground<'a> {
 /// Samples in order, with the first that is still within `confirm_within`.
 #[derive(Default)]
 struct Window<'a> {
-    samples: Vec<Arc<Anchor<'a>>>,
+    samples: Vec<&'a Anchor<'a>>,
     first: usize,
 }
 
 impl<'a> Window<'a> {
     /// The earliest sample from `confirm_after` to `confirm_within` before this one.
-    fn earliest(&mut self, anchor: &Anchor<'a>, detection: &Detection) -> Option<Arc<Anchor<'a>>> {
+    fn earliest(&mut self, anchor: &Anchor<'a>, detection: &Detection) -> Option<&'a Anchor<'a>> {
         while self
             .samples
             .get(self.first)
@@ -368,18 +366,18 @@ impl<'a> Window<'a> {
         self.samples
             .get(self.first)
             .filter(|sample| anchor.since(sample) >= detection.confirm_after)
-            .map(Arc::clone)
+            .copied()
     }
 }
 
 impl<'a> Ground<'a> {
-    fn add(&mut self, anchor: &Arc<Anchor<'a>>) {
+    fn add(&mut self, anchor: &'a Anchor<'a>) {
         if !may_confirm(anchor) {
             return;
         }
-        self.all.samples.push(Arc::clone(anchor));
+        self.all.samples.push(anchor);
         if anchor.is_complete() {
-            self.complete.samples.push(Arc::clone(anchor));
+            self.complete.samples.push(anchor);
         }
     }
 
@@ -389,7 +387,7 @@ impl<'a> Ground<'a> {
         &mut self,
         anchor: &Anchor<'a>,
         detection: &Detection,
-    ) -> Option<Arc<Anchor<'a>>> {
+    ) -> Option<&'a Anchor<'a>> {
         if !may_confirm(anchor) {
             return None;
         }

@@ -10,7 +10,6 @@ use crate::core::clinical::observation::{Observation, ResultId, StatusClass};
 use crate::core::clinical::panel::JudgedResult;
 use crate::core::clinical::state::{self, State};
 use crate::core::clinical::version::{self, Current};
-use std::sync::Arc;
 
 impl<'d> Decision<'d, '_> {
     /// No Low of it stands any more: to everybody who was told, as urgently as it was told.
@@ -39,8 +38,7 @@ impl<'d> Decision<'d, '_> {
             .chart
             .anchors
             .iter()
-            .find(|anchor| *anchor.igm.id() == ground)
-            .map(Arc::as_ref);
+            .find(|anchor| *anchor.igm.id() == ground);
         let (fate, verdict) = match (now, anchor) {
             _ if versions.is_empty() => (Fate::Moved, classify::NO_IGM),
             (Some(_), Some(anchor)) if anchor.igm.state() == State::Low => {
@@ -64,7 +62,7 @@ impl<'d> Decision<'d, '_> {
             (None, _) => (Fate::Withdrawn(before.as_ref()), classify::NO_IGM),
         };
         let evidence: Vec<&JudgedResult<'_>> = match (anchor, now, &before) {
-            (Some(anchor), _, _) => anchor.evidence().map(Arc::as_ref).collect(),
+            (Some(anchor), _, _) => anchor.evidence().collect(),
             (None, Some(now), _) => vec![now],
             (None, None, Some(before)) => vec![before],
             (None, None, None) => Vec::new(),

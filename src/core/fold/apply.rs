@@ -6,9 +6,9 @@ use super::keys;
 use super::overlay::Overlay;
 use super::state::{State, StateError};
 use super::values::{
-    AlertPointer, DeliveryOutcome, DirtyMark, FeedMark, PolicyMark, QuarantineEntry, StartMark,
+    AlertPointer, DeliveryOutcome, DirtyMark, PolicyMark, QuarantineEntry, StartMark,
 };
-use super::{records, tables};
+use super::{answers, records, tables};
 use crate::core::clinical::observation::PatientKey;
 use crate::core::episode::TransitionKind;
 use crate::core::extract::{Extraction, PatientPart, Place, Refusal, Understood};
@@ -91,7 +91,7 @@ impl Fold<'_> {
                 };
                 let message = joined.as_ref().unwrap_or(received);
                 let extraction = extract(message, position, policy);
-                self.received(&Envelope { position, message }, &extraction)
+                self.received(&Envelope { position, message }, &extraction, policy)
             }
             Fact::SeenAgain { .. } => Ok(()),
             Fact::Refused(refused) => self.refused(position, refused),
@@ -136,8 +136,10 @@ impl Fold<'_> {
             ),
             Fact::MergeUndone(undone) => self.merge_undone(position, undone),
             Fact::Gap(gap) => self.gap(position, gap),
-            // Kept for those who look at messages; nothing is decided by it (P-5).
-            Fact::LisAnswered { .. } => Ok(()),
+            // Shown beside the results of the message; nothing is decided by it (P-5).
+            Fact::LisAnswered { message, code, .. } => {
+                answers::note(&mut self.overlay, *message, *code)
+            }
             Fact::Acknowledged(fact) => self.acknowledged(position, fact),
             Fact::Muted(fact) => self.muted(fact),
             Fact::Unmuted(fact) => {
@@ -156,12 +158,13 @@ impl Fold<'_> {
         &mut self,
         envelope: &Envelope<'_>,
         extraction: &Extraction,
+        policy: &Policy,
     ) -> Result<(), StateError> {
         let listener = &envelope.message.origin.listener;
         for (name, by) in &extraction.counts {
             self.effects.count(listener, name, *by);
         }
-        self.heard(envelope.message, extraction)?;
+        self.heard(envelope.message, extraction, policy)?;
         for part in &extraction.patients {
             self.part(envelope, part)?;
         }
@@ -189,29 +192,6 @@ impl Fold<'_> {
         if let Some(outcome) = outcome {
             self.effects.message(listener, outcome);
         }
-        Ok(())
-    }
-
-    /// Notes that a feed is alive. A message whose header gave no feed is none's.
-    fn heard(&mut self, message: &Received, extraction: &Extraction) -> Result<(), StateError> {
-        if extraction.feed.is_empty() {
-            return Ok(());
-        }
-        let listener = &message.origin.listener;
-        let key = keys::named_pair(keys::FEEDS, listener, &extraction.feed);
-        let mut mark: FeedMark = self.overlay.load(tables::FEEDS, &key)?.unwrap_or_default();
-        let skew_micros = extraction
-            .sent_at
-            .map(|sent| sent.since(message.received_at).as_micros());
-        mark.last = message.received_at;
-        mark.skew_micros = skew_micros.or(mark.skew_micros);
-        mark.messages = mark.messages.saturating_add(1);
-        self.overlay.store(tables::FEEDS, key, &mark)?;
-        let skew_seconds = mark.skew_micros.map(|micros| micros as f64 / 1e6);
-        self.effects.feeds.insert(
-            (listener.clone(), extraction.feed.clone()),
-            (mark.last, skew_seconds),
-        );
         Ok(())
     }
 

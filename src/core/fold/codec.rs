@@ -10,7 +10,7 @@ use serde::de::DeserializeOwned;
 use sha2::{Digest, Sha256};
 
 /// The version of all stored shapes together.
-pub const VERSION: u8 = 1;
+pub const VERSION: u8 = 2;
 
 /// Version byte and checksum.
 const HEAD: usize = 5;
@@ -111,7 +111,13 @@ mod tests {
         bytes.extend_from_slice(&checksum(VERSION + 1, &payload).to_le_bytes());
         bytes.extend_from_slice(&payload);
         let text = decode::<u64>("test", &bytes).unwrap_err().to_string();
-        assert!(text.contains("expected version 1, but found 2"), "{text}");
+        assert!(
+            text.contains(&format!(
+                "expected version {VERSION}, but found {}",
+                VERSION + 1
+            )),
+            "{text}"
+        );
     }
 
     #[test]

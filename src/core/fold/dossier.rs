@@ -4,10 +4,10 @@ use super::overlay::Overlay;
 use super::pool::Component;
 use super::state::{State, StateError};
 use super::values::UndoMark;
-use super::{keys, records};
+use super::{answers, keys, records};
 use crate::core::clinical::observation::PatientKey;
 use crate::core::extract::{IdentityEvent, IdentityKind};
-use crate::core::fact::JournalPosition;
+use crate::core::fact::{JournalPosition, LisAck};
 use crate::core::identity::{Inactive, Undone};
 use crate::core::record::PooledPatient;
 use crate::core::time::Timestamp;
@@ -24,6 +24,8 @@ pub struct Dossier {
     pub inactive: Vec<(IdentityEvent, Inactive)>,
     /// Merges of the ids that were taken back.
     pub undone: BTreeSet<UndoMark>,
+    /// Refusals of the results' messages by the laboratory system behind a relay (WIRE P-5).
+    pub refusals: BTreeMap<JournalPosition, LisAck>,
     /// The state stood here, or further.
     pub through: JournalPosition,
     /// Something new about the person is not decided about yet.
@@ -73,11 +75,18 @@ pub fn dossier(state: &dyn State, key: &PatientKey) -> Result<Option<Dossier>, S
         .filter(|mark| ours(&mark.undone.prior, &mark.undone.survivor))
         .cloned()
         .collect();
+    let messages: BTreeSet<JournalPosition> = patient
+        .observations
+        .iter()
+        .map(|observation| observation.position)
+        .collect();
+    let refusals = answers::of(&overlay, messages.into_iter())?;
     Ok(Some(Dossier {
         patient,
         events,
         inactive,
         undone,
+        refusals,
         through,
         undecided,
     }))

@@ -8,8 +8,10 @@
 //! | `d` | dirty marks | patient | `DirtyMark` |
 //! | `e` | pages nobody acknowledged | episode, place | `OpenPage` |
 //! | `f` | feeds | listener, feed | `FeedMark` |
+//! | `g` | rhythms of feeds | listener, feed | `Rhythm` |
+//! | `j` | acknowledgements to decide about | position | episode |
 //! | `k` | acknowledgements | episode | `AckMark` |
-//! | `l` | acknowledgements to decide about | position | episode |
+//! | `l` | refusals by laboratory systems | position | `LisAck` |
 //! | `m` | meta | name | by name |
 //! | `n` | mutes | id | `Muted` |
 //! | `o` | order index | filler number, patient | nothing |
@@ -42,7 +44,7 @@ pub const OPEN_PAGES: u8 = b'e';
 /// Acknowledgements by episode.
 pub const ACKS: u8 = b'k';
 /// Acknowledgements that no decision covers yet.
-pub const PENDING_ACKS: u8 = b'l';
+pub const PENDING_ACKS: u8 = b'j';
 /// Mutes.
 pub const MUTES: u8 = b'n';
 /// What a sink is to be given again.
@@ -53,6 +55,10 @@ pub const REPLAYS: u8 = b'y';
 pub const DEAD: u8 = b'x';
 /// Feeds seen.
 pub const FEEDS: u8 = b'f';
+/// The weeks of feeds.
+pub const RHYTHMS: u8 = b'g';
+/// Refusals of relayed messages by the laboratory system behind.
+pub const ANSWERS: u8 = b'l';
 /// Single values.
 pub const META: u8 = b'm';
 /// Filler number to the patients it was reported under.
@@ -142,6 +148,13 @@ pub fn alert(place: u64) -> Vec<u8> {
 pub fn part(position: JournalPosition) -> Vec<u8> {
     let mut key = vec![PARTS];
     key.extend_from_slice(&position.0.to_be_bytes());
+    key
+}
+
+/// A refusal of the message at that position.
+pub fn answer(message: JournalPosition) -> Vec<u8> {
+    let mut key = vec![ANSWERS];
+    key.extend_from_slice(&message.0.to_be_bytes());
     key
 }
 

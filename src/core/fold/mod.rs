@@ -19,9 +19,11 @@ pub mod tables;
 pub mod values;
 pub mod views;
 
+mod answers;
 mod apply;
 mod continuation;
 mod decide;
+mod feeds;
 mod identities;
 mod sinks;
 mod withdrawals;

@@ -121,9 +121,12 @@ impl<'a> Overlay<'a> {
     pub fn scan_all(&self, prefix: &[u8]) -> Result<Vec<Entry>, StateError> {
         let mut all: Vec<Entry> = Vec::new();
         let mut from = prefix.to_vec();
+        let mut size = CHUNK;
         loop {
-            let chunk = self.scan(prefix, &from, CHUNK)?;
-            let is_last = chunk.len() < CHUNK;
+            let chunk = self.scan(prefix, &from, size)?;
+            let is_last = chunk.len() < size;
+            // A store whose own order is another one looks at all of them each time.
+            size = size.saturating_mul(2);
             if let Some((last, _)) = chunk.last() {
                 from = keys::after(last);
             }

@@ -183,7 +183,20 @@ pub fn undos(overlay: &Overlay<'_>, patient: &PatientKey) -> Result<Vec<UndoMark
 
 /// True if anything could come of a change to this patient: a result, or someone it is pooled with.
 pub fn matters(overlay: &Overlay<'_>, patient: &PatientKey) -> Result<bool, StateError> {
-    for kind in [Kind::Observation, Kind::EdgeOut, Kind::EdgeIn] {
+    const KINDS: [Kind; 3] = [Kind::Observation, Kind::EdgeOut, Kind::EdgeIn];
+    // Of most patients only demographics are known, and one look shows all.
+    const FEW: usize = 3;
+    let prefix = keys::patient(keys::RECORDS, patient);
+    let first = overlay.scan(&prefix, &prefix, FEW)?;
+    let is_one = |key: &[u8]| {
+        let kind = key.get(prefix.len());
+        KINDS.iter().any(|wanted| kind == Some(&(*wanted as u8)))
+    };
+    let found = first.iter().any(|(key, _)| is_one(key));
+    if found || first.len() < FEW {
+        return Ok(found);
+    }
+    for kind in KINDS {
         if overlay.any(&keys::record(patient, kind))? {
             return Ok(true);
         }

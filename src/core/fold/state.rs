@@ -40,6 +40,9 @@ pub struct Batch {
 /// A key and its value.
 pub type Entry = (Vec<u8>, Vec<u8>);
 
+/// An entry with its place in its store's order.
+pub type Placed = (Vec<u8>, Entry);
+
 /// Ordered bytes to bytes. One writer at a time; readers at any time.
 pub trait State: Send + Sync {
     /// The value under a key.
@@ -47,6 +50,32 @@ pub trait State: Send + Sync {
 
     /// Up to `limit` entries with `from <= key` and the given prefix, in order.
     fn scan(&self, prefix: &[u8], from: &[u8], limit: usize) -> Result<Vec<Entry>, StateError>;
+
+    /// The place of a key in the order in which the store keeps its entries.
+    ///
+    /// # Errors
+    /// The store cannot be used.
+    fn place(&self, key: &[u8]) -> Result<Vec<u8>, StateError> {
+        Ok(key.to_vec())
+    }
+
+    /// Up to `limit` entries behind a place, in the store's own order, each with its place: for whoever
+    /// wants all of them, and does not care for their order.
+    ///
+    /// # Errors
+    /// The store cannot be used.
+    fn walk(&self, behind: Option<&[u8]>, limit: usize) -> Result<Vec<Placed>, StateError> {
+        let mut from = Vec::new();
+        if let Some(behind) = behind {
+            from.extend_from_slice(behind);
+            from.push(0);
+        }
+        let entries = self.scan(&[], &from, limit)?;
+        Ok(entries
+            .into_iter()
+            .map(|entry| (entry.0.clone(), entry))
+            .collect())
+    }
 
     /// Applies a batch; all of it or nothing, position included.
     fn commit(&self, batch: Batch, through: JournalPosition) -> Result<(), StateError>;

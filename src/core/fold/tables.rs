@@ -5,8 +5,8 @@ use super::continuation::Waiting;
 use super::keys::{self, Kind};
 use super::state::StateError;
 use super::values::{
-    AckMark, AgainMark, AlertPointer, DeliveryMark, DirtyMark, FeedMark, PolicyMark,
-    QuarantineEntry, StartMark, UndoMark,
+    AckMark, AgainMark, AlertPointer, DeliveryMark, DirtyMark, PolicyMark, QuarantineEntry,
+    StartMark, UndoMark,
 };
 use crate::core::clinical::observation::{
     AssociationSeen, DemographicsReport, GroupWithdrawal, Observation,
@@ -15,6 +15,8 @@ use crate::core::delivery::Muted;
 use crate::core::delivery::escalation::OpenPage;
 use crate::core::episode::{EpisodeId, Transition};
 use crate::core::extract::IdentityEvent;
+use crate::core::fact::LisAck;
+use crate::core::feed::{FeedMark, Rhythm};
 use std::collections::BTreeSet;
 
 /// Alert log.
@@ -27,6 +29,10 @@ pub const PARTS: &str = "parts";
 pub const DIRTY: &str = "dirty";
 /// Feeds.
 pub const FEEDS: &str = "feeds";
+/// The weeks of feeds.
+pub const RHYTHMS: &str = "rhythms";
+/// Refusals by laboratory systems.
+pub const ANSWERS: &str = "answers";
 /// Single values.
 pub const META: &str = "meta";
 /// Filler number to patients.
@@ -62,6 +68,8 @@ pub const META_POLICY: &str = "policy";
 pub const META_STARTED: &str = "started";
 /// Meta: place of the last alert in the log.
 pub const META_LAST_ALERT: &str = "last_alert";
+/// Meta: how many refusals by laboratory systems are kept.
+pub const META_ANSWERS: &str = "answers";
 /// Meta: number of the last step of any episode.
 pub const META_LAST_STEP: &str = "last_step";
 
@@ -81,6 +89,8 @@ pub fn verify(key: &[u8], value: &[u8]) -> Result<(), StateError> {
             decode::<DirtyMark>(DIRTY, value).map(drop)
         }
         keys::FEEDS => decode::<FeedMark>(FEEDS, value).map(drop),
+        keys::RHYTHMS => decode::<Rhythm>(RHYTHMS, value).map(drop),
+        keys::ANSWERS => decode::<LisAck>(ANSWERS, value).map(drop),
         keys::META => verify_meta(rest, value),
         keys::ORDERS => decode::<()>(ORDERS, value),
         keys::RECORDS => verify_record(rest, value),
@@ -106,7 +116,7 @@ fn verify_meta(rest: &[u8], value: &[u8]) -> Result<(), StateError> {
         META_FOLDED_WITH => decode::<String>(META, value).map(drop),
         META_POLICY => decode::<PolicyMark>(META, value).map(drop),
         META_STARTED => decode::<StartMark>(META, value).map(drop),
-        META_LAST_ALERT | META_LAST_STEP => decode::<u64>(META, value).map(drop),
+        META_LAST_ALERT | META_LAST_STEP | META_ANSWERS => decode::<u64>(META, value).map(drop),
         _ => Err(foreign("an unknown name")),
     }
 }

@@ -50,17 +50,6 @@ pub struct AlertPointer {
     pub step: u64,
 }
 
-/// What is known of a feed: a sending system on a listener.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-pub struct FeedMark {
-    /// When its last message was received.
-    pub last: Timestamp,
-    /// MSH-7 less receipt of the last message that had a readable one, in microseconds.
-    pub skew_micros: Option<i64>,
-    /// Messages so far.
-    pub messages: u64,
-}
-
 /// What became of one alert at one sink.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct DeliveryMark {

@@ -1,5 +1,6 @@
 //! The state as its readers see it: sinks, pages, commands. Nothing here writes.
 
+pub use super::feeds::{Feed, feeds};
 use super::keys;
 use super::overlay::Overlay;
 use super::pool::Component;
@@ -7,8 +8,7 @@ use super::records;
 use super::state::{Entry, State, StateError};
 use super::tables;
 use super::values::{
-    AckMark, AgainMark, AlertPointer, DeliveryMark, FeedMark, PolicyMark, QuarantineEntry,
-    StartMark,
+    AckMark, AgainMark, AlertPointer, DeliveryMark, PolicyMark, QuarantineEntry, StartMark,
 };
 use crate::core::clinical::observation::PatientKey;
 use crate::core::delivery::Muted;
@@ -263,7 +263,10 @@ pub fn place_before(state: &dyn State, since: Timestamp) -> Result<u64, StateErr
 
 /// How many alerts wait for a sink, and when the oldest of them was decided.
 pub fn queue_depth(state: &dyn State, sink: &str) -> Result<(u64, Option<Timestamp>), StateError> {
-    let done = cursor(state, sink)?.unwrap_or_default();
+    // Nothing waits for a sink that was never seen: it begins behind the newest alert.
+    let Some(done) = cursor(state, sink)? else {
+        return Ok((0, None));
+    };
     let overlay = Overlay::new(state);
     let again = overlay.scan_all(&keys::named(keys::AGAIN, sink))?.len();
     let again = u64::try_from(again).unwrap_or(u64::MAX);
@@ -484,23 +487,6 @@ pub fn dirty_count(state: &dyn State) -> Result<usize, StateError> {
     Ok(Overlay::new(state).scan_all(&[keys::DIRTY])?.len())
 }
 
-/// Every feed heard, by listener and `MSH-3/MSH-4`.
-pub fn feeds(state: &dyn State) -> Result<Vec<(String, String, FeedMark)>, StateError> {
-    let mut feeds = Vec::new();
-    for (key, bytes) in Overlay::new(state).scan_all(&[keys::FEEDS])? {
-        let names = key.get(1..).and_then(|rest| {
-            let (listener, rest) = keys::read_text(rest)?;
-            let (feed, _) = keys::read_text(rest)?;
-            Some((listener, feed))
-        });
-        if let Some((listener, feed)) = names {
-            let mark = super::codec::decode(tables::FEEDS, &bytes)?;
-            feeds.push((listener, feed, mark));
-        }
-    }
-    Ok(feeds)
-}
-
 /// The policy in force as last recorded; `None` if no change was ever recorded.
 pub fn policy_mark(state: &dyn State) -> Result<Option<PolicyMark>, StateError> {
     let key = keys::named(keys::META, tables::META_POLICY);
@@ -524,17 +510,16 @@ pub fn dump(state: &dyn State) -> Result<Vec<Entry>, StateError> {
 /// Reads every value: its version, its checksum, and whether it is what its key says. The number of
 /// values.
 pub fn verify(state: &dyn State) -> Result<usize, StateError> {
-    let overlay = Overlay::new(state);
     let mut count = 0_usize;
-    let mut from = Vec::new();
+    let mut behind: Option<Vec<u8>> = None;
     loop {
-        let chunk = overlay.scan(&[], &from, CHUNK)?;
-        for (key, value) in &chunk {
+        let chunk = state.walk(behind.as_deref(), CHUNK)?;
+        for (_, (key, value)) in &chunk {
             tables::verify(key, value)?;
         }
         count = count.saturating_add(chunk.len());
-        match chunk.last() {
-            Some((last, _)) if chunk.len() == CHUNK => from = keys::after(last),
+        match chunk.into_iter().next_back() {
+            Some((last, _)) if count.is_multiple_of(CHUNK) => behind = Some(last),
             _ => return Ok(count),
         }
     }

@@ -29,6 +29,7 @@ use super::fold::dossier::Dossier;
 use super::phi::Phi;
 use super::policy::Policy;
 use super::time::Timestamp;
+use crate::core::clinical::results::Results;
 use results::Listing;
 use serde::Serialize;
 
@@ -148,9 +149,10 @@ pub struct Moment {
 /// The person as shown. Total: whatever the state holds gives a view.
 pub fn view(dossier: &Dossier, policy: &Policy, moment: Moment) -> Phi<PatientView> {
     let patient = &dossier.patient;
-    let chart = Chart::read(patient, policy);
-    let assessment = assess(patient, policy, moment.now);
-    let listing = Listing::of(patient, &chart, &assessment, policy);
+    let results = Results::judge(patient, policy);
+    let chart = Chart::read(&results, policy);
+    let assessment = assess(&chart, patient, policy, moment.now);
+    let listing = Listing::of(dossier, &chart, &assessment, policy);
     let panel = PanelView {
         igm: assessment
             .anchor
@@ -176,7 +178,7 @@ pub fn view(dossier: &Dossier, policy: &Policy, moment: Moment) -> Phi<PatientVi
         review: assessment.review,
         episodes: episodes::episodes(patient, &listing.results),
         trend: trend::trend(&chart, &listing, policy),
-        person: person(&assessment.person, &chart),
+        person: person(chart.person, &chart),
         rule: assessment.rule.word(),
         sentence: assessment.sentence.into_exposed(),
         review_text: assessment

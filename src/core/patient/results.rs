@@ -13,6 +13,7 @@ use crate::core::clinical::version::{self, Current};
 use crate::core::clinical::{Limits, demographics::Demographics};
 use crate::core::episode::assemble::row;
 use crate::core::episode::assess::Assessment;
+use crate::core::fold::dossier::Dossier;
 use crate::core::policy::{Detection, Policy};
 use crate::core::record::PooledPatient;
 use crate::core::time::Timestamp;
@@ -53,6 +54,9 @@ pub struct ResultView {
     pub promoted_by: Option<u64>,
     /// The listener.
     pub listener: String,
+    /// `AE`, `AR`, `CE` or `CR` where a relay passed the message on and the laboratory system refused it;
+    /// the result counts all the same (WIRE P-5).
+    pub lis_ack: Option<&'static str>,
     /// The performing laboratory.
     pub laboratory: String,
     /// The method.
@@ -75,15 +79,16 @@ impl<'a> Listing<'a> {
     /// All versions, results in order of collection (those without a time first), the versions of
     /// one in order of S-1. Linear in their number, apart from sorting.
     pub(super) fn of(
-        patient: &'a PooledPatient,
+        dossier: &'a Dossier,
         chart: &Chart<'a>,
         assessment: &Assessment,
         policy: &Policy,
     ) -> Self {
+        let patient = &dossier.patient;
         let standing: BTreeMap<&ResultId, &JudgedResult<'a>> = chart
             .results
             .iter()
-            .map(|result| (result.id(), result.as_ref()))
+            .map(|result| (result.id(), result))
             .collect();
         let mut collected: BTreeMap<&ResultId, Option<Timestamp>> = BTreeMap::new();
         for observation in &patient.observations {
@@ -114,7 +119,7 @@ impl<'a> Listing<'a> {
                     standing_row(n, result, assessment, &policy.detection)
                 }
                 None => {
-                    let shown = as_if(observation, &chart.person, policy);
+                    let shown = as_if(observation, chart.person, policy);
                     let (word, text) = withdrawals.why_not(observation, result);
                     ResultView {
                         why_not: Some(word),
@@ -123,7 +128,11 @@ impl<'a> Listing<'a> {
                     }
                 }
             };
-            listing.results.push(view);
+            let refused = dossier.refusals.get(&observation.position);
+            listing.results.push(ResultView {
+                lis_ack: refused.map(|code| code.word()),
+                ..view
+            });
         }
         listing
     }
@@ -187,6 +196,7 @@ fn blank(n: u32, result: &JudgedResult<'_>) -> ResultView {
         position: observation.position.0,
         promoted_by: result.current.promoted.then_some(result.current.position.0),
         listener: shown.listener.clone(),
+        lis_ack: None,
         laboratory: shown.laboratory.clone(),
         method: shown.method.clone(),
         sub_id: observation.id.sub_id.clone(),

@@ -9,7 +9,7 @@ use crate::core::fold::values::UndoMark;
 use crate::core::identity::{Aliases, Undone};
 use proptest::prelude::*;
 use serde_json::Value;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::LazyLock;
 
 static POLICY: LazyLock<Policy> = LazyLock::new(Policy::built_in);
@@ -25,6 +25,7 @@ fn dossier(person: Person) -> Dossier {
         events: BTreeSet::new(),
         inactive: Vec::new(),
         undone: BTreeSet::new(),
+        refusals: BTreeMap::new(),
         through: JournalPosition(200_000),
         undecided: false,
     }

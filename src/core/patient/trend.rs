@@ -48,7 +48,7 @@ pub(super) fn trend(chart: &Chart<'_>, listing: &Listing<'_>, policy: &Policy) -
             .results
             .iter()
             .filter(|result| result.id().analyte == analyte)
-            .filter_map(|result| Some((result.observed()?, result.as_ref())))
+            .filter_map(|result| Some((result.observed()?, result)))
             .filter(|(_, result)| has_a_point(result))
             .collect();
         series.sort_by_key(|(observed, result)| (observed.at, result.id()));

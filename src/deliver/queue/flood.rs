@@ -25,11 +25,12 @@ impl Queue {
         let now = clock::monotonic();
         let since = |at: &Instant| now.saturating_duration_since(*at);
         while self
+            .kept
             .went
             .front()
             .is_some_and(|at| since(at) >= digest.within)
         {
-            self.went.pop_front();
+            self.kept.went.pop_front();
         }
         if waiting.step > 0 || waiting.transition.severity == Severity::Urgent {
             return Ok(None);
@@ -46,20 +47,20 @@ impl Queue {
             .iter()
             .take_while(|one| one.attempted.is_some())
             .count();
-        let ages: Vec<Duration> = self.went.iter().map(since).collect();
+        let ages: Vec<Duration> = self.kept.went.iter().map(since).collect();
         match digest.turn(&ages, run.urgent_follows, begun > 1) {
             Turn::Wait(left) => {
-                self.holding = true;
+                self.kept.holding = true;
                 Ok(Some(Dealt::Held(now + left)))
             }
-            Turn::Alone if !std::mem::take(&mut self.holding) || run.alerts.len() < 2 => {
+            Turn::Alone if !std::mem::take(&mut self.kept.holding) || run.alerts.len() < 2 => {
                 if waiting.attempted.is_none() {
-                    self.went.push_back(now);
+                    self.kept.went.push_back(now);
                 }
                 Ok(None)
             }
             Turn::Alone | Turn::Together => {
-                self.holding = false;
+                self.kept.holding = false;
                 let all = if begun > 1 { begun } else { run.alerts.len() };
                 self.together(run, all).await.map(|()| Some(Dealt::Done))
             }

@@ -37,7 +37,8 @@ fn a_part_is_given_up_after_a_day_though_nothing_else_comes() {
     let state: Arc<dyn State> = Arc::new(Memory::new());
     let stop = CancellationToken::new();
     let settings = Settings {
-        policy: Arc::new(Policy::built_in()),
+        policies: watch::channel(Arc::new(Policy::built_in())).1,
+        state_for: Arc::new(|_| Arc::new(Memory::new())),
         counted_through: JournalPosition::START,
         fresh_state: Arc::new(|_| Arc::new(Memory::new())),
         checkpointing: Checkpointing {
@@ -45,6 +46,7 @@ fn a_part_is_given_up_after_a_day_though_nothing_else_comes() {
             every: Duration::MAX,
         },
         on_damage: Arc::new(|_| {}),
+        pulse: Pulse::new("fold"),
     };
     let (folder, mut progress) = Folder::new(
         appender.clone(),

@@ -4,6 +4,7 @@ use super::read::{Checkpoint, Fault};
 use crate::core::fact::JournalPosition;
 use crate::journal::disk::Disk;
 use crate::journal::error::JournalError;
+use crate::seal::Keyring;
 use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -77,8 +78,9 @@ fn position_in(name: &str) -> Option<JournalPosition> {
 ///
 /// # Errors
 /// [`JournalError::NewerCheckpoint`] when a newer version wrote one: what it says may not be passed
-/// over. [`JournalError::Io`] when one cannot be read.
-pub(crate) fn survey(disk: &dyn Disk, data: &Path) -> Result<Kept, JournalError> {
+/// over. [`JournalError::Sealed`] when its key is missing. [`JournalError::Io`] when one cannot be read
+/// and no other serves.
+pub(crate) fn survey(disk: &dyn Disk, data: &Path, keys: &Keyring) -> Result<Kept, JournalError> {
     let dir = checkpoints_dir(data);
     let names = match disk.list(&dir) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Vec::new(),
@@ -87,25 +89,40 @@ pub(crate) fn survey(disk: &dyn Disk, data: &Path) -> Result<Kept, JournalError>
     let mut positions: Vec<_> = names.iter().filter_map(|n| position_in(n)).collect();
     positions.sort_unstable_by(|a, b| b.cmp(a));
     let mut kept = Kept::default();
+    let mut unreadable = None;
     for position in positions {
         if kept.good.len() == KEPT {
             break;
         }
-        match Checkpoint::open(disk, &checkpoint_path(&dir, position), position) {
+        match Checkpoint::open(disk, &checkpoint_path(&dir, position), position, keys) {
             Ok(checkpoint) => kept.good.push(checkpoint),
             Err(Fault::Unfit(unfit)) => kept.unfit.push(unfit),
+            // One before it, or none, may serve; but it may be all there is, and the disk mend.
+            Err(Fault::Journal(JournalError::Io { what, path, source }))
+                if source.kind() != io::ErrorKind::NotFound =>
+            {
+                kept.unfit.push(Unfit {
+                    path: path.clone(),
+                    position,
+                    why: format!("the disk does not give it back: {source}"),
+                });
+                unreadable = unreadable.or(Some(JournalError::Io { what, path, source }));
+            }
             Err(Fault::Journal(error)) => return Err(error),
         }
     }
-    Ok(kept)
+    match unreadable {
+        Some(error) if kept.good.is_empty() => Err(error),
+        _ => Ok(kept),
+    }
 }
 
 /// Chooses what serves at an opening: sets aside what cannot be used, removes what nobody needs.
-pub(crate) fn choose(disk: &dyn Disk, data: &Path) -> Result<Kept, JournalError> {
+pub(crate) fn choose(disk: &dyn Disk, data: &Path, keys: &Keyring) -> Result<Kept, JournalError> {
     let dir = checkpoints_dir(data);
     let made = disk.create_dir(&dir);
     made.map_err(|error| JournalError::io("create", &dir, error))?;
-    let kept = survey(disk, data)?;
+    let kept = survey(disk, data, keys)?;
     for unfit in &kept.unfit {
         set_aside(disk, unfit);
     }
@@ -139,28 +156,26 @@ pub fn remove_checkpoints(disk: &dyn Disk, data: &Path) -> Result<(), JournalErr
     synced.map_err(|error| JournalError::io("sync", dir, error))
 }
 
-/// Gives a checkpoint a name that no start looks for; only the last such file is kept.
+/// Gives a checkpoint a name that no start looks for.
 pub(crate) fn set_aside(disk: &dyn Disk, unfit: &Unfit) {
-    let Some(dir) = unfit.path.parent() else {
-        return;
-    };
-    for name in disk.list(dir).unwrap_or_default() {
-        if name.ends_with(ASIDE) {
-            let _ = disk.remove(&dir.join(name));
-        }
-    }
     let mut aside = unfit.path.clone().into_os_string();
     aside.push(ASIDE);
     // One that keeps its name is looked at and named again at the next start: no harm.
     let _ = disk.rename(&unfit.path, Path::new(&aside));
 }
 
-/// Removes checkpoints that are none of these.
+/// Where these are two, removes all others, and all but the last of those set aside.
 pub(crate) fn remove_others(disk: &dyn Disk, dir: &Path, kept: &[Checkpoint]) {
-    for name in disk.list(dir).unwrap_or_default() {
-        let older = position_in(&name)
+    if kept.len() < KEPT {
+        return;
+    }
+    let names = disk.list(dir).unwrap_or_default();
+    let last_aside = names.iter().filter(|name| name.ends_with(ASIDE)).max();
+    for name in &names {
+        let is_other = position_in(name)
             .is_some_and(|position| !kept.iter().any(|kept| kept.position == position));
-        if older && kept.len() >= KEPT {
+        let is_old_aside = name.ends_with(ASIDE) && Some(name) != last_aside;
+        if is_other || is_old_aside {
             let _ = disk.remove(&dir.join(name));
         }
     }

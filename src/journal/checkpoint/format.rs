@@ -7,11 +7,14 @@ use crate::core::fold::state::StateError;
 use crate::core::time::Timestamp;
 use crate::journal::duplicates::Fingerprint;
 use crate::journal::error::ReadError;
+use crate::seal::{CIPHER, KeyId, Sealer};
 use serde::{Deserialize, Serialize};
 use std::io;
 
-/// The newest version of the format, and the one written.
-pub const CHECKPOINT_VERSION: u32 = 1;
+/// The newest version of the format, that of sealed checkpoints.
+pub const CHECKPOINT_VERSION: u32 = 2;
+/// The version of those that are not sealed.
+const PLAIN_VERSION: u32 = 1;
 pub(super) const HEADER: usize = 64;
 pub(super) const BLOCK_HEADER: usize = 32;
 /// Bytes of a block before it is compressed, about; one larger entry has a block of its own size.
@@ -53,15 +56,34 @@ pub(super) struct Header {
     /// [`STATE_VERSION`](crate::core::fold::STATE_VERSION) of the values in it.
     pub state_version: u8,
     pub position: JournalPosition,
+    /// Cipher and key of its blocks, where they are sealed.
+    pub sealed: Option<(u8, KeyId)>,
 }
 
 impl Header {
+    /// That of a new checkpoint, sealed where there is a key.
+    pub fn new(state_version: u8, position: JournalPosition, sealer: Option<&Sealer>) -> Self {
+        Self {
+            version: match sealer {
+                Some(_) => CHECKPOINT_VERSION,
+                None => PLAIN_VERSION,
+            },
+            state_version,
+            position,
+            sealed: sealer.map(|sealer| (CIPHER, sealer.id())),
+        }
+    }
+
     pub fn encode(&self) -> Vec<u8> {
         let mut out = Vec::with_capacity(HEADER);
         out.extend_from_slice(&MAGIC);
         out.extend_from_slice(&self.version.to_le_bytes());
         out.extend_from_slice(&[self.state_version, 0, 0, 0]);
         out.extend_from_slice(&self.position.0.to_le_bytes());
+        if let Some((cipher, key)) = self.sealed {
+            out.push(cipher);
+            out.extend_from_slice(&key.0);
+        }
         out.resize(HEADER - 4, 0);
         let sum = crc32c::crc32c(&out);
         out.extend_from_slice(&sum.to_le_bytes());
@@ -72,10 +94,16 @@ impl Header {
     pub fn decode(bytes: &[u8]) -> Option<Self> {
         let body = bytes.get(..HEADER - 4)?;
         let whole = body.starts_with(&MAGIC) && crc32c::crc32c(body) == four(bytes, HEADER - 4);
+        let version = four(bytes, 8);
+        let sealed = || {
+            let key = bytes.get(25..33)?.try_into().ok()?;
+            Some((*bytes.get(24)?, KeyId(key)))
+        };
         whole.then(|| Self {
-            version: four(bytes, 8),
+            version,
             state_version: bytes.get(12).copied().unwrap_or_default(),
             position: JournalPosition(eight(bytes, 16)),
+            sealed: sealed().filter(|_| version > PLAIN_VERSION),
         })
     }
 
@@ -121,14 +149,37 @@ pub(super) struct Block {
     pub raw: u32,
     pub packed: u32,
     checksum: u32,
+    tag: u32,
+}
+
+/// What a sealed block belongs to: its header up to the length of what is sealed.
+fn belongs_to(kind: Kind, number: u32, tag: u32, raw: u32) -> Vec<u8> {
+    let mut out = b"block".to_vec();
+    out.push(kind as u8);
+    for field in [number, tag, raw] {
+        out.extend_from_slice(&field.to_le_bytes());
+    }
+    out
 }
 
 impl Block {
     /// A block as it goes to the disk.
-    pub fn seal(kind: Kind, number: u32, tag: u32, raw: &[u8]) -> io::Result<Vec<u8>> {
-        let payload = zstd::bulk::compress(raw, LEVEL)?;
+    pub fn seal(
+        kind: Kind,
+        number: u32,
+        tag: u32,
+        raw: &[u8],
+        sealer: Option<&Sealer>,
+    ) -> io::Result<Vec<u8>> {
+        let mut payload = zstd::bulk::compress(raw, LEVEL)?;
         let too_large = |_| io::Error::from(io::ErrorKind::FileTooLarge);
         let size = u32::try_from(raw.len()).map_err(too_large)?;
+        if let Some(sealer) = sealer {
+            let mut sealed = Vec::new();
+            let belongs_to = belongs_to(kind, number, tag, size);
+            sealer.seal(&belongs_to, &[&payload], &mut sealed)?;
+            payload = sealed;
+        }
         let packed = u32::try_from(payload.len()).map_err(too_large)?;
         let mut out = Vec::with_capacity(BLOCK_HEADER + payload.len());
         out.extend_from_slice(&BLOCK_MAGIC);
@@ -163,6 +214,7 @@ impl Block {
             raw: four(body, 16),
             packed: four(body, 20),
             checksum: four(body, 24),
+            tag,
         };
         if four(body, 12) != tag || block.number != number || block.raw > LARGEST_BLOCK {
             return Err("a block is not the one that belongs there");
@@ -176,10 +228,19 @@ impl Block {
     }
 
     /// What was sealed.
-    pub fn unseal(&self, payload: &[u8]) -> Option<Vec<u8>> {
+    pub fn unseal(&self, payload: &[u8], sealer: Option<&Sealer>) -> Option<Vec<u8>> {
         if !self.is_whole(payload) {
             return None;
         }
+        let mut opened = Vec::new();
+        let payload = match sealer {
+            Some(sealer) => {
+                let belongs_to = belongs_to(self.kind, self.number, self.tag, self.raw);
+                sealer.open(&belongs_to, payload, &mut opened).ok()?;
+                &opened
+            }
+            None => payload,
+        };
         let raw = zstd::bulk::decompress(payload, self.raw as usize).ok()?;
         (raw.len() == self.raw as usize).then_some(raw)
     }

@@ -9,12 +9,15 @@ use crate::core::fold::state::{Batch, State, StateError};
 use crate::core::fold::{STATE_VERSION, views};
 use crate::journal::disk::{Disk, DiskFile, read_full_at};
 use crate::journal::error::JournalError;
+use crate::seal::{Keyring, Sealer};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// Bytes of entries that are put into a state at once.
 const BATCH: usize = 32 << 10;
+/// Why a checkpoint is not used whose checksums are right and whose seals are not.
+const BROKEN: &str = "it was changed or moved by somebody: the seal of a block is broken";
 
 /// A checkpoint that was found whole.
 #[derive(Clone)]
@@ -29,6 +32,7 @@ pub struct Checkpoint {
     pub path: PathBuf,
     file: Arc<dyn DiskFile>,
     header: Header,
+    sealer: Option<Sealer>,
     sum: Sum,
 }
 
@@ -50,6 +54,7 @@ impl Checkpoint {
         disk: &dyn Disk,
         path: &Path,
         position: JournalPosition,
+        keys: &Keyring,
     ) -> Result<Self, Fault> {
         let io = |error| Fault::Journal(JournalError::io("read", path, error));
         let unfit = |why: &str| {
@@ -72,6 +77,16 @@ impl Checkpoint {
                 supported: (CHECKPOINT_VERSION, STATE_VERSION),
             }));
         }
+        let sealer = match header.sealed {
+            None => None,
+            Some((cipher, key)) => {
+                let opener = keys.opener(cipher, key).map_err(|source| {
+                    let path = path.to_owned();
+                    Fault::Journal(JournalError::Sealed { path, source })
+                })?;
+                Some(opener.clone())
+            }
+        };
         if header.position != position {
             return Err(unfit("its name is not that of the position in it"));
         }
@@ -82,6 +97,7 @@ impl Checkpoint {
             path: path.to_owned(),
             file,
             header,
+            sealer,
             sum: Sum::default(),
         };
         opened.verify().map_err(|fault| match fault {
@@ -99,7 +115,15 @@ impl Checkpoint {
             let Some((block, payload)) = blocks.next()? else {
                 return Err(BlockFault::Damaged("it is cut off"));
             };
-            let json = || block.unseal(payload).ok_or(FOREIGN);
+            let foreign = || match self.sealer {
+                Some(_) => BlockFault::Damaged(BROKEN),
+                None => FOREIGN,
+            };
+            let json = || {
+                block
+                    .unseal(payload, self.sealer.as_ref())
+                    .ok_or_else(foreign)
+            };
             match block.kind {
                 Kind::About => {
                     about = Some(serde_json::from_slice(&json()?).map_err(|_| FOREIGN)?);
@@ -113,7 +137,12 @@ impl Checkpoint {
                     self.policy = about.ok_or(FOREIGN)?.policy;
                     return Ok(());
                 }
-                Kind::Known | Kind::Entries => {}
+                // The seal is looked at before anything is used; what is in it, when it is.
+                Kind::Known | Kind::Entries => {
+                    if self.sealer.is_some() {
+                        json()?;
+                    }
+                }
             }
         }
     }
@@ -135,7 +164,8 @@ impl Checkpoint {
             match block.kind {
                 Kind::About => {}
                 Kind::Known => {
-                    let raw = block.unseal(payload).ok_or(io::ErrorKind::InvalidData)?;
+                    let raw = block.unseal(payload, self.sealer.as_ref());
+                    let raw = raw.ok_or(io::ErrorKind::InvalidData)?;
                     for one in raw.chunks_exact(Known::SIZE) {
                         take(Known::decode(one));
                     }
@@ -161,7 +191,8 @@ impl Checkpoint {
             if block.kind != Kind::Entries {
                 continue;
             }
-            let raw = block.unseal(payload).ok_or_else(damaged)?;
+            let raw = block.unseal(payload, self.sealer.as_ref());
+            let raw = raw.ok_or_else(damaged)?;
             let mut rest = raw.as_slice();
             while let Some((key, value)) = next_entry(&mut rest) {
                 batch.changes.insert(key.to_vec(), Some(value.to_vec()));

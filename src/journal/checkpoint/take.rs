@@ -6,9 +6,7 @@
 //! time more than some blocks of it are in memory, and the fold waits for one step at a time.
 
 use super::choose::{Kept, checkpoint_path, checkpoints_dir, remove_others, writing_path};
-use super::format::{
-    About, BLOCK, Block, CHECKPOINT_VERSION, Header, Kind, Known, Sum, TakeError, push_entry,
-};
+use super::format::{About, BLOCK, Block, Header, Kind, Known, Sum, TakeError, push_entry};
 use super::read::{Checkpoint, Fault};
 use crate::core::fact::JournalPosition;
 use crate::core::fold::state::{Batch, Entry, State, StateError};
@@ -17,6 +15,7 @@ use crate::core::time::{Span, Timestamp};
 use crate::journal::disk::{Disk, DiskFile, write_all_at};
 use crate::journal::error::ReadError;
 use crate::journal::reader::Reader;
+use crate::seal::Keyring;
 use std::collections::{BTreeMap, VecDeque};
 use std::io;
 use std::path::{Path, PathBuf};
@@ -48,6 +47,7 @@ pub struct Taking {
     file: Arc<dyn DiskFile>,
     working: PathBuf,
     header: Header,
+    keys: Keyring,
     place: u64,
     synced: u64,
     number: u32,
@@ -57,17 +57,20 @@ pub struct Taking {
     /// The checkpoint before this one.
     before: Option<Checkpoint>,
     stage: Stage,
-    /// Entries up to here are written.
+    /// Entries up to this place are written, in the order in which the state keeps them.
     reached: Vec<u8>,
-    /// Entries behind that, as they were.
-    preserved: BTreeMap<Vec<u8>, Option<Vec<u8>>>,
+    /// Entries behind that, as they were: key and value by place.
+    preserved: BTreeMap<Vec<u8>, Old>,
     preserved_bytes: usize,
 }
+
+/// A key, and what stood under it.
+type Old = (Vec<u8>, Option<Vec<u8>>);
 
 enum Stage {
     /// Collecting the messages received since the checkpoint before.
     Known {
-        reader: Reader,
+        reader: Box<Reader>,
         new: VecDeque<Known>,
     },
     Entries,
@@ -91,11 +94,8 @@ impl Taking {
         turn: u64,
     ) -> Result<Self, TakeError> {
         let dir = checkpoints_dir(data);
-        let header = Header {
-            version: CHECKPOINT_VERSION,
-            state_version: STATE_VERSION,
-            position: state.position()?,
-        };
+        let keys = reader.keys().clone();
+        let header = Header::new(STATE_VERSION, state.position()?, keys.sealer());
         let policy = views::policy(state)?.unwrap_or_default();
         let working = writing_path(&dir, turn);
         let file = disk.create(&working)?;
@@ -107,6 +107,7 @@ impl Taking {
             file,
             working,
             header,
+            keys,
             place: bytes.len() as u64,
             synced: 0,
             number: 0,
@@ -115,7 +116,7 @@ impl Taking {
             window,
             before,
             stage: Stage::Known {
-                reader,
+                reader: Box::new(reader),
                 new: VecDeque::new(),
             },
             reached: Vec::new(),
@@ -141,11 +142,12 @@ impl Taking {
             return Ok(());
         }
         for key in batch.changes.keys() {
-            let ahead = self.reached.is_empty() || *key > self.reached;
-            if ahead && !self.preserved.contains_key(key) {
+            let place = state.place(key)?;
+            let ahead = self.reached.is_empty() || place > self.reached;
+            if ahead && !self.preserved.contains_key(&place) {
                 let value = state.get(key)?;
                 self.preserved_bytes += key.len() + value.as_ref().map_or(0, Vec::len);
-                self.preserved.insert(key.clone(), value);
+                self.preserved.insert(place, (key.clone(), value));
             }
         }
         Ok(())
@@ -252,11 +254,8 @@ impl Taking {
     /// Writes the next entries as they were at the beginning; how many bytes, and whether these were
     /// the last.
     fn entries(&mut self, state: &dyn State) -> Result<(usize, bool), TakeError> {
-        let mut from = self.reached.clone();
-        if !from.is_empty() {
-            from.push(0);
-        }
-        let stored = state.scan(&[], &from, CHUNK)?;
+        let behind = Some(self.reached.as_slice()).filter(|place| !place.is_empty());
+        let stored = state.walk(behind, CHUNK)?;
         let is_last = stored.len() < CHUNK;
         let rest = match stored.last().filter(|_| !is_last) {
             None => BTreeMap::new(),
@@ -271,17 +270,17 @@ impl Taking {
         let mut old_bytes = 0;
         let mut written = 0;
         let mut stored = stored.into_iter().peekable();
-        for (key, value) in old {
+        for (place, (key, value)) in old {
             old_bytes += key.len() + value.as_ref().map_or(0, Vec::len);
-            while let Some(entry) = stored.next_if(|(stored, _)| *stored < key) {
+            while let Some((_, entry)) = stored.next_if(|(stored, _)| *stored < place) {
                 written += self.push(&entry)?;
             }
-            stored.next_if(|(stored, _)| *stored == key);
+            stored.next_if(|(stored, _)| *stored == place);
             if let Some(value) = value {
                 written += self.push(&(key, value))?;
             }
         }
-        for entry in stored {
+        for (_, entry) in stored {
             written += self.push(&entry)?;
         }
         self.preserved_bytes = self.preserved_bytes.saturating_sub(old_bytes);
@@ -307,7 +306,13 @@ impl Taking {
     }
 
     fn write(&mut self, kind: Kind, raw: &[u8]) -> Result<(), TakeError> {
-        let bytes = Block::seal(kind, self.number, self.header.tag(), raw)?;
+        let bytes = Block::seal(
+            kind,
+            self.number,
+            self.header.tag(),
+            raw,
+            self.keys.sealer(),
+        )?;
         write_all_at(self.file.as_ref(), &bytes, self.place)?;
         self.place += bytes.len() as u64;
         self.number += 1;
@@ -337,7 +342,7 @@ impl Taking {
         self.disk.rename(&self.working, &path)?;
         self.disk.sync_dir(&self.dir)?;
         let disk = self.disk.as_ref();
-        let opened = Checkpoint::open(disk, &path, self.header.position);
+        let opened = Checkpoint::open(disk, &path, self.header.position, &self.keys);
         let opened = opened.map_err(|fault| {
             let why = match fault {
                 Fault::Unfit(unfit) => unfit.to_string(),

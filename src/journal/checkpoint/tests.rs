@@ -8,6 +8,7 @@ use crate::core::time::Timestamp;
 use crate::journal::{
     Appender, Draft, Fingerprint, JournalError, ModelDisk, Options, Recovery, WriterHandle, open,
 };
+use crate::seal::Keyring;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,7 +16,15 @@ use std::time::Duration;
 const DATA: &str = "/data";
 
 fn start(disk: &ModelDisk) -> Result<(Appender, WriterHandle, Recovery), JournalError> {
+    start_with(disk, &Keyring::none())
+}
+
+fn start_with(
+    disk: &ModelDisk,
+    keys: &Keyring,
+) -> Result<(Appender, WriterHandle, Recovery), JournalError> {
     let options = Options {
+        keys: keys.clone(),
         segment_size: 4096,
         reserve: 0,
         retry: Duration::from_millis(1),
@@ -221,7 +230,7 @@ fn a_missing_checkpoint_falls_back_without_a_word() {
 fn a_newer_version_is_refused_with_the_reason() {
     let disk = two_checkpoints();
     let mut bytes = disk.files()[&path(20)].clone();
-    bytes[8] = 2;
+    bytes[8] = 3;
     let sum = crc32c::crc32c(&bytes[..60]);
     bytes[60..64].copy_from_slice(&sum.to_le_bytes());
     disk.replace(&path(20), bytes);
@@ -229,7 +238,87 @@ fn a_newer_version_is_refused_with_the_reason() {
     assert!(!error.is_transient());
     let text = error.to_string();
     assert!(
-        text.contains("version 1") && text.contains(&format!("{:020}", 20)),
+        text.contains("version 2") && text.contains(&format!("{:020}", 20)),
         "{text}"
     );
 }
+
+/// Sealed: nothing shows, it loads as it was, and a block of another place is refused by name.
+#[test]
+fn a_sealed_checkpoint_shows_nothing_and_its_blocks_stay_where_they_are() {
+    let keys = Keyring::parse(&"ab".repeat(32)).unwrap();
+    let state = Memory::new();
+    let mut batch = Batch::default();
+    for n in 0..4_000_u32 {
+        let value = format!("PLANTED {n} {}", "y".repeat(300)).into_bytes();
+        batch.changes.insert(n.to_be_bytes().to_vec(), Some(value));
+    }
+    state.commit(batch, JournalPosition(3)).unwrap();
+    let disk = ModelDisk::new();
+    let (appender, writer, _) = start_with(&disk, &keys).unwrap();
+    append(&appender, 1..=3);
+    let checkpoint = take(&appender, &state);
+    drop(appender);
+    writer.join();
+    let loaded = Memory::new();
+    checkpoint.load(&loaded, "tables").unwrap();
+    let mut entries = loaded.scan(&[], &[], usize::MAX).unwrap();
+    entries.retain(|(key, _)| key[0] != b'm');
+    assert!(entries == state.scan(&[], &[], usize::MAX).unwrap());
+    let bytes = disk.files()[&path(3)].clone();
+    assert!(!bytes.windows(7).any(|window| window == b"PLANTED"));
+
+    // Without the key nothing is set aside.
+    let before = disk.files();
+    for segment in disk
+        .files()
+        .keys()
+        .filter(|p| p.to_string_lossy().contains(".seg"))
+    {
+        disk.delete(segment);
+    }
+    let alone = disk.files();
+    let refused = start(&disk).err().unwrap();
+    assert!(
+        matches!(&refused, JournalError::Sealed { path: named, .. } if *named == path(3)),
+        "{refused}"
+    );
+    assert_eq!(disk.files(), alone);
+    for (path, bytes) in before {
+        disk.replace(&path, bytes);
+    }
+
+    // A block whose number and sums were put right, but whose seal is that of another place.
+    let mut blocks = Vec::new();
+    let mut at = HEADER_BYTES;
+    while at < bytes.len() {
+        let packed = u32::from_le_bytes(bytes[at + 20..at + 24].try_into().unwrap()) as usize;
+        blocks.push((at, at + 32 + packed));
+        at += 32 + packed;
+    }
+    let of_kind = |kind: u8| {
+        let found = blocks.iter().filter(|(at, _)| bytes[at + 4] == kind);
+        found.copied().collect::<Vec<_>>()
+    };
+    let entries = of_kind(3);
+    let (first, second) = (entries[0], entries[1]);
+    let mut forged = bytes[..first.0].to_vec();
+    for (place, source) in [(first, second), (second, first)] {
+        let mut block = bytes[source.0..source.1].to_vec();
+        block[8..12].copy_from_slice(&bytes[place.0 + 8..place.0 + 12]);
+        let sum = crc32c::crc32c(&block[..28]);
+        block[28..32].copy_from_slice(&sum.to_le_bytes());
+        forged.extend_from_slice(&block);
+    }
+    forged.extend_from_slice(&bytes[second.1..]);
+    disk.replace(&path(3), forged);
+    let (appender, writer, recovery) = start_with(&disk, &keys).unwrap();
+    let [unfit] = recovery.checkpoints_unfit.as_slice() else {
+        panic!("{:?}", recovery.checkpoints_unfit)
+    };
+    assert!(unfit.why.contains("seal of a block is broken"), "{unfit}");
+    drop(appender);
+    writer.join();
+}
+
+const HEADER_BYTES: usize = 64;

@@ -210,7 +210,7 @@ fn newer_version_is_refused() {
     let error = open(Arc::new(disk), options()).err().unwrap();
     assert_eq!(
         error.to_string(),
-        "expected a journal of format version 1 or older, but segment \
+        "expected a journal of format version 2 or older, but segment \
          `/data/journal/0000000001.seg` has version 7"
     );
     assert!(!error.is_transient());

@@ -2,6 +2,7 @@
 
 mod damage;
 mod faults;
+mod sealed;
 mod storing;
 
 use super::*;

@@ -5,6 +5,7 @@ use crate::config::Config;
 use crate::core::fact::{Fact, JournalPosition};
 use crate::journal::{self, OsDisk};
 use crate::listen::door::SHARES;
+use crate::pulse::Pulse;
 use std::net::IpAddr;
 use std::sync::{Condvar, Mutex};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -67,8 +68,11 @@ async fn a_flooding_peer_puts_only_so_many_messages_before_anothers() {
         memory: Arc::new(FrameMemory::new(1 << 30)),
         limits: config.limits.clone(),
         dir: dir.path().to_owned(),
+        keys: crate::seal::Keyring::none(),
         relays: Handle::current(),
+        on_gap: Arc::new(|_| {}),
         stop: CancellationToken::new(),
+        peers: Arc::default(),
     };
     let listener = ListenerConfig {
         bind: ([127, 0, 0, 1], 0).into(),
@@ -77,9 +81,8 @@ async fn a_flooding_peer_puts_only_so_many_messages_before_anothers() {
         ..ListenerConfig::default()
     };
     let stop = common.stop.clone();
-    let bound = bind(Listener::new(listener, common).expect("a listener"))
-        .await
-        .expect("bound");
+    let listener = Listener::new(listener, common, Pulse::new("accept")).expect("a listener");
+    let bound = bind(listener, None).await.expect("bound");
     let (address, door) = (bound.address, bound.door.clone());
     let tasks = TaskTracker::new();
     bound.start(&tasks);

@@ -3,6 +3,7 @@
 use super::Relay;
 use super::item::Item;
 use super::queue::Batch;
+use crate::clock;
 use crate::core::fact::{Fact, JournalPosition, Reason, Refused};
 use crate::journal::{Draft, Stored};
 use crate::listen::accept::since_failing;
@@ -18,6 +19,8 @@ use tokio::sync::oneshot;
 const REMEMBERED: usize = 65_536;
 /// How long after `drain` connections may still hand over what they saw.
 const LATEST: Duration = Duration::from_secs(5);
+/// Between two notes that all is journaled.
+const NOTE_EVERY: Duration = Duration::from_secs(1);
 /// While the end is waited for.
 const LOOK_EVERY: Duration = Duration::from_millis(10);
 
@@ -44,23 +47,52 @@ struct Group {
     stored: oneshot::Receiver<Vec<Stored>>,
 }
 
+/// Notes every second that all is journaled, where it is.
+pub(super) async fn note_times(relay: Arc<Relay>) {
+    loop {
+        let now = clock::now();
+        if relay.queue.is_drained() {
+            let mark = Arc::clone(&relay.mark);
+            // Where it cannot be written the time stays what it was: the gap would be told too long.
+            let _ = tokio::task::spawn_blocking(move || mark.kept_until(now)).await;
+        }
+        tokio::select! {
+            () = relay.listener.stop.cancelled() => return,
+            () = tokio::time::sleep(NOTE_EVERY) => {}
+        }
+    }
+}
+
 /// Journals everything in order until nobody can push any more.
 pub(super) async fn keep(relay: Arc<Relay>) {
+    if keep_all(&relay).await == 0 {
+        let mark = Arc::clone(&relay.mark);
+        let removed = tokio::task::spawn_blocking(move || mark.remove()).await;
+        if let Ok(Err(error)) = removed {
+            let name = &relay.listener.config.name;
+            events::spill_failed(name, "remove", &error.kind().to_string());
+        }
+    }
+}
+
+/// How many messages could not be kept in the end.
+async fn keep_all(relay: &Arc<Relay>) -> u64 {
     let mut positions = Positions::default();
     while let Some(batch) = relay.queue.next().await {
         let journaled = tokio::select! {
-            journaled = journal(&relay, &batch, &mut positions) => journaled,
-            () = give_up(&relay) => Err(GivenUp),
+            journaled = journal(relay, &batch, &mut positions) => journaled,
+            () = give_up(relay) => Err(GivenUp),
         };
         match journaled {
             Ok(()) => relay.queue.done(&batch),
             Err(GivenUp) => {
                 let lost = relay.queue.keep_for_next_run(batch).await;
                 events::tap_kept_for_next_run(&relay.listener.config.name, lost);
-                return;
+                return lost;
             }
         }
     }
+    0
 }
 
 /// Returns when the daemon ends and storing has failed for `store_wait`. Not before the connections have
@@ -137,6 +169,7 @@ async fn journal(relay: &Relay, batch: &Batch, positions: &mut Positions) -> Res
             }
             Item::Gap(gap) => {
                 events::tap_gap(&gap.origin.listener, gap.messages, gap.bytes);
+                (relay.listener.on_gap)(gap);
                 (vec![Draft::from(Fact::Gap(gap.clone()))], Vec::new(), 0)
             }
             Item::Answer { .. } => continue,

@@ -14,6 +14,7 @@
 mod copy;
 mod item;
 mod keeper;
+mod mark;
 mod pairing;
 mod queue;
 mod ring;
@@ -28,9 +29,11 @@ use super::door::Seat;
 use super::socket;
 use crate::clock;
 use crate::config::{OnTrouble, RelayTo};
+use crate::core::fact::{Gap, GapCause, Origin};
 use crate::journal::{Status, Storing};
 use crate::telemetry::events;
 use copy::{Copy, End, Finished};
+use mark::Mark;
 use queue::Queue;
 use ring::{Shared, ring};
 use spill::Spill;
@@ -90,6 +93,7 @@ pub(super) struct Relay {
     numbers: AtomicU64,
     /// The laboratory system could not be reached last time.
     down: AtomicBool,
+    mark: Arc<Mark>,
 }
 
 enum Lis {
@@ -105,21 +109,39 @@ impl Relay {
             events::spill_failed(&name, "open", &error.kind().to_string());
             Spill::empty(&listener.dir, &name)
         });
+        let spill = spill.sealed_with(listener.keys.clone());
         let limits = &listener.limits;
-        let queue = Queue::new(name, limits.tap_queue, limits.tap_spill, spill);
-        let now = clock::now().as_micros();
+        let on_gap = Arc::clone(&listener.on_gap);
+        let now = clock::now();
+        let (mark, crashed) = Mark::open(&listener.dir, &name, now);
+        let gap = crashed.map(|since| Gap {
+            origin: Origin {
+                listener: name.clone(),
+                peer: String::new(),
+            },
+            cause: GapCause::Crash,
+            from: since,
+            to: now,
+            messages: 0,
+            bytes: 0,
+            control_ids: Vec::new(),
+        });
+        let (memory, disk) = (limits.tap_queue, limits.tap_spill);
+        let queue = Queue::new(name, memory, disk, spill, on_gap).after(gap);
         let relay = Arc::new(Self {
             listener: Arc::clone(listener),
             to: listener.config.relay_to.clone(),
             queue: Arc::new(queue),
             tasks: tasks.clone(),
             here: Handle::current(),
-            numbers: AtomicU64::new(u64::try_from(now).unwrap_or(0)),
+            numbers: AtomicU64::new(u64::try_from(now.as_micros()).unwrap_or(0)),
+            mark: Arc::new(mark),
             down: AtomicBool::new(false),
         });
         tasks.spawn(keeper::keep(Arc::clone(&relay)));
         let queue = Arc::clone(&relay.queue);
         tasks.spawn(async move { queue.spill().await });
+        tasks.spawn(keeper::note_times(Arc::clone(&relay)));
         relay
     }
 

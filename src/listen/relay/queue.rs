@@ -4,12 +4,12 @@
 //! Order is kept: `front` is the oldest and in memory, then come the spill files, then `tail`, which is
 //! on its way into them. While nothing is on the disk there is only `front`.
 
+mod losses;
+
 use super::item::Item;
 use super::spill::Spill;
-use crate::core::fact::{Gap, GapCause, Origin};
-use crate::core::hl7::envelope::RawMessage;
-use crate::core::phi::Phi;
-use crate::core::time::Timestamp;
+use crate::core::fact::Gap;
+use crate::listen::accept::OnGap;
 use crate::telemetry::events;
 use std::collections::VecDeque;
 use std::io;
@@ -54,6 +54,7 @@ pub(super) struct Queue {
     listener: String,
     state: Mutex<State>,
     spill: Arc<Mutex<Spill>>,
+    on_gap: OnGap,
     /// Bytes in memory, and on the disk.
     limit: usize,
     disk_limit: u64,
@@ -111,7 +112,13 @@ impl Drop for Producer {
 
 impl Queue {
     /// A queue that goes on with what an earlier run left on the disk.
-    pub(super) fn new(listener: String, limit: u64, disk_limit: u64, spill: Spill) -> Self {
+    pub(super) fn new(
+        listener: String,
+        limit: u64,
+        disk_limit: u64,
+        spill: Spill,
+        on_gap: OnGap,
+    ) -> Self {
         let left = spill.has_more();
         let state = State {
             on_disk: left,
@@ -123,12 +130,25 @@ impl Queue {
             listener,
             state: Mutex::new(state),
             spill: Arc::new(Mutex::new(spill)),
+            on_gap,
             limit: usize::try_from(limit).unwrap_or(usize::MAX),
             disk_limit,
             filled: Notify::new(),
             spilled: Notify::new(),
             room: Notify::new(),
         }
+    }
+
+    /// The same with what is missing before anything of it.
+    pub(super) fn after(self, gap: Option<Gap>) -> Self {
+        self.lock().gap = gap;
+        self
+    }
+
+    /// Everything that was pushed is journaled.
+    pub(super) fn is_drained(&self) -> bool {
+        let state = self.lock();
+        state.bytes == 0 && !state.on_disk && state.gap.is_none()
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -241,65 +261,9 @@ impl Queue {
         self.filled.notify_one();
     }
 
-    fn lose(&self, state: &mut State, item: &Item) {
-        let (origin, at, bytes, raw) = match item {
-            Item::Frame {
-                origin,
-                received_at,
-                content,
-                ..
-            } => (origin, *received_at, content.len() as u64, content),
-            Item::Refused {
-                origin,
-                received_at,
-                total_len,
-                raw,
-                ..
-            } => (origin, *received_at, *total_len, raw),
-            Item::Answer { .. } => return,
-            Item::Gap(gap) => return merge(&mut state.gap, gap.clone()),
-        };
-        let control_id = RawMessage::read(raw)
-            .map(|message| Phi::new(String::from_utf8_lossy(message.control_id()).into_owned()));
-        let gap = Gap {
-            origin: origin.clone(),
-            cause: GapCause::Overflow,
-            from: at,
-            to: at,
-            messages: 1,
-            bytes,
-            control_ids: control_id.into_iter().collect(),
-        };
-        events::tap_lost(&self.listener, gap.cause.word(), 1, state.gap.is_none());
-        merge(&mut state.gap, gap);
-    }
-
     /// Nobody will push any more.
     pub(super) fn has_ended(&self) -> bool {
         self.lock().ended
-    }
-
-    /// Bytes passed that the tap did not see at all.
-    pub(super) fn lost(&self, origin: &Origin, at: Timestamp, bytes: u64, messages: u64) {
-        let gap = Gap {
-            origin: origin.clone(),
-            cause: GapCause::Tap,
-            from: at,
-            to: at,
-            messages,
-            bytes,
-            control_ids: Vec::new(),
-        };
-        let mut state = self.lock();
-        events::tap_lost(
-            &self.listener,
-            gap.cause.word(),
-            messages,
-            state.gap.is_none(),
-        );
-        merge(&mut state.gap, gap);
-        drop(state);
-        self.filled.notify_one();
     }
 
     /// The next items to be journaled; `None` when all is journaled and nobody can push any more.
@@ -340,16 +304,16 @@ impl Queue {
             (items, spill.has_more(), spill.bytes())
         })
         .await;
-        let Ok((items, more, bytes)) = read else {
+        let Ok((back, more, bytes)) = read else {
             return;
         };
-        let items = items.unwrap_or_else(|error| {
-            events::spill_failed(&self.listener, "read", &error.kind().to_string());
-            Vec::new()
-        });
         let mut state = self.lock();
-        state.bytes += items.iter().map(Item::size).sum::<usize>();
-        state.front.extend(items);
+        state.bytes += back.items.iter().map(Item::size).sum::<usize>();
+        state.front.extend(back.items);
+        if let Some(unreadable) = back.unreadable {
+            events::spill_failed(&self.listener, "read", &unreadable.why.text());
+            self.note(&mut state, unreadable.gap(&self.listener));
+        }
         state.on_disk = more;
         state.disk_bytes = bytes;
         drop(state);
@@ -490,22 +454,6 @@ fn some_of(from: &mut VecDeque<Item>, most_bytes: usize, most_items: usize) -> V
         items.extend(from.pop_front());
     }
     items
-}
-
-/// Losses that come together are one gap.
-fn merge(into: &mut Option<Gap>, gap: Gap) {
-    let Some(there) = into else {
-        *into = Some(gap);
-        return;
-    };
-    there.from = there.from.min(gap.from);
-    there.to = there.to.max(gap.to);
-    there.messages += gap.messages;
-    there.bytes += gap.bytes;
-    let room = Gap::LISTED.saturating_sub(there.control_ids.len());
-    there
-        .control_ids
-        .extend(gap.control_ids.into_iter().take(room));
 }
 
 #[cfg(test)]

@@ -2,14 +2,22 @@
 //! and deleted when they are read.
 //!
 //! `tap/NAME.NUMBER.spill` in the data directory, mode 0600. A record is the length of its payload and
-//! the payload's CRC-32C (4 bytes each, little endian), then the payload. The files are not synced: a
-//! relay promises nobody what is in them, but after a crash of the daemon they are still there, and the
-//! next start takes them first.
+//! the payload's CRC-32C (4 bytes each, little endian), then the payload, sealed where there is a key. The
+//! files are not synced: a relay promises nobody what is in them, but after a crash of the daemon they are
+//! still there, and the next start takes them first.
+//!
+//! What cannot be read back is a [`Gap`], and no file of it is deleted: a damaged one is set aside as
+//! `.spill.damaged`; one whose key is not there, or that the disk does not give, waits for another start.
+
+mod record;
 
 use super::item::Item;
+use crate::clock;
+use crate::core::fact::{Gap, GapCause, Origin};
+use crate::seal::Keyring;
 use std::collections::VecDeque;
 use std::fs::{self, DirBuilder, File, OpenOptions};
-use std::io::{self, ErrorKind, Read as _, Seek as _, SeekFrom, Write as _};
+use std::io::{self, ErrorKind, Seek as _, SeekFrom, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
@@ -17,7 +25,6 @@ use std::path::{Path, PathBuf};
 const SEGMENT: u64 = 16 << 20;
 /// The first file's number: room below for what must be read before it.
 const FIRST: u64 = 1_000_000_000;
-const HEAD: usize = 8;
 
 struct Segment {
     number: u64,
@@ -28,11 +35,71 @@ struct Segment {
 pub(super) struct Spill {
     dir: PathBuf,
     name: String,
+    keys: Keyring,
     segments: VecDeque<Segment>,
+    /// The highest number that a file has had, and the lowest: some may be there that are not read.
+    last: Option<u64>,
+    lowest: u64,
     /// Where the next record of the first file is.
     read_at: u64,
     /// The last file, while it is written.
     writing: Option<File>,
+}
+
+/// What was read back.
+#[derive(Default)]
+pub(super) struct ReadBack {
+    pub(super) items: Vec<Item>,
+    /// What follows them and cannot be read.
+    pub(super) unreadable: Option<Unreadable>,
+}
+
+/// The rest of a file.
+pub(super) struct Unreadable {
+    bytes: u64,
+    pub(super) why: Why,
+}
+
+/// Why a record cannot be read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Why {
+    Damaged,
+    /// With a key that is not there.
+    Sealed,
+    Disk(ErrorKind),
+}
+
+impl Why {
+    /// As in logs.
+    pub(super) fn text(self) -> String {
+        match self {
+            Self::Damaged => "it is damaged; it was set aside".to_owned(),
+            Self::Sealed => {
+                "it is sealed with a key that is not there; with that key the next start reads it"
+                    .to_owned()
+            }
+            Self::Disk(kind) => format!("{kind}; the next start tries again"),
+        }
+    }
+}
+
+impl Unreadable {
+    /// The record of it: how many messages it held nobody knows.
+    pub(super) fn gap(&self, listener: &str) -> Gap {
+        let now = clock::now();
+        Gap {
+            origin: Origin {
+                listener: listener.to_owned(),
+                peer: String::new(),
+            },
+            cause: GapCause::Spill,
+            from: now,
+            to: now,
+            messages: 0,
+            bytes: self.bytes,
+            control_ids: Vec::new(),
+        }
+    }
 }
 
 impl Spill {
@@ -63,6 +130,8 @@ impl Spill {
         }
         segments.sort_by_key(|segment| segment.number);
         Ok(Self {
+            last: segments.last().map(|segment| segment.number),
+            lowest: segments.first().map_or(FIRST, |segment| segment.number),
             segments: segments.into(),
             ..Self::empty(data, name)
         })
@@ -73,10 +142,19 @@ impl Spill {
         Self {
             dir: data.join("tap"),
             name: name.to_owned(),
+            keys: Keyring::none(),
             segments: VecDeque::new(),
+            last: None,
+            lowest: FIRST,
             read_at: 0,
             writing: None,
         }
+    }
+
+    /// The same; what is written from now on is sealed with the first of these keys.
+    pub(super) fn sealed_with(mut self, keys: Keyring) -> Self {
+        self.keys = keys;
+        self
     }
 
     fn path(&self, number: u64) -> PathBuf {
@@ -93,6 +171,14 @@ impl Spill {
             .create_new(true)
             .mode(0o600)
             .open(self.path(number))
+    }
+
+    fn encode(&self, items: &[Item]) -> io::Result<Vec<u8>> {
+        let mut bytes = Vec::new();
+        for item in items {
+            record::write(item, &self.name, &self.keys, &mut bytes)?;
+        }
+        Ok(bytes)
     }
 
     /// Bytes on the disk, read or not.
@@ -113,14 +199,15 @@ impl Spill {
         if crate::failpoints::on("spill-write") {
             return Err(io::Error::other("a fault switched on by a test"));
         }
-        let bytes = encode(items)?;
+        let bytes = self.encode(items)?;
         let full = self
             .segments
             .back()
             .is_none_or(|last| last.bytes >= SEGMENT);
         if full || self.writing.is_none() {
-            let number = self.segments.back().map_or(FIRST, |last| last.number + 1);
+            let number = self.last.map_or(FIRST, |last| last.saturating_add(1));
             self.writing = Some(self.create(number)?);
+            self.last = Some(number);
             self.segments.push_back(Segment { number, bytes: 0 });
         }
         let (Some(file), Some(segment)) = (&mut self.writing, self.segments.back_mut()) else {
@@ -146,16 +233,19 @@ impl Spill {
                 .front()
                 .is_some_and(|first| self.read_at < first.bytes);
             if unread {
-                items.extend(self.read_batch(usize::MAX)?);
+                let rest = self.read_batch(usize::MAX);
+                items.extend(rest.items);
+                let gap = rest.unreadable.map(|rest| rest.gap(&self.name));
+                items.extend(gap.map(Item::Gap));
+            } else {
+                self.drop_first();
             }
-            self.drop_first()?;
         }
-        let bytes = encode(&items)?;
-        let number = self
-            .segments
-            .front()
-            .map_or(FIRST, |first| first.number.saturating_sub(1));
+        let bytes = self.encode(&items)?;
+        let number = self.lowest.saturating_sub(1);
         self.create(number)?.write_all(&bytes)?;
+        self.lowest = number;
+        self.last = self.last.max(Some(number));
         self.segments.push_front(Segment {
             number,
             bytes: bytes.len() as u64,
@@ -163,190 +253,75 @@ impl Spill {
         Ok(())
     }
 
-    /// Reads on, about `most` bytes of one file; nothing only where nothing is left. A damaged rest of a
-    /// file is left out, which is an error once.
-    pub(super) fn read_batch(&mut self, most: usize) -> io::Result<Vec<Item>> {
-        while let Some(first) = self.segments.front() {
-            if self.read_at >= first.bytes {
-                self.drop_first()?;
-                continue;
+    /// Reads on, about `most` bytes of one file; nothing only where nothing is left.
+    pub(super) fn read_batch(&mut self, most: usize) -> ReadBack {
+        let mut back = ReadBack::default();
+        while back.items.is_empty()
+            && back.unreadable.is_none()
+            && let Some(first) = self.segments.front()
+        {
+            let (number, end) = (first.number, first.bytes);
+            if let Err(why) = self.read_on(number, end, most, &mut back.items) {
+                let bytes = end.saturating_sub(self.read_at);
+                back.unreadable = Some(Unreadable { bytes, why });
+                self.leave_first(why);
+            } else if self.read_at >= end {
+                self.drop_first();
             }
-            let mut file = File::open(self.path(first.number))?;
-            file.seek(SeekFrom::Start(self.read_at))?;
-            let left = first.bytes - self.read_at;
-            let mut reader = io::BufReader::new(file.take(left));
-            let mut items = Vec::new();
-            let mut taken = 0_usize;
-            while taken < most {
-                match read_record(&mut reader)? {
-                    Record::Item(item, length) => {
-                        self.read_at += length as u64;
-                        taken = taken.saturating_add(length);
-                        items.push(*item);
-                    }
-                    Record::End => break,
-                    Record::Damaged => {
-                        self.drop_first()?;
-                        if items.is_empty() {
-                            return Err(ErrorKind::InvalidData.into());
-                        }
-                        return Ok(items);
-                    }
-                }
-            }
-            let read = self
-                .segments
-                .front()
-                .is_some_and(|first| self.read_at >= first.bytes);
-            if read {
-                self.drop_first()?;
-            }
-            return Ok(items);
         }
-        Ok(Vec::new())
+        back
     }
 
-    fn drop_first(&mut self) -> io::Result<()> {
-        if let Some(first) = self.segments.pop_front() {
-            self.read_at = 0;
-            if self.segments.is_empty() {
-                self.writing = None;
-            }
-            fs::remove_file(self.path(first.number))?;
+    fn read_on(
+        &mut self,
+        number: u64,
+        end: u64,
+        most: usize,
+        items: &mut Vec<Item>,
+    ) -> Result<(), Why> {
+        let mut file = File::open(self.path(number))?;
+        file.seek(SeekFrom::Start(self.read_at))?;
+        let mut reader = io::BufReader::new(file);
+        let mut taken = 0_usize;
+        while taken < most && self.read_at < end {
+            let (item, length) = record::read(&mut reader, &self.name, &self.keys)?;
+            self.read_at = self.read_at.saturating_add(length as u64);
+            taken = taken.saturating_add(length);
+            items.push(item);
         }
         Ok(())
     }
-}
 
-fn encode(items: &[Item]) -> io::Result<Vec<u8>> {
-    let mut bytes = Vec::new();
-    for item in items {
-        let payload = postcard::to_stdvec(item).map_err(io::Error::other)?;
-        let length = u32::try_from(payload.len()).map_err(io::Error::other)?;
-        bytes.extend_from_slice(&length.to_le_bytes());
-        bytes.extend_from_slice(&crc32c::crc32c(&payload).to_le_bytes());
-        bytes.extend_from_slice(&payload);
-    }
-    Ok(bytes)
-}
-
-enum Record {
-    Item(Box<Item>, usize),
-    End,
-    Damaged,
-}
-
-fn read_record(reader: &mut impl io::Read) -> io::Result<Record> {
-    let mut length = [0; 4];
-    match reader.read(&mut length)? {
-        0 => return Ok(Record::End),
-        4 => {}
-        some => {
-            let rest = length.get_mut(some..).unwrap_or_default();
-            if reader.read_exact(rest).is_err() {
-                return Ok(Record::Damaged);
-            }
+    /// The first file is read. One that cannot be removed is read again at the next start, and what is in
+    /// it is then known as a duplicate.
+    fn drop_first(&mut self) {
+        if let Some(number) = self.forget_first() {
+            let _ = fs::remove_file(self.path(number));
         }
     }
-    let mut checksum = [0; 4];
-    if reader.read_exact(&mut checksum).is_err() {
-        return Ok(Record::Damaged);
+
+    /// The first file cannot be read any further. What of it was read is journaled, so a damaged one must
+    /// not be begun again.
+    fn leave_first(&mut self, why: Why) {
+        if let Some(number) = self.forget_first()
+            && matches!(why, Why::Damaged)
+        {
+            let path = self.path(number);
+            let mut aside = path.clone().into_os_string();
+            aside.push(".damaged");
+            let _ = fs::rename(path, aside);
+        }
     }
-    let length = u32::from_le_bytes(length) as usize;
-    let mut payload = Vec::new();
-    reader.take(length as u64).read_to_end(&mut payload)?;
-    if payload.len() < length || crc32c::crc32c(&payload) != u32::from_le_bytes(checksum) {
-        return Ok(Record::Damaged);
+
+    fn forget_first(&mut self) -> Option<u64> {
+        let first = self.segments.pop_front()?;
+        self.read_at = 0;
+        if self.segments.is_empty() {
+            self.writing = None;
+        }
+        Some(first.number)
     }
-    Ok(match postcard::from_bytes(&payload) {
-        Ok(item) => Record::Item(Box::new(item), HEAD + length),
-        Err(_) => Record::Damaged,
-    })
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::core::fact::LisAck;
-    use crate::core::time::Timestamp;
-
-    fn item(number: u64) -> Item {
-        Item::Answer {
-            message: number,
-            code: LisAck::Aa,
-            at: Timestamp::from_micros(0),
-            after_micros: number,
-        }
-    }
-
-    fn items(numbers: std::ops::Range<u64>) -> Vec<Item> {
-        numbers.map(item).collect()
-    }
-
-    fn rest(spill: &mut Spill) -> Vec<Item> {
-        let mut all = Vec::new();
-        loop {
-            let some = spill.read_batch(30).expect("read");
-            if some.is_empty() {
-                return all;
-            }
-            all.extend(some);
-        }
-    }
-
-    fn files(dir: &Path) -> usize {
-        fs::read_dir(dir.join("tap")).map_or(0, Iterator::count)
-    }
-
-    #[test]
-    fn comes_back_in_order_and_leaves_nothing() {
-        let dir = tempfile::tempdir().expect("a folder");
-        let mut spill = Spill::open(dir.path(), "lab").expect("opened");
-        assert!(!spill.has_more());
-        spill.append(&items(0..10)).expect("written");
-        assert_eq!(spill.read_batch(1).expect("read"), [item(0)]);
-        spill.append(&items(10..20)).expect("written");
-        assert_eq!(rest(&mut spill), items(1..20));
-        assert!(!spill.has_more());
-        assert_eq!((files(dir.path()), spill.bytes()), (0, 0));
-        spill.append(&items(0..2)).expect("written anew");
-        assert_eq!(rest(&mut spill), items(0..2));
-    }
-
-    #[test]
-    fn another_run_goes_on_where_this_one_ended() {
-        let dir = tempfile::tempdir().expect("a folder");
-        let mut spill = Spill::open(dir.path(), "lab").expect("opened");
-        spill.append(&items(5..10)).expect("written");
-        assert_eq!(spill.read_batch(1).expect("read"), [item(5)]);
-        spill.prepend(&items(3..6)).expect("written");
-        drop(spill);
-        Spill::open(dir.path(), "la")
-            .expect("opened")
-            .append(&items(0..1))
-            .expect("another listener's");
-        let mut spill = Spill::open(dir.path(), "lab").expect("opened");
-        assert!(spill.has_more());
-        spill.append(&items(10..12)).expect("written");
-        assert_eq!(rest(&mut spill), items(3..12));
-        assert_eq!(files(dir.path()), 1);
-    }
-
-    #[test]
-    fn a_damaged_rest_is_left_out_and_told() {
-        let dir = tempfile::tempdir().expect("a folder");
-        let mut spill = Spill::open(dir.path(), "lab").expect("opened");
-        spill.append(&items(0..3)).expect("written");
-        let file = spill.path(FIRST);
-        let mut bytes = fs::read(&file).expect("read");
-        let last = bytes.len() - 1;
-        bytes[last] ^= 1;
-        fs::write(&file, &bytes).expect("written");
-        assert_eq!(spill.read_batch(usize::MAX).expect("read"), items(0..2));
-        assert!(!spill.has_more());
-        fs::write(&file, &bytes[..bytes.len() / 2 - 3]).expect("written");
-        let mut spill = Spill::open(dir.path(), "lab").expect("opened");
-        assert_eq!(spill.read_batch(usize::MAX).expect("read"), items(0..1));
-        assert!(!spill.has_more());
-    }
-}
+mod tests;

@@ -110,6 +110,14 @@ impl Tap {
     /// Looks until the copy has ended and everything is seen.
     pub(super) async fn run(mut self) {
         let relay = Arc::clone(&self.relay);
+        let marking = Arc::clone(&relay);
+        // Not waited for: what passes now does not wait for the disk.
+        tokio::task::spawn_blocking(move || {
+            if let Err(error) = marking.mark.set(clock::now()) {
+                let name = &marking.listener.config.name;
+                events::spill_failed(name, "mark", &error.kind().to_string());
+            }
+        });
         let mut share = Share::new(&relay.listener.memory);
         loop {
             if crate::failpoints::on("tap-stall") {

@@ -120,7 +120,7 @@ pub fn tap_failed(listener: &str) {
     );
 }
 
-/// The files beside the queue cannot be used; `what` is `open`, `write` or `read`.
+/// The files beside the queue cannot be used; `what` is `open`, `write`, `read`, `mark` or `remove`.
 pub fn spill_failed(listener: &str, what: &'static str, why: &str) {
     error!(
         event = "spill_failed",

@@ -2,7 +2,6 @@
 
 use super::*;
 use crate::e2e::harness::panel;
-use pentamer::core::fact::{Gap, GapCause};
 
 /// Sends so many messages and takes their answers, which must be the system's own.
 fn exchange(daemon: &Pentamer, ids: std::ops::Range<usize>) {
@@ -46,6 +45,17 @@ fn journaled(home: &Home) -> (BTreeSet<String>, Vec<Gap>) {
     (ids, gaps)
 }
 
+/// Files of what could not be held in memory.
+fn spill_files(home: &Home) -> usize {
+    let Ok(entries) = std::fs::read_dir(home.data().join("tap")) else {
+        return 0;
+    };
+    let names = entries.map(|entry| entry.expect("an entry").file_name());
+    names
+        .filter(|name| name.to_string_lossy().ends_with(".spill"))
+        .count()
+}
+
 const SMALL: &str = "max_message = \"64 KiB\"";
 
 /// WIRE P-6: memory, then the disk; all of it is journaled when that works again.
@@ -58,22 +68,22 @@ fn while_nothing_can_be_stored_the_feed_goes_on_and_nothing_is_lost() {
     ));
     daemon.home.switch_fault("journal-write", true);
     exchange(&daemon, 0..3_000);
-    let (code, why) = daemon.get("/readyz");
-    assert_eq!(code, 503);
+    let why = wait_for("the trouble to be known", || {
+        let (code, why) = daemon.get("/readyz");
+        (code == 503).then_some(why)
+    });
     assert!(
         why.starts_with("degraded, relays go on: cannot store: write\n"),
         "{why}"
     );
     assert_eq!(daemon.stored(), 0.0);
-    let spilled = daemon.home.data().join("tap");
-    wait_for("files on the disk", || {
-        (std::fs::read_dir(&spilled).ok()?.count() > 0).then_some(())
-    });
+    let spilled = || spill_files(&daemon.home);
+    wait_for("files on the disk", || (spilled() > 0).then_some(()));
     daemon.home.switch_fault("journal-write", false);
     wait_for("all to be stored", || {
         (daemon.stored() == 3_000.0).then_some(())
     });
-    assert_eq!(std::fs::read_dir(&spilled).expect("read").count(), 0);
+    assert_eq!(spilled(), 0);
     wait_for("all answers", || {
         (lis_acks(&daemon, "AA") == 3_000.0).then_some(())
     });
@@ -110,6 +120,11 @@ fn what_nothing_can_hold_is_recorded_as_a_gap() {
         });
         exchange(&daemon, 4_000..4_001);
         daemon.settle();
+        let notices = daemon.get("/api/v1/notices").1;
+        assert!(
+            notices.contains("relay `lab` passed on") && notices.contains("\"gap\""),
+            "{notices}"
+        );
         let (home, _) = daemon.stop();
         let (ids, gaps) = journaled(&home);
         let lost: u64 = gaps.iter().map(|gap| gap.messages).sum();

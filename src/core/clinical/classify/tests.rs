@@ -10,13 +10,15 @@
 use super::{Classification, Rule, Tier, subclass_qualifier};
 use crate::core::clinical::chart::Chart;
 use crate::core::clinical::observation::{Analyte, BirthDate, Given, Sex};
+use crate::core::clinical::results::Results;
 use crate::core::clinical::sample::{Person, iga, igg, igm, on, result};
 use crate::core::phi::Phi;
 use crate::core::policy::Policy;
 
 fn verdict_in(person: &Person) -> (Rule, Tier, Option<&'static str>) {
     let policy = crate::core::clinical::sample::with_drugs();
-    let chart = Chart::read(&person.0, &policy);
+    let results = Results::judge(&person.0, &policy);
+    let chart = Chart::read(&results, &policy);
     let verdict = chart.anchors.last().expect("an IgM").verdict;
     (verdict.rule, verdict.tier, verdict.reason)
 }
@@ -175,7 +177,8 @@ fn subclasses_qualify_and_never_classify() {
         let person = Person::adult(Sex::Female)
             .panel("1", 0, "0.3", "9", "2")
             .with(samples);
-        let chart = Chart::read(&person.0, &policy);
+        let results = Results::judge(&person.0, &policy);
+        let chart = Chart::read(&results, &policy);
         let anchor = &chart.anchors[0];
         assert_eq!(
             anchor.verdict.classification,

@@ -24,9 +24,9 @@ pub fn confirmed(earlier: &Anchor<'_>, later: &Anchor<'_>) -> String {
     };
     format!(
         "Persistent isolated low IgM: {} on {} and {} on {} ({days} days apart), {others}. {}.",
-        value(&earlier.igm),
+        value(earlier.igm),
         from,
-        value(&later.igm),
+        value(later.igm),
         day(to),
         unseen(later)
     )
@@ -78,7 +78,7 @@ pub fn resolved(opened: jiff::civil::Date, anchor: &Anchor<'_>) -> String {
     };
     format!(
         "IgM {} on {} {how}; episode of {} closed.",
-        value(&anchor.igm),
+        value(anchor.igm),
         day(anchor.observed.date),
         day(opened)
     )
@@ -88,7 +88,7 @@ pub fn resolved(opened: jiff::civil::Date, anchor: &Anchor<'_>) -> String {
 pub fn reopened(anchor: &Anchor<'_>) -> String {
     format!(
         "IgM is low again: {} on {}; the episode is open again.",
-        value(&anchor.igm),
+        value(anchor.igm),
         day(anchor.observed.date)
     )
 }

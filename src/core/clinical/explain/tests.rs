@@ -14,14 +14,15 @@ use crate::core::clinical::Unit;
 use crate::core::clinical::chart::Chart;
 use crate::core::clinical::observation::{Flag, ReportedValue, Sex};
 use crate::core::clinical::reasons::{unjudged, without_anchor};
+use crate::core::clinical::results::Results;
 use crate::core::clinical::sample::{DAY_0, Person, Sample, iga, igg, igm, number};
 use crate::core::clinical::state::State;
 use crate::core::policy::Policy;
-use std::sync::Arc;
 
 fn sentence(person: &Person) -> String {
     let policy = Policy::built_in();
-    let chart = Chart::read(&person.0, &policy);
+    let results = Results::judge(&person.0, &policy);
+    let chart = Chart::read(&results, &policy);
     standing(chart.anchors.last().expect("an IgM"), &policy.detection)
 }
 
@@ -70,7 +71,8 @@ fn the_same_number_written_otherwise_is_no_correction() {
             .range("40", "230"),
         igm("4", 0, "1.21"),
     ]);
-    let chart = Chart::read(&person.0, &policy);
+    let results = Results::judge(&person.0, &policy);
+    let chart = Chart::read(&results, &policy);
     let told = |before: usize, now: usize| {
         retracted(&Fate::Changed {
             before: Some(&chart.results[before]),
@@ -148,7 +150,8 @@ fn two_samples_confirm() {
     let person = woman()
         .panel("1", 0, "0.21", "11", "2")
         .panel("2", 38, "0.24", "10.8", "1.9");
-    let chart = Chart::read(&person.0, &policy);
+    let results = Results::judge(&person.0, &policy);
+    let chart = Chart::read(&results, &policy);
     assert_eq!(
         confirmed(&chart.anchors[0], &chart.anchors[1]),
         "Persistent isolated low IgM: 0.21 g/L on 3 Jan and 0.24 g/L on 10 Feb 2026 (38 days \
@@ -157,7 +160,8 @@ fn two_samples_confirm() {
     let partial = woman()
         .panel("1", 0, "0.21", "11", "2")
         .panel("2", 38, "0.24", "", "");
-    let chart = Chart::read(&partial.0, &policy);
+    let results = Results::judge(&partial.0, &policy);
+    let chart = Chart::read(&results, &policy);
     assert!(confirmed(&chart.anchors[0], &chart.anchors[1]).contains("as far as measured"));
 }
 
@@ -169,7 +173,8 @@ fn progress_and_end() {
         .panel("2", 38, "0.24", "5.1", "1.9")
         .panel("3", 91, "0.62", "", "")
         .panel("4", 100, "0.3", "", "");
-    let chart = Chart::read(&person.0, &policy);
+    let results = Results::judge(&person.0, &policy);
+    let chart = Chart::read(&results, &policy);
     assert_eq!(
         progressed(DAY_0, &chart.anchors[1]),
         "IgM was low alone since 3 Jan 2026; IgG is now also low (5.1 g/L, limit 7)."
@@ -196,7 +201,8 @@ fn every_fate_of_a_retracted_result() {
         .panel("2", 38, "1.21", "5.1", "1.9")
         .panel("3", 60, "0.2", "5.1", "1.9")
         .with([igm("4", 80, "<0.5")]);
-    let chart = Chart::read(&person.0, &policy);
+    let results = Results::judge(&person.0, &policy);
+    let chart = Chart::read(&results, &policy);
     let igm = |order: &str| {
         chart
             .results
@@ -206,7 +212,6 @@ fn every_fate_of_a_retracted_result() {
                     && result.id().analyte == crate::core::clinical::observation::Analyte::IgM
             })
             .expect("it is there")
-            .as_ref()
     };
     for (fate, want) in [
         (
@@ -258,11 +263,12 @@ fn every_reason_is_a_sentence() {
     let policy = Policy::built_in();
     let reason = |sample: Sample| {
         let person = woman().with([sample]);
-        let chart = Chart::read(&person.0, &policy);
+        let results = Results::judge(&person.0, &policy);
+        let chart = Chart::read(&results, &policy);
         let State::Unknown(why) = chart.results[0].state() else {
             panic!("it can be judged");
         };
-        let results: Vec<_> = chart.results.iter().map(Arc::as_ref).collect();
+        let results: Vec<_> = chart.results.iter().collect();
         assert_eq!(without_anchor(&results), unjudged(&chart.results[0], why));
         unjudged(&chart.results[0], why)
     };

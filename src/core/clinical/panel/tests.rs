@@ -10,6 +10,7 @@
 use super::Part;
 use crate::core::clinical::chart::{Anchor, Chart};
 use crate::core::clinical::observation::{ReportedValue, Sex};
+use crate::core::clinical::results::Results;
 use crate::core::clinical::sample::{Person, iga, igg, igm};
 use crate::core::clinical::state::{State, Why};
 use crate::core::phi::Phi;
@@ -18,7 +19,8 @@ use crate::core::policy::Policy;
 /// The last IgM's IgG: where it stands, its order, its state.
 fn igg_beside(person: &Person) -> (&'static str, String, Option<State>) {
     let policy = Policy::built_in();
-    let chart = Chart::read(&person.0, &policy);
+    let results = Results::judge(&person.0, &policy);
+    let chart = Chart::read(&results, &policy);
     let anchor: &Anchor<'_> = chart.anchors.last().expect("an IgM");
     let part = &anchor.panel.igg;
     let word = match part {
@@ -105,7 +107,8 @@ fn two_finals_of_one_time_that_disagree_are_a_conflict() {
     let conflicting = Person::adult(Sex::Female)
         .panel("1", 0, "0.3", "9", "2")
         .with([igm("2", 0, "0.9"), iga("2", 0, "1.9")]);
-    let chart = Chart::read(&conflicting.0, &policy);
+    let results = Results::judge(&conflicting.0, &policy);
+    let chart = Chart::read(&results, &policy);
     assert!(chart.anchors.is_empty());
     let states: Vec<_> = chart.results.iter().map(|result| result.state()).collect();
     assert_eq!(
@@ -117,10 +120,20 @@ fn two_finals_of_one_time_that_disagree_are_a_conflict() {
         "both IgM, but not the two IgA that agree: {states:?}"
     );
     let agreeing = Person::adult(Sex::Female).with([igm("1", 0, "0.9"), igm("2", 0, ">0.5")]);
-    assert_eq!(Chart::read(&agreeing.0, &policy).anchors.len(), 2);
+    assert_eq!(
+        Chart::read(&Results::judge(&agreeing.0, &policy), &policy)
+            .anchors
+            .len(),
+        2
+    );
     let one_is_unknown = Person::adult(Sex::Female).with([
         igm("1", 0, "0.3"),
         igm("2", 0, "0.9").value(ReportedValue::Absent),
     ]);
-    assert_eq!(Chart::read(&one_is_unknown.0, &policy).anchors.len(), 1);
+    assert_eq!(
+        Chart::read(&Results::judge(&one_is_unknown.0, &policy), &policy)
+            .anchors
+            .len(),
+        1
+    );
 }

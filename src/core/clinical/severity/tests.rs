@@ -12,6 +12,7 @@ use crate::core::clinical::Unit;
 use crate::core::clinical::chart::Chart;
 use crate::core::clinical::classify::Rule;
 use crate::core::clinical::observation::{Flag, ReportedValue, Sex};
+use crate::core::clinical::results::Results;
 use crate::core::clinical::sample::{Person, Sample, iga, igg, igm};
 use crate::core::episode::Severity::{self, Prompt, Routine, Urgent};
 use crate::core::policy::{Detection, Policy};
@@ -19,7 +20,8 @@ use crate::core::policy::{Detection, Policy};
 /// severe, profound, and severity as detected, of the last IgM.
 fn grave(person: &Person) -> (bool, bool, Severity) {
     let policy = Policy::built_in();
-    let chart = Chart::read(&person.0, &policy);
+    let results = Results::judge(&person.0, &policy);
+    let chart = Chart::read(&results, &policy);
     let anchor = chart.anchors.last().expect("an IgM");
     (
         anchor.gravity.severe,
@@ -148,7 +150,8 @@ fn provisional_is_routine_unless_severe_and_a_guessed_age_always() {
 fn confirmed_and_progressed_are_prompt_at_least() {
     let policy = Policy::built_in();
     let of = |person: &Person| {
-        let chart = Chart::read(&person.0, &policy);
+        let results = Results::judge(&person.0, &policy);
+        let chart = Chart::read(&results, &policy);
         let gravity = chart.anchors[0].gravity;
         (of_confirmed(&gravity), of_progressed(&gravity, Rule::R3))
     };
@@ -162,7 +165,8 @@ fn confirmed_and_progressed_are_prompt_at_least() {
     let under_one = Person::new()
         .born(8, Sex::Female)
         .with([igm("1", 0, "0.3").no_range()]);
-    let chart = Chart::read(&under_one.0, &policy);
+    let results = Results::judge(&under_one.0, &policy);
+    let chart = Chart::read(&results, &policy);
     assert_eq!(
         of_progressed(&chart.anchors[0].gravity, Rule::R5),
         Urgent,
@@ -175,7 +179,8 @@ fn which_first_sights_want_a_page() {
     let wants = |person: &Person, change: fn(&mut Detection)| {
         let mut policy = Policy::built_in();
         change(&mut policy.detection);
-        let chart = Chart::read(&person.0, &policy);
+        let results = Results::judge(&person.0, &policy);
+        let chart = Chart::read(&results, &policy);
         let anchor = &chart.anchors[0];
         assert_eq!(
             anchor.wants_page,

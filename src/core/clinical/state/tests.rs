@@ -34,7 +34,7 @@ fn judged_as(
 ) -> Judged {
     let observations = [sample.build()];
     let stands = current(&observations, &[]);
-    state(&stands[0], sex, birth, policy)
+    state(&stands[0].current, sex, birth, policy)
 }
 
 fn judged(sample: Sample) -> Judged {
@@ -139,7 +139,7 @@ fn a_unit_that_cannot_be_converted_needs_the_laboratorys_word() {
     let iu = || Unit::Other("kIU/L".to_owned());
     let against = judged(igm("1", 0, "20").unit(iu()).range("40", "230"));
     assert_eq!(against.state, State::Low);
-    assert_eq!(against.value_gl, None);
+    assert_eq!(against.value_gl(), None);
     assert_eq!(against.ratio, Some(number("0.5")));
     assert!(!against.in_gram_per_litre);
     assert_eq!(
@@ -164,7 +164,7 @@ fn everything_is_converted_exactly() {
             .range("40", "230"),
     );
     assert_eq!(milligrams.state, State::Low);
-    assert_eq!(milligrams.value_gl, Some(number("0.21")));
+    assert_eq!(milligrams.value_gl(), Some(number("0.21")));
     assert_eq!(milligrams.limits.low, Some(number("0.4")));
     assert_eq!(milligrams.limits.high, Some(number("2.3")));
 }
@@ -188,7 +188,7 @@ fn values_that_are_none() {
     assert_eq!(below.state, State::Low);
     assert_eq!(below.interval_source, Some(IntervalSource::Flag));
     assert!(below.low_by_flag);
-    assert_eq!(below.value_gl, None);
+    assert_eq!(below.value_gl(), None);
 }
 
 #[test]
@@ -199,7 +199,7 @@ fn what_is_shown_but_never_judged() {
     );
     let preliminary = judged(igm("1", 0, "0.1").status("P"));
     assert_eq!(preliminary.state, State::Unknown(Why::Preliminary));
-    assert_eq!(preliminary.value_gl, Some(number("0.1")), "it is shown");
+    assert_eq!(preliminary.value_gl(), Some(number("0.1")), "it is shown");
     assert_eq!(
         of(igm("1", 0, "0.1").with(|o| o.observed = None)),
         State::Unknown(Why::NoTime)

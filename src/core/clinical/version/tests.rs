@@ -7,10 +7,11 @@
     reason = "a test that fails may panic"
 )]
 
-use super::{ByOrder, compare, current};
-use crate::core::clinical::observation::{Observation, ReportedValue, StatusClass};
-use crate::core::clinical::sample::{Person, Sample, iga, igm, key};
+use super::{ByOrder, Standing, compare, current};
+use crate::core::clinical::observation::{Observation, OrderNumber, ReportedValue, StatusClass};
+use crate::core::clinical::sample::{Person, Sample, iga, igg, igm, key};
 use crate::core::fact::JournalPosition;
+use crate::core::phi::Phi;
 use std::cmp::Ordering;
 
 /// Value and class of what stands, in every rotation of the versions.
@@ -25,7 +26,7 @@ fn standing_in(person: &Person) -> Vec<(String, StatusClass)> {
         observations.rotate_left(1);
         let stands: Vec<_> = current(&observations, &person.0.group_withdrawals)
             .iter()
-            .map(|current| {
+            .map(|Standing { current, .. }| {
                 let value = match current.observation.value.expose() {
                     ReportedValue::Amount(amount) => amount.value.to_string(),
                     other => format!("{other:?}"),
@@ -102,7 +103,7 @@ fn of_copies_the_first_received_counts() {
     let observations = [copy, first.clone()];
     let stands = current(&observations, &[]);
     assert_eq!(stands.len(), 1);
-    assert_eq!(stands[0].position, first.position);
+    assert_eq!(stands[0].current.position, first.position);
 }
 
 #[test]
@@ -187,8 +188,8 @@ fn a_promotion_makes_preliminary_final_and_is_nothing_alone() {
         .0
         .observations;
     let stands = current(&observations, &[]);
-    assert!(stands[0].promoted);
-    assert_eq!(stands[0].position, observations[0].position);
+    assert!(stands[0].current.promoted);
+    assert_eq!(stands[0].current.position, observations[0].position);
 }
 
 #[test]
@@ -276,4 +277,60 @@ fn results_sort_by_order_and_every_part_of_the_id_counts() {
     assert_eq!(keys.len(), ids.len(), "no two of them are one");
     let orders = keys.chunk_by(|a, b| (&a.id.order, &a.id.patient) == (&b.id.order, &b.id.patient));
     assert_eq!(orders.count(), 5, "what belongs together stands together");
+}
+
+/// The values of what stands, order by order.
+fn orders(samples: Vec<Sample>) -> Vec<Vec<String>> {
+    let observations: Vec<_> = samples.into_iter().map(Sample::build).collect();
+    current(&observations, &[])
+        .chunk_by(|a, b| a.order == b.order)
+        .map(|order| {
+            let shown = order.iter().map(|one| &one.current.observation.shown);
+            shown.map(|shown| shown.reported.expose().clone()).collect()
+        })
+        .collect()
+}
+
+#[test]
+fn orders_are_told_apart_by_kind_patient_and_the_whole_of_their_number() {
+    let long = "ACCESSION-2026-000000000001";
+    for (other, what) in [
+        ("ACCESSION-2026-000000000002", "behind the first 15 bytes"),
+        ("ACCESSION-2026-", "the beginning of another one"),
+        ("ACCESSION-2026", "a shorter beginning"),
+    ] {
+        let found = orders(vec![
+            igm(long, 0, "1"),
+            igm(other, 0, "2"),
+            igg(long, 0, "3"),
+            igg(other, 0, "4"),
+        ]);
+        assert_eq!(found.len(), 2, "{what}");
+        assert!(
+            found.contains(&vec!["1 g/L".to_owned(), "3 g/L".to_owned()]),
+            "{what}"
+        );
+        assert!(
+            found.contains(&vec!["2 g/L".to_owned(), "4 g/L".to_owned()]),
+            "{what}"
+        );
+    }
+    let found = orders(vec![
+        igm("7", 0, "1"),
+        igm("7", 0, "2").of("2"),
+        igm("7", 0, "3").with(|o| {
+            o.id.order = OrderNumber::Placer(Phi::new("7".to_owned()));
+        }),
+        igm("7", 0, "4").with(|o| {
+            o.id.order = OrderNumber::Unnumbered {
+                code: "IG".to_owned(),
+                observed: "7".to_owned(),
+                at: String::new(),
+            };
+        }),
+        igm("7\0", 0, "5"),
+    ]);
+    assert_eq!(found.len(), 5, "{found:?}");
+    let twice = orders(vec![igm("7", 0, "1"), igm("7", 0, "1").sent(3)]);
+    assert_eq!(twice, [["1 g/L"]]);
 }

@@ -7,19 +7,26 @@
     reason = "a test that fails may panic"
 )]
 
-use super::assess;
+use super::{AssessedResult, Assessment, assess, assessed};
+use crate::core::clinical::chart::Chart;
 use crate::core::clinical::classify::{Classification, Rule};
 use crate::core::clinical::observation::{Analyte, Flag, ReportedValue, Sex};
-use crate::core::clinical::sample::{Person, at, iga, igg, igm};
+use crate::core::clinical::results::Results;
+use crate::core::clinical::sample::{Person, at, iga, igg, igm, with_drugs};
 use crate::core::clinical::state::State;
 use crate::core::episode::Severity;
 
-fn of(person: &Person) -> super::Assessment {
-    assess(
-        &person.0,
-        &crate::core::clinical::sample::with_drugs(),
-        at(100),
-    )
+fn of(person: &Person) -> Assessment {
+    let policy = with_drugs();
+    let judged = Results::judge(&person.0, &policy);
+    let chart = Chart::read(&judged, &policy);
+    assess(&chart, &person.0, &policy, at(100))
+}
+
+fn results(person: &Person) -> Vec<AssessedResult> {
+    let policy = with_drugs();
+    let judged = Results::judge(&person.0, &policy);
+    assessed(&Chart::read(&judged, &policy))
 }
 
 fn woman() -> Person {
@@ -35,19 +42,21 @@ fn without_any_igm_it_says_so() {
         nothing.sentence.expose(),
         "No immunoglobulin result is stored."
     );
-    let igg_only = of(&woman().panel("1", 0, "", "4", ""));
+    let person = woman().panel("1", 0, "", "4", "");
+    let igg_only = of(&person);
     assert_eq!(igg_only.rule, Rule::R0);
     assert_eq!(igg_only.sentence.expose(), "No IgM result is stored.");
-    assert_eq!(igg_only.results[0].state, State::Low);
+    assert_eq!(results(&person)[0].state, State::Low);
     assert_eq!(igg_only.review, None);
 }
 
 #[test]
 fn the_newest_igm_counts_with_its_panel() {
-    let assessment = of(&woman()
+    let person = woman()
         .panel("1", 0, "0.9", "9", "2")
         .panel("2", 40, "0.15", "9", "")
-        .diagnosis("D80.4", 30));
+        .diagnosis("D80.4", 30);
+    let assessment = of(&person);
     assert_eq!(assessment.rule, Rule::R12);
     assert_eq!(assessment.severity, Some(Severity::Prompt));
     assert_eq!(assessment.missing, ["IgA"]);
@@ -67,12 +76,9 @@ fn the_newest_igm_counts_with_its_panel() {
             (Analyte::IgG1, "missing")
         ]
     );
-    assert_eq!(assessment.results.len(), 5);
-    assert!(
-        assessment
-            .results
-            .is_sorted_by_key(|result| result.observed_at)
-    );
+    let results = results(&person);
+    assert_eq!(results.len(), 5);
+    assert!(results.is_sorted_by_key(|result| result.observed_at));
 }
 
 #[test]
@@ -117,13 +123,13 @@ fn what_a_person_should_look_at() {
 
 #[test]
 fn every_unjudged_result_has_its_reason() {
-    let assessment = of(&woman().with([
+    let person = woman().with([
         igm("1", 0, "<0.5"),
         igg("1", 0, "9").with(|o| o.observed = None),
         iga("1", 0, "2"),
-    ]));
-    let reasons: Vec<_> = assessment
-        .results
+    ]);
+    let assessment = of(&person);
+    let reasons: Vec<_> = results(&person)
         .iter()
         .map(|result| (result.analyte, result.reason.is_some()))
         .collect();

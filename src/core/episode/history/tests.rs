@@ -8,7 +8,9 @@
 )]
 
 use super::walk;
+use crate::core::clinical::chart::Chart;
 use crate::core::clinical::observation::Sex;
+use crate::core::clinical::results::Results;
 use crate::core::clinical::sample::{Person, igm};
 use crate::core::episode::TransitionKind::{
     self, Confirmed, Detected, Progressed, Reopened, Resolved,
@@ -18,7 +20,9 @@ use crate::core::time::Span;
 
 fn steps(person: &Person) -> Vec<Vec<(TransitionKind, String)>> {
     let policy = Policy::built_in();
-    walk(&person.0, &policy)
+    let results = Results::judge(&person.0, &policy);
+    let chart = Chart::read(&results, &policy);
+    walk(&chart, &policy)
         .episodes
         .iter()
         .map(|episode| {
@@ -72,7 +76,9 @@ fn a_life_of_episodes() {
         ]
     );
     let policy = Policy::built_in();
-    let history = walk(&person.0, &policy);
+    let results = Results::judge(&person.0, &policy);
+    let chart = Chart::read(&results, &policy);
+    let history = walk(&chart, &policy);
     assert_eq!(history.episodes[0].members.len(), 5);
     assert_eq!(history.episodes[0].reopened_at, 4);
     assert!(!history.episodes[0].open);
@@ -97,7 +103,9 @@ fn runs_of_other_patterns_end_with_a_normal_or_an_episode() {
         (160, "0.3", "9"),
     ]);
     let policy = Policy::built_in();
-    let history = walk(&person.0, &policy);
+    let results = Results::judge(&person.0, &policy);
+    let chart = Chart::read(&results, &policy);
+    let history = walk(&chart, &policy);
     let runs: Vec<_> = history
         .other_patterns
         .iter()
@@ -121,7 +129,9 @@ fn a_normal_of_the_same_day_ends_no_run_of_other_patterns() {
             .with([hours_later("2", hours, "0.9")])
             .panel("3", 3, "0.3", "4", "2");
         let policy = Policy::built_in();
-        walk(&person.0, &policy).other_patterns.len()
+        let results = Results::judge(&person.0, &policy);
+        let chart = Chart::read(&results, &policy);
+        walk(&chart, &policy).other_patterns.len()
     };
     assert_eq!(runs(3), 1);
     assert_eq!(runs(30), 2);

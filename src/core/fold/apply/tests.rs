@@ -205,8 +205,8 @@ fn a_feed_is_heard_with_the_skew_of_its_clock() {
     let heard = effects.feeds[&("main".to_owned(), "LAB/HOSP".to_owned())];
     assert_eq!(heard, (at(2), Some(-2.0)));
     let feeds = views::feeds(&state).unwrap();
-    assert_eq!(feeds[0].1, "LAB/HOSP");
-    assert_eq!(feeds[0].2.messages, 2);
+    assert_eq!(feeds[0].name, "LAB/HOSP");
+    assert_eq!(feeds[0].mark.messages, 2);
 }
 
 #[test]

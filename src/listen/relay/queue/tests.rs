@@ -1,7 +1,10 @@
 //! Against what a queue must keep: everything, in order; and what it may lose: the oldest, noted.
 
+use super::losses::merge;
 use super::*;
-use crate::core::fact::Reason;
+use crate::core::fact::{Origin, Reason};
+use crate::core::phi::Phi;
+use crate::core::time::Timestamp;
 use std::time::Duration;
 
 const KIB: usize = 1 << 10;
@@ -27,7 +30,8 @@ fn frame(number: u64, kib: usize) -> Item {
 fn queue(dir: &std::path::Path, memory: usize, disk: u64) -> Arc<Queue> {
     let spill = Spill::open(dir, "lab").expect("opened");
     let memory = (memory * KIB) as u64;
-    Arc::new(Queue::new("lab".to_owned(), memory, disk, spill))
+    let on_gap: OnGap = Arc::new(|_: &Gap| {});
+    Arc::new(Queue::new("lab".to_owned(), memory, disk, spill, on_gap))
 }
 
 /// Journals everything: the numbers in order, and the gap.
