@@ -8,7 +8,7 @@ use crate::core::delivery::escalation::{Rule, due};
 use crate::core::fact::Fact;
 use crate::core::fold::views;
 use crate::deliver::{self, Choice, Ground, Handle, Kept, Links, Queue, QueueSettings, Signer};
-use crate::journal::Draft;
+use crate::journal::{AppendError, Draft};
 use crate::notice::NoticeKind;
 use crate::telemetry::events;
 use jiff::tz::TimeZone;
@@ -75,10 +75,15 @@ impl Sinks {
     /// Goes on with those of another configuration. Those that are new begin behind the newest alert.
     pub(super) fn take(&mut self, config: &Config) {
         let is_new = |sink: &Sink| !self.running.contains_key(&sink.name);
-        if config.sinks.iter().any(is_new) {
+        // In the journal before whatever is received from now on. Until it is folded they are given nothing.
+        if config.sinks.iter().any(is_new)
+            && matches!(
+                self.ground.appender.try_submit(vec![seen(config)]),
+                Err(AppendError::Full)
+            )
+        {
             let (appender, seen) = (self.ground.appender.clone(), seen(config));
             self.tasks.spawn(async move {
-                // Until it is folded they are given no alert.
                 let _ = appender.submit(vec![seen]).await;
             });
         }

@@ -13,7 +13,7 @@ use lapin::{Connection, ConnectionProperties, ExchangeKind};
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-fn runtime() -> tokio::runtime::Runtime {
+pub fn runtime() -> tokio::runtime::Runtime {
     tokio::runtime::Builder::new_multi_thread()
         .worker_threads(1)
         .enable_all()
@@ -22,7 +22,7 @@ fn runtime() -> tokio::runtime::Runtime {
 }
 
 /// Until it works: brokers take a while after they listen.
-fn until<T, E: std::fmt::Debug>(
+pub fn until<T, E: std::fmt::Debug>(
     runtime: &tokio::runtime::Runtime,
     what: &str,
     mut attempt: impl AsyncFnMut() -> Result<T, E>,
@@ -48,7 +48,7 @@ async fn channel(url: &str) -> Result<(Connection, lapin::Channel), lapin::Error
     Ok((connection, channel))
 }
 
-async fn bind_queue(url: &str) -> Result<(), lapin::Error> {
+pub async fn bind_queue(url: &str) -> Result<(), lapin::Error> {
     let (_connection, channel) = channel(url).await?;
     let durable = ExchangeDeclareOptions {
         durable: true,
@@ -182,7 +182,7 @@ fn an_unroutable_alert_is_not_delivered() {
     assert_eq!(found.len(), 1);
 }
 
-async fn stream(url: &str, replicas: usize) -> Result<(), String> {
+pub async fn stream(url: &str, replicas: usize) -> Result<(), String> {
     let urls: Vec<&str> = url.split(',').collect();
     let client = async_nats::connect(urls)
         .await
@@ -240,7 +240,7 @@ async fn content(url: &str) -> Result<Vec<(String, serde_json::Value)>, String> 
     Ok(found)
 }
 
-fn nats_sink(url: &str) -> String {
+pub fn nats_sink(url: &str) -> String {
     format!(
         "[[sink]]\nname = \"nats\"\nkind = \"nats\"\nurl = \"{url}\"\nsubject = \"pentamer.alerts\"\n\
          timeout = \"3s\"\nretry = {{ initial = \"20ms\", max = \"200ms\" }}\n"

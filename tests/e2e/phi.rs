@@ -1,10 +1,12 @@
 //! What a sink is not to know is in no byte that it is sent: markers planted in every field of a message
 //! that is about the person, searched in everything that every kind of sink sends.
 
+use super::brokers::{bind_queue, runtime, stream, until};
 use super::harness::{Home, Pentamer, command, low_igm, wait_for};
-use super::receivers::broker::Mail;
+use super::receivers::broker::{Mail, Nats, Rabbit};
 use super::receivers::http::HttpReceiver;
 use super::receivers::mllp::MllpReceiver;
+use super::receivers::tap::Tap;
 use super::sinks::QUICK;
 
 /// In PID-3, PID-5, PID-7 and the filler number of the message below.
@@ -33,9 +35,17 @@ fn sent(level: &str) -> Vec<(String, String)> {
     ];
     let receivers: Vec<HttpReceiver> = presets.iter().map(|_| HttpReceiver::start()).collect();
     let (mail, mllp) = (Mail::start(), MllpReceiver::start());
+    let (rabbit, nats, runtime) = (Rabbit::start(), Nats::start(), runtime());
+    until(&runtime, "a queue", async || {
+        bind_queue(&rabbit.url()).await
+    });
+    until(&runtime, "a stream", async || stream(&nats.url(), 1).await);
+    let (to_rabbit, to_nats) = (Tap::before(rabbit.port), Tap::before(nats.port));
     let home = Home::new("", "");
     let token = home.path().join("token");
     std::fs::write(&token, "KEY").expect("written");
+    let guest = home.path().join("guest");
+    std::fs::write(&guest, "guest\n").expect("written");
     let file = home.path().join("file.jsonl");
     let common = format!("phi = \"{level}\"\n{QUICK}");
     let mut extra = String::new();
@@ -50,10 +60,16 @@ fn sent(level: &str) -> Vec<(String, String)> {
         "[[sink]]\nname = \"mail\"\nkind = \"smtp\"\nserver = \"127.0.0.1:{}\"\nsecurity = \"none\"\n\
          from = \"a@example.org\"\nto = \"b@example.org\"\n{common}\n\
          [[sink]]\nname = \"mllp\"\nkind = \"mllp\"\naddress = \"{}\"\n{common}\n\
+         [[sink]]\nname = \"amqp\"\nkind = \"amqp\"\nurl = \"amqp://guest@{}/%2f\"\npassword_file = \"{}\"\n\
+         exchange = \"alerts\"\nrouting_key = \"pentamer.alert\"\n{common}\n\
+         [[sink]]\nname = \"nats\"\nkind = \"nats\"\nurl = \"nats://{}\"\nsubject = \"pentamer.alerts\"\n{common}\n\
          [[sink]]\nname = \"file\"\nkind = \"file\"\npath = \"{}\"\n{common}\n\
          [[sink]]\nname = \"log\"\nkind = \"log\"\n{common}\n",
         mail.port,
         mllp.address,
+        to_rabbit.address,
+        guest.display(),
+        to_nats.address,
         file.display(),
     ));
     let beside = home.path().join("conf.d");
@@ -106,14 +122,13 @@ fn sent(level: &str) -> Vec<(String, String)> {
         };
         all.push(((*preset).to_owned(), seen.iter().map(text).collect()));
     }
-    // Whatever encoding a mail is in, its lines are joined again.
-    all.push((
-        "mail".to_owned(),
-        mail.mails()
-            .concat()
-            .replace("=\r\n", "")
-            .replace("=\n", ""),
-    ));
+    // The lines of quoted-printable are joined again.
+    let mails = mail.mails().concat();
+    assert!(!mails.contains("base64"), "it would hide what is searched");
+    let mails = mails.replace("=\r\n", "").replace("=\n", "");
+    all.push(("mail".to_owned(), mails));
+    all.push(("amqp".to_owned(), to_rabbit.sent()));
+    all.push(("nats".to_owned(), to_nats.sent()));
     all.push(("mllp".to_owned(), mllp.seen().concat()));
     all.push((
         "file".to_owned(),
@@ -159,6 +174,8 @@ fn at_minimum_neither_name_nor_birth_date_leaves() {
         "fhir",
         "mail",
         "mllp",
+        "amqp",
+        "nats",
         "file",
         "log",
     ] {
@@ -173,7 +190,16 @@ fn at_minimum_neither_name_nor_birth_date_leaves() {
 fn at_full_the_name_leaves_where_it_has_a_place() {
     let all = sent("full");
     let names = hold(&all, NAME);
-    for sink in ["cloudevents", "pagerduty", "fhir", "mail", "mllp", "file"] {
+    for sink in [
+        "cloudevents",
+        "pagerduty",
+        "fhir",
+        "mail",
+        "mllp",
+        "amqp",
+        "nats",
+        "file",
+    ] {
         assert!(
             names.iter().any(|name| name == sink),
             "{sink} holds no name: {names:?}"

@@ -139,8 +139,11 @@ fn a_dead_letter_is_seen_with_its_reason_and_sent_again_on_request() {
 #[test]
 fn the_past_is_replayed_from_a_time_in_order_with_the_same_ids() {
     let daemon = Pentamer::start_default();
-    page(&daemon, 1, 3);
-    daemon.settle();
+    // One after the other: those that are decided at once have the same time.
+    for number in 1..4 {
+        page(&daemon, number, 1);
+        daemon.settle();
+    }
     let alerts = daemon.home.alerts();
     let (home, _) = daemon.stop();
     let receiver = HttpReceiver::start();

@@ -99,7 +99,7 @@ fn a_webhook_is_tried_until_it_takes_the_alert_and_gets_no_other() {
     let faults = [
         Answer::Reset,
         Answer::Hang,
-        Answer::SlowBody,
+        Answer::SlowBody(503),
         Answer::Status(500),
         Answer::Status(302),
         Answer::Status(401),
@@ -141,6 +141,20 @@ fn a_webhook_is_tried_until_it_takes_the_alert_and_gets_no_other() {
     let mut arrived = ids(&receiver);
     arrived.dedup();
     assert_eq!(arrived, told, "in the order of the decisions");
+}
+
+/// The receiver has it: another one would page twice.
+#[test]
+fn a_taken_alert_is_not_sent_again_because_the_answer_does_not_end() {
+    let receiver = HttpReceiver::start();
+    let daemon = Pentamer::start(Home::new("", &webhook(&receiver, "timeout = \"3s\"")));
+    receiver.answer(&[Answer::SlowBody(200), Answer::SlowBody(204)]);
+    page(&daemon, 1, 3);
+    daemon.settle();
+    assert_eq!(ids(&receiver).len(), 3);
+    let failed = "sink=\"hook\",result=\"failed\"";
+    let metrics = daemon.metrics();
+    assert!(!metrics.contains_key(&format!("pentamer_deliveries_total{{{failed}}}")));
 }
 
 #[test]
@@ -240,7 +254,12 @@ fn events_and_severity_choose() {
         .iter()
         .map(|seen| seen.json()["type"].to_string())
         .collect();
-    assert_eq!(kinds, ["\"pentamer.alert.resolved.v1\""]);
+    assert_eq!(
+        kinds,
+        ["\"pentamer.alert.resolved.v1\""],
+        "of {:?}",
+        daemon.home.alerts()
+    );
 }
 
 #[test]

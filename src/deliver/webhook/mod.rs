@@ -1,4 +1,4 @@
-//! The `webhook` sink: HTTP POST, any 2xx is success.
+//! The `webhook` sink: HTTP POST, any 2xx is success, whatever becomes of the answer's body.
 //!
 //! Permanent is what says that this body will never be taken: 400, 406, 409, 410, 413, 414, 415, 422 and
 //! 431. Everything else may pass (a wrong credential is mended, a service comes back) and is tried again:
@@ -15,6 +15,11 @@ use crate::config::{Preset, Webhook, read_secret};
 use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER};
 use reqwest::{Client, StatusCode, redirect};
 use std::time::Duration;
+
+/// How long the body of an answer is waited for.
+const REST_WITHIN: Duration = Duration::from_millis(500);
+/// How much of it is read.
+const REST_AT_MOST: usize = 64 * 1024;
 
 /// Sends by HTTP POST.
 #[derive(Debug)]
@@ -121,13 +126,10 @@ impl WebhookSink {
             .map_err(|error| SinkError::later(failure(&error)))?;
         let status = response.status();
         let after = retry_after(response.headers());
-        // The whole answer is waited for, so that the connection serves again; its text is nobody's.
-        let read = response.bytes().await;
+        // The status is the answer. The rest is nobody's, but read, so that the connection serves again.
+        let _ = tokio::time::timeout(REST_WITHIN, read_away(response)).await;
         if status.is_success() {
-            return match read {
-                Ok(_) => Ok(()),
-                Err(error) => Err(SinkError::later(failure(&error))),
-            };
+            return Ok(());
         }
         Err(refusal(status, after))
     }
@@ -136,6 +138,17 @@ impl WebhookSink {
 impl Sink for WebhookSink {
     fn deliver<'a>(&'a mut self, letter: &'a Letter) -> Sending<'a> {
         Box::pin(self.post(letter))
+    }
+}
+
+/// Reads a body to its end, or some of it: the connection is closed then.
+async fn read_away(mut response: reqwest::Response) {
+    let mut read = 0_usize;
+    while let Ok(Some(piece)) = response.chunk().await {
+        read = read.saturating_add(piece.len());
+        if read > REST_AT_MOST {
+            return;
+        }
     }
 }
 

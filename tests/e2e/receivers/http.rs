@@ -34,8 +34,8 @@ pub enum Answer {
     Hang,
     /// The connection is cut instead.
     Reset,
-    /// A head, and a body that never ends.
-    SlowBody,
+    /// A head with this status, and a body that never ends.
+    SlowBody(u16),
 }
 
 #[derive(Default)]
@@ -164,8 +164,8 @@ fn serve(mut stream: impl Read + Write, inside: &Inside) {
                 while stream.read(&mut byte).is_ok_and(|length| length > 0) {}
                 return;
             }
-            Answer::SlowBody => {
-                let head = "HTTP/1.1 200 X\r\nContent-Length: 1000\r\n\r\nslow";
+            Answer::SlowBody(status) => {
+                let head = format!("HTTP/1.1 {status} X\r\nContent-Length: 1000\r\n\r\nslow");
                 let _ = stream.write_all(head.as_bytes());
                 let _ = stream.flush();
                 let mut byte = [0_u8];

@@ -4,6 +4,7 @@
 pub mod broker;
 pub mod http;
 pub mod mllp;
+pub mod tap;
 
 use std::process::Child;
 
