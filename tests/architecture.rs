@@ -52,14 +52,24 @@ const ROOMS: &[(&str, &[&str])] = &[
             "core",
             "clock",
             "failpoints",
+            "config",
             "telemetry",
+            "notice",
             "journal",
             "engine",
         ],
     ),
     (
         "web",
-        &["core", "clock", "telemetry", "notice", "journal", "engine"],
+        &[
+            "core",
+            "clock",
+            "telemetry",
+            "notice",
+            "journal",
+            "engine",
+            "deliver",
+        ],
     ),
     (
         "daemon",
@@ -163,6 +173,11 @@ const ONLY_IN: &[(&str, &[&str])] = &[
     ("clap", &["src/cli/"]),
     ("axum", &["src/web/"]),
     ("hyper", &["src/cli/patient/client"]),
+    ("reqwest", &["src/deliver/webhook/"]),
+    ("lettre", &["src/deliver/smtp"]),
+    ("lapin", &["src/deliver/amqp"]),
+    ("async_nats", &["src/deliver/nats"]),
+    ("minijinja", &["src/config/template"]),
 ];
 
 /// Who may look into a `Phi`: every caller keeps it out of logs, metrics and error texts.

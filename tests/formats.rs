@@ -12,6 +12,9 @@
 
 use pentamer::cache::Memory;
 use pentamer::core::clinical::observation::PatientKey;
+use pentamer::core::delivery::mute::Scope;
+use pentamer::core::delivery::{Acknowledged, Escalated, Muted, Replayed, SinksSeen};
+use pentamer::core::episode::TransitionKind;
 use pentamer::core::extract::extract;
 use pentamer::core::fact::{Fact, JournalPosition, Origin, Received};
 use pentamer::core::fold::state::{Batch, State};
@@ -114,6 +117,69 @@ fn lived(appender: &Appender, state: &Memory) {
         .into(),
     ]);
     fold_on(vec![message(2, "0.19")]);
+}
+
+/// The same, and what sinks and people did with the alert.
+fn told(appender: &Appender, state: &Memory) {
+    lived(appender, state);
+    let policy = Policy::built_in();
+    let alerts = views::alerts(state, 0, 1).expect("read");
+    let alert_id = alerts[0].1.alert_id.0.clone();
+    let (by, at) = ("Dr. A".to_owned(), NOW);
+    let (pager, wide) = ("pager".to_owned(), "wide".to_owned());
+    let facts: Vec<Draft> = [
+        Fact::SinksSeen(SinksSeen {
+            sinks: vec![pager.clone(), wide.clone()],
+            at,
+        }),
+        Fact::Replayed(Replayed {
+            sink: pager.clone(),
+            after: 0,
+            by: by.clone(),
+            at,
+        }),
+        Fact::Dead {
+            sink: "alerts.jsonl".to_owned(),
+            alert_id: alert_id.clone(),
+            at,
+            reason: "the receiver answered 410".to_owned(),
+        },
+        Fact::Escalated(Escalated {
+            alert_id: alert_id.clone(),
+            rule: "wide".to_owned(),
+            step: 1,
+            sinks: vec![wide],
+            at,
+        }),
+        Fact::Muted(Muted {
+            id: "m1".to_owned(),
+            scope: Scope::Rule("isolated_low_igm".to_owned()),
+            until: NOW,
+            by: by.clone(),
+            reason: Phi::new("a study".to_owned()),
+            at,
+        }),
+    ]
+    .map(Draft::from)
+    .into();
+    let ack = Fact::Acknowledged(Acknowledged {
+        alert_id,
+        by,
+        comment: Phi::new("seen".to_owned()),
+        informed: Phi::new(String::new()),
+        known: true,
+        at,
+    });
+    for facts in [facts, vec![ack.into()]] {
+        let stored = appender.append_blocking(facts.clone()).expect("stored");
+        let facts: Vec<_> = (stored.iter().zip(facts))
+            .map(|(stored, draft)| (stored.position, draft.fact))
+            .collect();
+        let applied = fold::apply(&facts, state, &policy, &extract).expect("folded");
+        state
+            .commit(applied.batch, applied.through)
+            .expect("committed");
+    }
 }
 
 /// Entries in more than one block.
@@ -222,4 +288,42 @@ fn a_checkpoint_of_the_first_version_is_read() {
     assert_eq!(stored[0].duplicate_of, Some(JournalPosition(5)));
     drop(appender);
     writer.join();
+}
+
+/// What sinks and people did is kept in a checkpoint, and read.
+#[test]
+fn queues_acknowledgements_and_mutes_of_a_checkpoint_are_read() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let place = dir.path().join(format!("checkpoints/{:020}.ckpt", 11));
+    for name in ["journal", "checkpoints"] {
+        std::fs::create_dir(dir.path().join(name)).expect("made");
+    }
+    std::fs::write(&place, golden("checkpoint-1-state-2-told.ckpt", told)).expect("written");
+    let found = inspect(Arc::new(OsDisk), dir.path()).expect("read");
+    let checkpoint = found.checkpoints.newest().expect("whole");
+    let state = Memory::new();
+    checkpoint.load(&state, &checkpoint.policy).expect("loaded");
+    views::verify(&state).expect("every value is understood");
+    let alerts = views::alerts(&state, 0, 10).expect("read");
+    let alert = &alerts[0].1;
+    let waiting = views::next_alert(&state, "pager")
+        .expect("read")
+        .expect("it is replayed");
+    assert_eq!((&waiting.transition, waiting.step), (alert, 0));
+    let again = views::next_alert(&state, "wide")
+        .expect("read")
+        .expect("it was escalated");
+    assert_eq!((&again.transition, again.step), (alert, 1));
+    assert_eq!(views::dead_count(&state, "alerts.jsonl").expect("read"), 1);
+    assert_eq!(views::mutes(&state).expect("read").len(), 1);
+    assert!(views::open_pages(&state).expect("read").is_empty());
+    let ack = views::acknowledgement(&state, &alert.episode.0).expect("read");
+    assert_eq!(ack.expect("kept").fact.by, "Dr. A");
+    let decided = fold::decide(&state, &Policy::built_in()).expect("read");
+    let steps = decided.expect("an acknowledgement waits").transitions;
+    assert!(
+        steps
+            .iter()
+            .any(|step| step.kind == TransitionKind::Acknowledged)
+    );
 }

@@ -109,6 +109,7 @@ impl Config {
         taken
             .sinks
             .extend(self.sinks.iter().filter(|sink| is_always(sink)).cloned());
+        taken.escalations.clone_from(&new.escalations);
         taken.log.level = new.log.level;
         for listener in &mut taken.listeners {
             let same = new.listeners.iter().find(|one| one.name == listener.name);

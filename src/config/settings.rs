@@ -126,12 +126,15 @@ pub(super) fn path(text: &str) -> Option<PathBuf> {
 pub struct Http {
     /// Address and port of pages, API and metrics; port 0 takes a free one.
     pub bind: SocketAddr,
+    /// Where people reach the pages, without a slash at the end: links in pages begin with it.
+    pub public_url: Option<String>,
 }
 
 impl Default for Http {
     fn default() -> Self {
         Self {
             bind: SocketAddr::from((Ipv4Addr::LOCALHOST, 8025)),
+            public_url: None,
         }
     }
 }
@@ -154,8 +157,20 @@ pub(super) fn http(raw: &Raw, problems: &mut Vec<Problem>) -> Http {
             "bind 127.0.0.1 or [::1], and put a proxy that asks for a password before it",
         );
     }
+    let public_url = section.parsed(
+        "public_url",
+        "a URL such as `https://pentamer.example.org`",
+        "it begins with `http://` or `https://`",
+        |text| {
+            let (scheme, rest) = text.split_once("://")?;
+            let plain = !rest.is_empty() && !rest.contains([' ', '?', '#', '"', '<', '>']);
+            let right = matches!(scheme, "http" | "https") && plain;
+            right.then(|| text.trim_end_matches('/').to_owned())
+        },
+    );
     Http {
         bind: bind.unwrap_or(default.bind),
+        public_url,
     }
 }
 

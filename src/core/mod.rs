@@ -9,6 +9,7 @@
 
 pub mod alert;
 pub mod clinical;
+pub mod delivery;
 pub mod episode;
 pub mod extract;
 pub mod fact;
@@ -22,3 +23,4 @@ pub mod phi;
 pub mod policy;
 pub mod record;
 pub mod time;
+pub mod worklist;

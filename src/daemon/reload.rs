@@ -57,7 +57,7 @@ impl Reload {
             changed
         });
         // All of them: what a file of theirs holds may be another secret now.
-        self.sinks.replace(&taken);
+        self.sinks.take(&taken);
         self.config = taken;
         events::reloaded(&changes.now.join(", "), &changes.restart.join(", "));
         self.notices.clear(NoticeKind::ConfigurationWrong);

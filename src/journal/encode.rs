@@ -33,10 +33,18 @@ pub(crate) enum Kind {
     Deadline = 11,
     Gap = 12,
     LisAnswered = 13,
+    Acknowledged = 20,
+    Muted = 21,
+    Unmuted = 22,
+    SinksSeen = 23,
+    Requeued = 24,
+    Replayed = 25,
+    Passed = 26,
+    Escalated = 27,
 }
 
 impl Kind {
-    const ALL: [Self; 14] = [
+    const ALL: [Self; 22] = [
         Self::Mark,
         Self::Received,
         Self::SeenAgain,
@@ -51,6 +59,14 @@ impl Kind {
         Self::Deadline,
         Self::Gap,
         Self::LisAnswered,
+        Self::Acknowledged,
+        Self::Muted,
+        Self::Unmuted,
+        Self::SinksSeen,
+        Self::Requeued,
+        Self::Replayed,
+        Self::Passed,
+        Self::Escalated,
     ];
 
     fn from_number(number: u8) -> Option<Self> {
@@ -73,6 +89,14 @@ impl Kind {
             Self::Deadline => "deadline",
             Self::Gap => "gap",
             Self::LisAnswered => "lis_answered",
+            Self::Acknowledged => "acknowledged",
+            Self::Muted => "muted",
+            Self::Unmuted => "unmuted",
+            Self::SinksSeen => "sinks_seen",
+            Self::Requeued => "requeued",
+            Self::Replayed => "replayed",
+            Self::Passed => "passed",
+            Self::Escalated => "escalated",
         }
     }
 }
@@ -274,6 +298,14 @@ pub(crate) fn encode(
             };
             record(Kind::LisAnswered, &meta, &none)
         }
+        Fact::Acknowledged(fact) => record(Kind::Acknowledged, fact, &none),
+        Fact::Muted(fact) => record(Kind::Muted, fact, &none),
+        Fact::Unmuted(fact) => record(Kind::Unmuted, fact, &none),
+        Fact::SinksSeen(fact) => record(Kind::SinksSeen, fact, &none),
+        Fact::Requeued(fact) => record(Kind::Requeued, fact, &none),
+        Fact::Replayed(fact) => record(Kind::Replayed, fact, &none),
+        Fact::Passed(fact) => record(Kind::Passed, fact, &none),
+        Fact::Escalated(fact) => record(Kind::Escalated, fact, &none),
     }
 }
 
@@ -401,6 +433,14 @@ pub(crate) fn decode(
                 after_micros,
             }
         }
+        Kind::Acknowledged => Fact::Acknowledged(meta(kind, bytes)?),
+        Kind::Muted => Fact::Muted(meta(kind, bytes)?),
+        Kind::Unmuted => Fact::Unmuted(meta(kind, bytes)?),
+        Kind::SinksSeen => Fact::SinksSeen(meta(kind, bytes)?),
+        Kind::Requeued => Fact::Requeued(meta(kind, bytes)?),
+        Kind::Replayed => Fact::Replayed(meta(kind, bytes)?),
+        Kind::Passed => Fact::Passed(meta(kind, bytes)?),
+        Kind::Escalated => Fact::Escalated(meta(kind, bytes)?),
     })
 }
 

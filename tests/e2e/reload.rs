@@ -3,6 +3,8 @@
 use super::harness::{Home, Pentamer, low_igm, panel, wait_for};
 use super::load::Load;
 use super::manager::Manager;
+use super::receivers::http::{Answer, HttpReceiver};
+use super::sinks::QUICK;
 use pentamer::core::fact::Fact;
 use rustix::process::Signal;
 use std::collections::BTreeSet;
@@ -247,6 +249,66 @@ fn sinks_come_and_go_and_each_alert_is_told_once() {
     });
     let text = std::fs::read_to_string(&file).expect("read");
     assert!(!text.contains("\"id\":\"3\""), "it is gone");
+}
+
+/// Another address, a notice that stands, an escalation: what a queue knew goes on, and what was told is
+/// told to nobody twice.
+#[test]
+fn receivers_are_exchanged_under_their_names_and_notices_are_not_told_again() {
+    let (old, new, wide) = (
+        HttpReceiver::start(),
+        HttpReceiver::start(),
+        HttpReceiver::start(),
+    );
+    old.always(Some(Answer::Status(503)));
+    let sink = |name: &str, receiver: &HttpReceiver, events: &str| {
+        format!(
+            "[[sink]]\nname = \"{name}\"\nkind = \"webhook\"\nurl = \"{}\"\nevents = [\"{events}\"]\n{QUICK}\n",
+            receiver.url()
+        )
+    };
+    let extra = sink("pager", &old, "detected") + &sink("wide", &wide, "notice");
+    let daemon = Pentamer::start(Home::new("", &extra));
+    let faults = daemon.home.path().join("faults");
+    std::fs::write(faults.join("clock-seconds"), "3600").expect("written");
+    let of_type = |receiver: &HttpReceiver, wanted: &str| {
+        let seen = receiver.seen().into_iter().map(|seen| seen.json());
+        seen.filter(|event| event["type"] == wanted)
+            .collect::<Vec<_>>()
+    };
+    let told = || of_type(&wide, "pentamer.notice.v1").len();
+    wait_for("the notice", || (told() == 1).then_some(()));
+    assert_eq!(daemon.connect().exchange(&low_igm("1", "1")), "AA");
+    wait_for("a refusal", || (!old.seen().is_empty()).then_some(()));
+    // What waits goes to the new address, and on to others when nobody takes note of it.
+    let rule = "[[escalation]]\nname = \"wide\"\nafter = \"1s\"\nsinks = [\"wide\"]\n";
+    reload(&daemon, "reloaded", |text| {
+        text.replace(&old.url(), &new.url()) + rule
+    });
+    wait_for("the alert at the new address", || {
+        (of_type(&new, "pentamer.alert.detected.v1").len() == 1).then_some(())
+    });
+    wait_for("the escalation", || {
+        (of_type(&wide, "pentamer.alert.detected.v1").len() == 1).then_some(())
+    });
+    assert_eq!(told(), 1, "the notice was told before");
+    let before = old.seen().len();
+    // Without the rule the next page goes nowhere else; a sink that comes gets what comes.
+    let more = sink("more", &old, "detected");
+    old.always(None);
+    reload(&daemon, "reloaded", |text| text.replace(rule, "") + &more);
+    assert_eq!(daemon.connect().exchange(&low_igm("2", "2")), "AA");
+    wait_for("the second at both", || {
+        (of_type(&new, "pentamer.alert.detected.v1").len() == 2 && old.seen().len() == before + 1)
+            .then_some(())
+    });
+    let last = old.seen().pop().expect("one").json();
+    assert_eq!(last["data"]["patient"]["id"], "2", "and nothing of before");
+    // The way to it works as before the reload, by the API too.
+    let (status, _) = daemon.get("/api/v1/queue/pager");
+    assert_eq!(status, 200);
+    daemon.settle();
+    assert_eq!(of_type(&new, "pentamer.alert.detected.v1").len(), 2);
 }
 
 #[test]

@@ -46,6 +46,14 @@ const fn word(fact: &Fact) -> &'static str {
         Fact::Deadline { .. } => "deadline",
         Fact::Gap(_) => "gap",
         Fact::LisAnswered { .. } => "lis_answered",
+        Fact::Acknowledged(_) => "acknowledged",
+        Fact::Muted(_) => "muted",
+        Fact::Unmuted(_) => "unmuted",
+        Fact::SinksSeen(_) => "sinks_seen",
+        Fact::Requeued(_) => "requeued",
+        Fact::Replayed(_) => "replayed",
+        Fact::Passed(_) => "passed",
+        Fact::Escalated(_) => "escalated",
     }
 }
 

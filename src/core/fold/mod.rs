@@ -25,6 +25,7 @@ mod continuation;
 mod decide;
 mod feeds;
 mod identities;
+mod sinks;
 mod withdrawals;
 
 #[cfg(test)]
