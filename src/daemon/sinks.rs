@@ -135,13 +135,6 @@ impl Sinks {
             if !same {
                 kept.forget_what_was_told();
             }
-            // What the former one recorded last must be folded, or the same alert would come next again.
-            let recorded = ground.appender.status().borrow().synced;
-            let mut progress = ground.progress.clone();
-            tokio::select! {
-                () = ground.stop.cancelled() => return,
-                _ = progress.wait_for(|now| now.folded >= recorded) => {}
-            }
             let made = deliver::sink(&sink.kind, &site, sink.timeout);
             Queue::new(settings, made, ground, kept).run().await;
         });

@@ -90,6 +90,8 @@ pub struct Kept {
     went: VecDeque<Instant>,
     /// Alerts are held back: they go together when their time comes.
     holding: bool,
+    /// What was recorded last must be folded, or the same alert would come next again.
+    recorded: JournalPosition,
 }
 
 impl Kept {
@@ -132,6 +134,7 @@ impl Handle {
             heartbeat_at: None,
             went: VecDeque::new(),
             holding: false,
+            recorded: JournalPosition(0),
         };
         (handle, kept)
     }
@@ -276,7 +279,9 @@ impl Queue {
         self.beat().await?;
         self.tell_notices().await?;
         // While the state is being built its cursors are old news: a delivered alert would look new.
-        if !self.progress.borrow_and_update().current {
+        let recorded = self.kept.recorded;
+        let progress = *self.progress.borrow_and_update();
+        if !progress.current || progress.folded < recorded {
             return Ok(Dealt::Nothing);
         }
         // A state that cannot be read is the fold's to mend; when it is, the progress changes.
@@ -495,11 +500,11 @@ impl Queue {
         Ok(())
     }
 
-    async fn record(&self, fact: Fact) -> Result<JournalPosition, SinkError> {
+    async fn record(&mut self, fact: Fact) -> Result<JournalPosition, SinkError> {
         self.record_all(vec![fact]).await
     }
 
-    async fn record_all(&self, facts: Vec<Fact>) -> Result<JournalPosition, SinkError> {
+    async fn record_all(&mut self, facts: Vec<Fact>) -> Result<JournalPosition, SinkError> {
         let gone = || SinkError::later("the journal is closed");
         let stored = self
             .appender
@@ -508,7 +513,9 @@ impl Queue {
             .map_err(|_| gone())?
             .await
             .map_err(|_| gone())?;
-        stored.last().map(|stored| stored.position).ok_or_else(gone)
+        let last = stored.last().map(|stored| stored.position);
+        self.kept.recorded = self.kept.recorded.max(last.unwrap_or(self.kept.recorded));
+        last.ok_or_else(gone)
     }
 
     /// Until the cursor has moved: or the same alert would come next again.

@@ -183,10 +183,23 @@ fn an_unroutable_alert_is_not_delivered() {
 }
 
 pub async fn stream(url: &str, replicas: usize) -> Result<(), String> {
+    stream_over(url, replicas, None).await
+}
+
+/// The same, over TLS where an authority is given.
+pub async fn stream_over(
+    url: &str,
+    replicas: usize,
+    authority: Option<&std::path::Path>,
+) -> Result<(), String> {
     let urls: Vec<&str> = url.split(',').collect();
-    let client = async_nats::connect(urls)
-        .await
-        .map_err(|error| error.to_string())?;
+    let mut options = async_nats::ConnectOptions::new();
+    if let Some(authority) = authority {
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        options = options.add_root_certificates(authority.to_owned());
+    }
+    let connected = options.connect(urls).await;
+    let client = connected.map_err(|error| error.to_string())?;
     let config = jetstream::stream::Config {
         name: "ALERTS".to_owned(),
         subjects: vec!["pentamer.>".to_owned()],

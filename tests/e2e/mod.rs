@@ -31,6 +31,7 @@ mod reload;
 mod restart;
 mod retention;
 mod sealed;
+mod secure;
 mod service;
 mod sinks;
 mod soak;

@@ -243,6 +243,10 @@ fn events_and_severity_choose() {
         daemon.connect().exchange(&low.replace(&now, &earlier)),
         "AA"
     );
+    // Seen together they would be the past, which pages nobody.
+    wait_for("the first in the file", || {
+        (daemon.home.alerts().len() == 1).then_some(())
+    });
     let well = panel("2", "1", "1.2", "11.0", "2.0");
     assert_eq!(daemon.connect().exchange(&well), "AA");
     wait_for("both in the file", || {

@@ -18,20 +18,32 @@ pub struct Nats {
     server: Server,
     dir: tempfile::TempDir,
     pub port: u16,
+    more: Vec<String>,
 }
 
 impl Nats {
     pub fn start() -> Self {
-        let dir = tempfile::tempdir().expect("a directory");
-        let port = free_port();
-        let server = Self::spawn(dir.path(), port);
-        Self { server, dir, port }
+        Self::start_with(&[])
     }
 
-    fn spawn(dir: &Path, port: u16) -> Server {
+    /// With more arguments.
+    pub fn start_with(more: &[String]) -> Self {
+        let dir = tempfile::tempdir().expect("a directory");
+        let port = free_port();
+        let server = Self::spawn(dir.path(), port, more);
+        Self {
+            server,
+            dir,
+            port,
+            more: more.to_vec(),
+        }
+    }
+
+    fn spawn(dir: &Path, port: u16, more: &[String]) -> Server {
         let child = Command::new("nats-server")
             .args(["-a", "127.0.0.1", "-p", &port.to_string(), "-js", "-sd"])
             .arg(dir)
+            .args(more)
             .stdout(Stdio::null())
             .stderr(Stdio::null())
             .spawn()
@@ -45,7 +57,7 @@ impl Nats {
     }
 
     pub fn again(&mut self) {
-        self.server = Self::spawn(self.dir.path(), self.port);
+        self.server = Self::spawn(self.dir.path(), self.port, &self.more);
     }
 
     pub fn url(&self) -> String {
@@ -122,11 +134,18 @@ const RABBIT: &str = "/usr/lib/rabbitmq/bin/rabbitmq-server";
 
 impl Rabbit {
     pub fn start() -> Self {
+        Self::start_with(|_, _| String::new())
+    }
+
+    /// With a configuration, made of a directory that the server can read and a port.
+    pub fn start_with(config: impl FnOnce(&Path, u16) -> String) -> Self {
         let dir = tempfile::tempdir().expect("a directory");
         let open = fs::Permissions::from_mode(0o777);
         fs::set_permissions(dir.path(), open).expect("opened");
         let port = free_port();
         let ports = [free_port(), free_port()];
+        let more = config(dir.path(), port);
+        fs::write(dir.path().join("rabbitmq.conf"), more).expect("written");
         let server = Self::spawn(dir.path(), port, ports);
         Self {
             server,
@@ -154,6 +173,7 @@ impl Rabbit {
             .env("RABBITMQ_LOGS", "-")
             .env("RABBITMQ_ENABLED_PLUGINS_FILE", dir.join("plugins"))
             .env("RABBITMQ_CONF_ENV_FILE", "/dev/null")
+            .env("RABBITMQ_CONFIG_FILE", dir.join("rabbitmq.conf"))
             .current_dir(dir)
             .stdin(Stdio::null())
             .stdout(Stdio::null())
@@ -241,13 +261,28 @@ class Keep:
             out.write(("RCPT " + ",".join(envelope.rcpt_tos) + "\n").encode() + envelope.content)
         os.rename(name + ".part", name + ".eml")
         return "250 OK"
-controller = Controller(Keep(), hostname="127.0.0.1", port=port)
+more = {}
+if len(sys.argv) > 3:
+    import ssl
+    from aiosmtpd.smtp import AuthResult
+    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    tls.load_cert_chain(sys.argv[3], sys.argv[4])
+    def known(server, session, envelope, mechanism, data):
+        good = data.login == b"pentamer" and data.password == b"s3cret"
+        return AuthResult(success=good, handled=False)
+    more = dict(tls_context=tls, require_starttls=True, auth_required=True, authenticator=known)
+controller = Controller(Keep(), hostname="127.0.0.1", port=port, **more)
 controller.start()
 asyncio.new_event_loop().run_forever()
 "#;
 
 impl Mail {
     pub fn start() -> Self {
+        Self::start_with(&[])
+    }
+
+    /// With files of a certificate and its key: STARTTLS and an account are required then.
+    pub fn start_with(tls: &[std::path::PathBuf]) -> Self {
         let dir = tempfile::tempdir().expect("a directory");
         let port = free_port();
         // Debian's, which has the package.
@@ -255,6 +290,7 @@ impl Mail {
             .args(["-c", MAIL])
             .arg(dir.path())
             .arg(port.to_string())
+            .args(tls)
             .stdout(Stdio::null())
             .stderr(Stdio::inherit())
             .spawn()
