@@ -76,10 +76,13 @@ fn after_first_line(bytes: &[u8]) -> &[u8] {
 
 /// Where the last segment of this name begins.
 fn last_segment(raw: &[u8], name: &[u8; 3], separator: u8) -> Option<usize> {
-    memmem::rfind_iter(raw, name).find(|at| {
-        let begins = at.checked_sub(1).and_then(|before| raw.get(before));
-        matches!(begins, Some(b'\r' | b'\n')) && raw.get(at + 3) == Some(&separator)
-    })
+    // Forwards and all of them: searching backwards is many times slower, and nearly no message has one.
+    memmem::find_iter(raw, name)
+        .filter(|at| {
+            let begins = at.checked_sub(1).and_then(|before| raw.get(before));
+            matches!(begins, Some(b'\r' | b'\n')) && raw.get(at + 3) == Some(&separator)
+        })
+        .last()
 }
 
 /// Field 1 of a segment.
