@@ -26,6 +26,8 @@ use tokio_util::sync::CancellationToken;
 
 /// Commands that wait at most.
 const COMMANDS: usize = 16;
+/// Alerts that are dealt with before the fold is waited for: what is to be sent again is seen only then.
+const IN_ADVANCE: u32 = 64;
 
 /// What a queue needs.
 #[derive(Debug, Clone)]
@@ -92,6 +94,11 @@ pub struct Kept {
     holding: bool,
     /// What was recorded last must be folded, or the same alert would come next again.
     recorded: JournalPosition,
+    /// Up to this place of the log of alerts all is dealt with, though it is not folded yet; 0 where the
+    /// fold is waited for.
+    ahead: u64,
+    /// How many alerts that is.
+    in_advance: u32,
 }
 
 impl Kept {
@@ -135,6 +142,8 @@ impl Handle {
             went: VecDeque::new(),
             holding: false,
             recorded: JournalPosition(0),
+            ahead: 0,
+            in_advance: 0,
         };
         (handle, kept)
     }
@@ -279,13 +288,18 @@ impl Queue {
         self.beat().await?;
         self.tell_notices().await?;
         // While the state is being built its cursors are old news: a delivered alert would look new.
-        let recorded = self.kept.recorded;
         let progress = *self.progress.borrow_and_update();
-        if !progress.current || progress.folded < recorded {
+        if progress.folded >= self.kept.recorded {
+            self.kept.ahead = 0;
+            self.kept.in_advance = 0;
+        } else if self.kept.ahead == 0 {
+            return Ok(Dealt::Nothing);
+        }
+        if !progress.current {
             return Ok(Dealt::Nothing);
         }
         // A state that cannot be read is the fold's to mend; when it is, the progress changes.
-        let Ok(next) = self.next().await else {
+        let Ok((next, cursor)) = self.next().await else {
             return Ok(Dealt::Nothing);
         };
         match next {
@@ -315,30 +329,41 @@ impl Queue {
                     return Ok(dealt);
                 }
                 let id = waiting.transition.alert_id.0.clone();
-                let dealt = self.deliver(*waiting).await;
-                dealt.map_err(|error| Failed { id, error })?;
+                // A digest looks at the state; what is sent again is known by it alone.
+                let ahead = Some(waiting.place).filter(|place| {
+                    *place > cursor && waiting.step == 0 && self.settings.digest.is_none()
+                });
+                let recorded = self.deliver(*waiting).await;
+                let recorded = recorded.map_err(|error| Failed { id, error })?;
+                match ahead {
+                    Some(place) if self.kept.in_advance < IN_ADVANCE => {
+                        self.kept.ahead = place;
+                        self.kept.in_advance = self.kept.in_advance.saturating_add(1);
+                    }
+                    Some(_) | None => self.wait_folded(recorded).await,
+                }
                 Ok(Dealt::Done)
             }
         }
     }
 
     /// Nothing comes for a sink until the state has seen it: it would be given all of the past.
-    async fn next(&self) -> Result<Next, StateError> {
+    async fn next(&self) -> Result<(Next, u64), StateError> {
         let (name, choice) = (self.settings.name.clone(), self.settings.choice.clone());
-        let now = clock::now();
+        let (now, ahead) = (clock::now(), self.kept.ahead);
         let read = move |state: &dyn crate::core::fold::state::State| {
-            if views::cursor(state, &name)?.is_none() {
-                return Ok(Next::Nothing);
-            }
+            let Some(cursor) = views::cursor(state, &name)? else {
+                return Ok((Next::Nothing, 0));
+            };
             let mutes = views::mutes(state)?;
             let passes = |transition: &Transition| choice.passes(transition, &mutes, now);
-            views::next(state, &name, &passes)
+            Ok((views::next(state, &name, ahead, &passes)?, cursor))
         };
         self.state.read_apart(read).await
     }
 
     /// `Attempted`, send, and how it ended.
-    async fn deliver(&mut self, waiting: Waiting) -> Result<(), SinkError> {
+    async fn deliver(&mut self, waiting: Waiting) -> Result<JournalPosition, SinkError> {
         let Waiting {
             transition,
             attempted,
@@ -375,9 +400,7 @@ impl Queue {
             }
             Err(later @ SinkError::Later { .. }) => return Err(later),
         };
-        let recorded = self.record(fact).await?;
-        self.wait_folded(recorded).await;
-        Ok(())
+        self.record(fact).await
     }
 
     fn dead(&self, sink: String, alert_id: String, at: Timestamp, reason: String) -> Fact {

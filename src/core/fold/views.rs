@@ -58,15 +58,23 @@ pub enum Next {
 const PASS_AT_ONCE: u64 = 1_000;
 
 /// What comes next at a sink: first what it is to be given again, then the alert after its cursor.
-/// `passes` says why an alert is not for this sink.
+/// `passes` says why an alert is not for this sink. What a queue has recorded and is not folded yet it has
+/// dealt with up to `ahead`; 0 where all of it is folded.
 pub fn next(
     state: &dyn State,
     sink: &str,
+    ahead: u64,
     passes: &dyn Fn(&Transition) -> Option<&'static str>,
 ) -> Result<Next, StateError> {
     let overlay = Overlay::new(state);
     let prefix = keys::named(keys::AGAIN, sink);
-    if let Some((key, value)) = overlay.scan(&prefix, &prefix, 1)?.pop() {
+    // The same might be dealt with already.
+    let again = if ahead == 0 {
+        overlay.scan(&prefix, &prefix, 1)?.pop()
+    } else {
+        None
+    };
+    if let Some((key, value)) = again {
         let mark: AgainMark = super::codec::decode(tables::AGAIN, &value)?;
         let place = key.get(prefix.len()..).and_then(keys::read_number);
         let place = place.unwrap_or_default();
@@ -74,7 +82,7 @@ pub fn next(
             return Ok(Next::Send(Box::new(waiting)));
         }
     }
-    let after = cursor(state, sink)?.unwrap_or_default();
+    let after = cursor(state, sink)?.unwrap_or_default().max(ahead);
     let mut through = after;
     let mut why = None;
     while through < after.saturating_add(PASS_AT_ONCE) {
@@ -106,7 +114,7 @@ pub fn next(
 
 /// The next alert for a sink that wants all of them.
 pub fn next_alert(state: &dyn State, sink: &str) -> Result<Option<Waiting>, StateError> {
-    Ok(match next(state, sink, &|_| None)? {
+    Ok(match next(state, sink, 0, &|_| None)? {
         Next::Send(waiting) => Some(*waiting),
         Next::Nothing | Next::Pass { .. } => None,
     })

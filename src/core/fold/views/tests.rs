@@ -80,6 +80,30 @@ fn the_queue_is_what_lies_after_the_cursor() {
     assert_eq!(next(&done, "log"), None);
 }
 
+#[test]
+fn what_a_queue_has_dealt_with_does_not_come_again_before_it_is_folded() {
+    let state = log_of(vec![three_alerts(), delivered("log", "A-F1-1")]);
+    let ahead = |place| match super::next(&state, "log", place, &|_| None).unwrap() {
+        Next::Send(waiting) => Some(waiting.place),
+        Next::Nothing | Next::Pass { .. } => None,
+    };
+    assert_eq!(
+        [ahead(0), ahead(1), ahead(2), ahead(3)],
+        [Some(2), Some(2), Some(3), None]
+    );
+    // What is to be given again waits until all is folded: it might be under way.
+    let again = log_of(vec![
+        three_alerts(),
+        delivered("log", "A-F1-3"),
+        replayed("log", 0),
+    ]);
+    let first = |place| match super::next(&again, "log", place, &|_| None).unwrap() {
+        Next::Send(waiting) => Some(waiting.place),
+        Next::Nothing | Next::Pass { .. } => None,
+    };
+    assert_eq!((first(0), first(3)), (Some(1), None));
+}
+
 fn passed(sink: &str, after: u64, through: u64) -> Fact {
     Fact::Passed(crate::core::delivery::Passed {
         sink: sink.to_owned(),
