@@ -23,4 +23,5 @@ pub mod seal;
 pub mod service;
 pub mod telemetry;
 pub mod tls;
+pub mod users;
 pub mod web;

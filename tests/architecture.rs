@@ -15,7 +15,8 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("seal", &["core"]),
     ("pulse", &[]),
     ("service", &[]),
-    ("config", &["core", "clock", "tls", "seal"]),
+    ("config", &["core", "clock", "tls", "seal", "users"]),
+    ("users", &["core"]),
     ("tls", &["core"]),
     ("telemetry", &["config"]),
     ("notice", &["core", "clock", "telemetry"]),
@@ -59,7 +60,9 @@ const ROOMS: &[(&str, &[&str])] = &[
     ),
     (
         "web",
-        &["core", "clock", "telemetry", "notice", "journal", "engine"],
+        &[
+            "core", "clock", "telemetry", "notice", "journal", "engine", "users", "tls",
+        ],
     ),
     (
         "daemon",
@@ -79,6 +82,7 @@ const ROOMS: &[(&str, &[&str])] = &[
             "service",
             "tls",
             "seal",
+            "users",
         ],
     ),
     (
@@ -96,6 +100,7 @@ const ROOMS: &[(&str, &[&str])] = &[
             "service",
             "tls",
             "seal",
+            "users",
         ],
     ),
     ("main", &["cli"]),

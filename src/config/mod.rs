@@ -11,6 +11,7 @@
 
 mod checks;
 mod credentials;
+mod http;
 mod keys;
 mod layer;
 mod listener;
@@ -36,7 +37,8 @@ pub use origin::Origin;
 pub use problem::{Problem, Problems, Warning, Wrong};
 pub use relay::{Framing, OnTrouble, RelayTo};
 pub use reload::Changes;
-pub use settings::{CacheKind, Http, Limits, Log, LogFormat, LogLevel, Storage};
+pub use http::Http;
+pub use settings::{CacheKind, Limits, Log, LogFormat, LogLevel, Storage};
 pub use sink::{Sink, SinkKind};
 pub use tables::Tables;
 
@@ -117,7 +119,7 @@ fn read(raw: &layer::Raw, problems: &mut Vec<Problem>) -> (Config, Vec<Warning>)
         site: site::site(raw, problems),
         detection: site::detection(raw, problems),
         tables: tables::read(raw, problems),
-        http: settings::http(raw, problems),
+        http: http::http(raw, problems),
         limits: settings::limits(raw, problems),
         log: settings::log(raw, problems),
         listeners,
