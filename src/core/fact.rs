@@ -4,6 +4,7 @@
 //! computed again: results and identities are read from [`Fact::Received`], but episodes, alerts
 //! and deliveries only from the facts that recorded them.
 
+use super::audit::{Audited, Noted, Retried};
 use super::clinical::observation::PatientKey;
 use super::episode::Transition;
 use super::phi::Phi;
@@ -419,4 +420,10 @@ pub enum Fact {
         /// Microseconds from the message's receipt to its answer.
         after_micros: u64,
     },
+    /// Somebody looked at a patient, searched, exported or did something.
+    Audited(Audited),
+    /// A person wrote something down about a patient.
+    Noted(Noted),
+    /// A person had a message read again.
+    Retried(Retried),
 }

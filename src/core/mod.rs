@@ -8,6 +8,7 @@
 )]
 
 pub mod alert;
+pub mod audit;
 pub mod clinical;
 pub mod episode;
 pub mod extract;

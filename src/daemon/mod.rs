@@ -10,6 +10,7 @@ mod feeds;
 mod fold;
 mod found;
 mod gaps;
+mod pages;
 mod reload;
 mod sinks;
 mod state;
@@ -35,6 +36,7 @@ use crate::web;
 use alive::{Alive, Watched};
 use feeds::FeedWatch;
 use gaps::Gaps;
+use pages::Pages;
 use metrics_exporter_prometheus::PrometheusHandle;
 use reload::Reload;
 use sinks::{Sinks, Sources};
@@ -98,6 +100,9 @@ pub enum StartError {
         #[source]
         source: TlsFault,
     },
+    /// The certificates of the pages.
+    #[error("cannot use the certificates of the pages")]
+    WebTls(#[source] TlsFault),
     /// A socket that the service manager handed over.
     #[error("cannot listen where the service manager does")]
     Handed(#[source] HandedError),
@@ -322,7 +327,13 @@ impl Daemon {
             reloadable.push(one.reloadable());
             bound.push(one);
         }
-        let certificates: Arc<[Certificates]> = bound.iter().map(Bound::certificates).collect();
+        let pages = Pages::new(&config.http)?;
+        let of_pages = pages.tls.clone().map(Certificates::of_pages);
+        let certificates: Arc<[Certificates]> = bound
+            .iter()
+            .map(Bound::certificates)
+            .chain(of_pages)
+            .collect();
         others.spawn(certificates::watch(
             Arc::clone(&certificates),
             notices.clone(),
@@ -353,6 +364,9 @@ impl Daemon {
                 .any(crate::config::Listener::passes_on),
             bound: Arc::clone(&ready),
             metrics,
+            access: Arc::clone(&pages.access),
+            auditor: web::Auditor::start(appender.clone(), state.clone(), progress.clone()),
+            stop: stop_all.clone(),
         };
         let feed_watch = FeedWatch {
             state: state.clone(),
@@ -378,8 +392,9 @@ impl Daemon {
 
         sinks.replace(&config);
         let stop_web = stop_all.clone();
+        let tls = pages.tls;
         others.spawn(async move {
-            let _ = http.serve(stop_web).await;
+            let _ = http.serve(tls, stop_web).await;
         });
         for one in bound {
             one.start(&connections);
@@ -393,6 +408,7 @@ impl Daemon {
             listeners: reloadable,
             sinks,
             notices,
+            access: pages.access,
         };
         Ok(Self {
             ports,

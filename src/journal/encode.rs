@@ -4,6 +4,7 @@
 use super::duplicates::Fingerprint;
 use super::error::{AppendError, DecodeError};
 use super::layout::MAX_PAYLOAD;
+use crate::core::audit::{Audited, Noted, Retried};
 use crate::core::fact::{
     Decided, Fact, Gap, JournalPosition, LisAck, MergeUndone, Origin, Reason, Received, Refused,
 };
@@ -33,10 +34,14 @@ pub(crate) enum Kind {
     Deadline = 11,
     Gap = 12,
     LisAnswered = 13,
+    // 20 to 27 are those of sinks and of what people do with alerts.
+    Audited = 30,
+    Noted = 31,
+    Retried = 32,
 }
 
 impl Kind {
-    const ALL: [Self; 14] = [
+    const ALL: [Self; 17] = [
         Self::Mark,
         Self::Received,
         Self::SeenAgain,
@@ -51,6 +56,9 @@ impl Kind {
         Self::Deadline,
         Self::Gap,
         Self::LisAnswered,
+        Self::Audited,
+        Self::Noted,
+        Self::Retried,
     ];
 
     fn from_number(number: u8) -> Option<Self> {
@@ -73,6 +81,9 @@ impl Kind {
             Self::Deadline => "deadline",
             Self::Gap => "gap",
             Self::LisAnswered => "lis_answered",
+            Self::Audited => "audited",
+            Self::Noted => "noted",
+            Self::Retried => "retried",
         }
     }
 }
@@ -260,6 +271,9 @@ pub(crate) fn encode(
         Fact::MergeUndone(undone) => record(Kind::MergeUndone, undone, &none),
         Fact::Deadline { at } => record(Kind::Deadline, &DeadlineMeta { at: *at }, &none),
         Fact::Gap(gap) => record(Kind::Gap, gap, &none),
+        Fact::Audited(audited) => record(Kind::Audited, audited, &none),
+        Fact::Noted(noted) => record(Kind::Noted, noted, &none),
+        Fact::Retried(retried) => record(Kind::Retried, retried, &none),
         Fact::LisAnswered {
             message,
             code,
@@ -387,6 +401,9 @@ pub(crate) fn decode(
             Fact::Deadline { at }
         }
         Kind::Gap => Fact::Gap(meta::<Gap>(kind, bytes)?),
+        Kind::Audited => Fact::Audited(meta::<Audited>(kind, bytes)?),
+        Kind::Noted => Fact::Noted(meta::<Noted>(kind, bytes)?),
+        Kind::Retried => Fact::Retried(meta::<Retried>(kind, bytes)?),
         Kind::LisAnswered => {
             let LisAnsweredMeta {
                 message,

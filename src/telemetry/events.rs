@@ -218,6 +218,11 @@ pub fn merge_undone(position: u64) {
     info!(event = "merge_undone", position, "a merge was taken back");
 }
 
+/// How far the audit is: where log lines are kept elsewhere, its entries can be held against this one.
+pub fn audit_at(number: u64, hash: &str) {
+    info!(event = "audit_at", number, hash, "entries of the audit so far, and the hash of the last");
+}
+
 /// Something was quarantined.
 pub fn quarantined(reason: &'static str, times: u64) {
     counter!("pentamer_quarantine_total", "reason" => reason).increment(times);

@@ -2,11 +2,21 @@
 //!
 //! Patients' data is in answers only. No request is logged: paths hold identifiers.
 
+mod access;
+mod audit;
+mod door;
 mod feeds;
 mod guard;
 mod notices;
+mod pages;
 mod patients;
 mod problem;
+mod query;
+mod serve;
+mod statics;
+
+pub use access::{Access, Rules};
+pub use audit::Auditor;
 
 use crate::clock;
 use crate::core::fact::JournalPosition;
@@ -19,6 +29,7 @@ use crate::journal::{Appender, Status, Storing};
 use crate::notice::{Notice, NoticeKind, Notices};
 use crate::telemetry::events;
 use crate::telemetry::peers::Peers;
+use crate::tls::Server;
 use axum::extract::{DefaultBodyLimit, State};
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -66,6 +77,12 @@ pub struct Seen {
     pub bound: Arc<AtomicBool>,
     /// The recorder.
     pub metrics: PrometheusHandle,
+    /// Who may ask.
+    pub access: Arc<Access>,
+    /// Where every look at a patient is recorded.
+    pub auditor: Auditor,
+    /// The daemon ends: what stays open ends too.
+    pub stop: CancellationToken,
 }
 
 /// A bound HTTP port.
@@ -97,9 +114,9 @@ pub async fn bind(
     let socket = match handed {
         Some(socket) => {
             let local = socket.local_addr()?;
-            if !local.ip().to_canonical().is_loopback() {
+            if !seen.access.rules().has_users() && !local.ip().to_canonical().is_loopback() {
                 let why = format!(
-                    "the pages show patients, and only loopback may serve them, not the socket {local} that was handed over"
+                    "the pages show patients, and without users only loopback may serve them, not the socket {local} that was handed over"
                 );
                 return Err(io::Error::new(io::ErrorKind::InvalidInput, why));
             }
@@ -118,24 +135,40 @@ pub async fn bind(
 
 impl Bound {
     /// Serves until the daemon ends.
-    pub async fn serve(self, stop: CancellationToken) -> io::Result<()> {
-        let api = Router::new()
-            .route("/api/v1/feeds", get(feeds::list))
-            .route("/api/v1/notices", get(notices::list))
-            .route("/api/v1/patients/{key}", get(patients::show))
-            .route("/api/v1/patients/{key}/unmerge", post(patients::unmerge))
-            .layer(DefaultBodyLimit::max(LARGEST_BODY))
-            .layer(middleware::from_fn(guard::guard));
-        let routes = Router::new()
-            .route("/healthz", get(healthz))
-            .route("/readyz", get(readyz))
-            .route("/metrics", get(metrics_page))
-            .merge(api)
-            .with_state(self.seen);
-        axum::serve(self.socket, routes)
+    pub async fn serve(self, tls: Option<Arc<Server>>, stop: CancellationToken) -> io::Result<()> {
+        let door = serve::Door::open(self.socket, self.address, tls);
+        let service = routes(self.seen).into_make_service_with_connect_info::<serve::Client>();
+        axum::serve(door, service)
             .with_graceful_shutdown(async move { stop.cancelled().await })
             .await
     }
+}
+
+/// All routes, each of which stands in [`door::ROUTES`] too.
+fn routes(seen: Seen) -> Router {
+    let api = Router::new()
+        .route("/api/v1/audit", get(audit::list))
+        .route("/api/v1/feeds", get(feeds::list))
+        .route("/api/v1/notices", get(notices::list))
+        .route("/api/v1/patients/{key}", get(patients::show))
+        .route("/api/v1/patients/{key}/unmerge", post(patients::unmerge));
+    let pages = Router::new()
+        .route("/static/{file}", get(statics::show))
+        .route(
+            "/sign-in",
+            get(pages::sign_in::show).post(pages::sign_in::enter),
+        )
+        .route("/sign-out", post(pages::sign_in::leave));
+    Router::new()
+        .route("/healthz", get(healthz))
+        .route("/readyz", get(readyz))
+        .route("/metrics", get(metrics_page))
+        .merge(api)
+        .merge(pages)
+        .fallback(door::nowhere)
+        .layer(DefaultBodyLimit::max(LARGEST_BODY))
+        .layer(middleware::from_fn_with_state(seen.clone(), door::door))
+        .with_state(seen)
 }
 
 /// An answer of JSON.

@@ -46,6 +46,9 @@ const fn word(fact: &Fact) -> &'static str {
         Fact::Deadline { .. } => "deadline",
         Fact::Gap(_) => "gap",
         Fact::LisAnswered { .. } => "lis_answered",
+        Fact::Audited(_) => "audited",
+        Fact::Noted(_) => "noted",
+        Fact::Retried(_) => "retried",
     }
 }
 

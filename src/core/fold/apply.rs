@@ -15,6 +15,7 @@ use crate::core::extract::{Extraction, PatientPart, Place, Refusal, Understood};
 use crate::core::fact::{Decided, Fact, Gap, JournalPosition, Origin, Reason, Received, Refused};
 use crate::core::policy::Policy;
 use crate::core::time::Timestamp;
+use std::collections::BTreeSet;
 
 /// Reads one message. The caller wraps `core::extract::extract` so that a panic becomes an
 /// extraction with a refusal of reason `internal`: the core itself catches nothing.
@@ -95,7 +96,7 @@ impl Fold<'_> {
             }
             Fact::SeenAgain { .. } => Ok(()),
             Fact::Refused(refused) => self.refused(position, refused),
-            Fact::Decided(decided) => self.decided(decided),
+            Fact::Decided(decided) => self.decided(decided, policy),
             Fact::Attempted { sink, alert_id, at } => self.delivery(sink, alert_id, |mark| {
                 mark.attempts = mark.attempts.saturating_add(1);
                 mark.last_attempt = Some(*at);
@@ -139,6 +140,9 @@ impl Fold<'_> {
             Fact::LisAnswered { message, code, .. } => {
                 answers::note(&mut self.overlay, *message, *code)
             }
+            Fact::Audited(audited) => self.audited(position, audited),
+            Fact::Noted(noted) => self.noted(position, noted),
+            Fact::Retried(retried) => self.retried(retried),
         }
     }
 
@@ -329,7 +333,8 @@ impl Fold<'_> {
 
     /// What was decided is appended to the record that the episode is filed under and, as an alert,
     /// to the log of alerts; what it took into account is no longer open. An alert id counts once.
-    fn decided(&mut self, decided: &Decided) -> Result<(), StateError> {
+    fn decided(&mut self, decided: &Decided, policy: &Policy) -> Result<(), StateError> {
+        let mut episodes = BTreeSet::new();
         for transition in &decided.transitions {
             let id = keys::named(keys::ALERT_IDS, &transition.alert_id.0);
             if self.overlay.get(&id)?.is_some() {
@@ -339,6 +344,7 @@ impl Fold<'_> {
             let filed_under = &transition.filed_under;
             self.overlay
                 .store(tables::RECORDS, keys::step(filed_under, step), transition)?;
+            episodes.insert((filed_under, &transition.episode));
             // A silent reopening is a step of the episode, but nothing to tell.
             let place = match transition.kind {
                 TransitionKind::Reopened => None,
@@ -360,13 +366,21 @@ impl Fold<'_> {
                 delivery: transition.delivery,
             });
         }
+        let mut about = Vec::new();
         for (key, bytes) in self.overlay.scan_all(&[keys::DIRTY])? {
             let mark: DirtyMark = super::codec::decode(tables::DIRTY, &bytes)?;
-            if mark.position <= decided.through {
-                self.overlay.delete(key);
+            if mark.position > decided.through {
+                continue;
             }
+            if let Some((patient, _)) = key.get(1..).and_then(keys::read_patient) {
+                about.push((patient, mark));
+            }
+            self.overlay.delete(key);
         }
-        Ok(())
+        for (filed_under, episode) in episodes {
+            self.list_episode(filed_under, episode)?;
+        }
+        self.list_reviews(&about, decided.decided_at, policy)
     }
 
     /// Counts one further, from 1.

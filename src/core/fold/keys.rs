@@ -15,6 +15,10 @@
 //! | `q` | quarantine | position (newest first), number | `QuarantineEntry` |
 //! | `s` | sinks | sink | cursor |
 //! | `t` | deliveries | sink, place | `DeliveryMark` |
+//! | `u` | audit | number | `AuditEntry` |
+//! | `i` | episodes that stand | episode | `StandingEpisode` |
+//! | `w` | reviews | patient | `ReviewMark` |
+//! | `v` | notes | patient, position | `Noted` |
 //!
 //! Byte 0 is left to the stores, for what they keep of their own. Numbers are big-endian. A text
 //! ends with `00 01`, and a `00` within it is written `00 ff`: so no text is the beginning of
@@ -50,6 +54,14 @@ pub const QUARANTINE: u8 = b'q';
 pub const SINKS: u8 = b's';
 /// What became of an alert at a sink.
 pub const DELIVERIES: u8 = b't';
+/// Who looked at what and did what.
+pub const AUDIT: u8 = b'u';
+/// Episodes that stand.
+pub const STANDING: u8 = b'i';
+/// Patients whom a person should look at.
+pub const REVIEW: u8 = b'w';
+/// What people wrote down about patients.
+pub const NOTES: u8 = b'v';
 
 /// The part of a patient's record that an entry belongs to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -120,6 +132,13 @@ pub fn order(filler: &str, holder: &PatientKey) -> Vec<u8> {
 pub fn alert(place: u64) -> Vec<u8> {
     let mut key = vec![ALERTS];
     key.extend_from_slice(&place.to_be_bytes());
+    key
+}
+
+/// An entry of the audit.
+pub fn audit(number: u64) -> Vec<u8> {
+    let mut key = vec![AUDIT];
+    key.extend_from_slice(&number.to_be_bytes());
     key
 }
 

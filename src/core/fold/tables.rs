@@ -5,8 +5,10 @@ use super::continuation::Waiting;
 use super::keys::{self, Kind};
 use super::state::StateError;
 use super::values::{
-    AlertPointer, DeliveryMark, DirtyMark, PolicyMark, QuarantineEntry, StartMark, UndoMark,
+    AlertPointer, AuditEnd, AuditEntry, DeliveryMark, DirtyMark, PolicyMark, QuarantineEntry, ReviewMark, StandingEpisode,
+    StartMark, UndoMark,
 };
+use crate::core::audit::Noted;
 use crate::core::clinical::observation::{
     AssociationSeen, DemographicsReport, GroupWithdrawal, Observation,
 };
@@ -42,11 +44,21 @@ pub const QUARANTINE: &str = "quarantine";
 pub const SINKS: &str = "sinks";
 /// Deliveries.
 pub const DELIVERIES: &str = "deliveries";
+/// Audit.
+pub const AUDIT: &str = "audit";
+/// Episodes that stand.
+pub const STANDING: &str = "standing episodes";
+/// Reviews.
+pub const REVIEW: &str = "reviews";
+/// Notes about patients.
+pub const NOTES: &str = "notes";
 
 /// Meta: hash of the policy that the state was folded with.
 pub const META_FOLDED_WITH: &str = "folded_with";
 /// Meta: [`PolicyMark`].
 pub const META_POLICY: &str = "policy";
+/// Meta: [`AuditEnd`].
+pub const META_AUDIT: &str = "audit";
 /// Meta: [`StartMark`].
 pub const META_STARTED: &str = "started";
 /// Meta: place of the last alert in the log.
@@ -80,6 +92,10 @@ pub fn verify(key: &[u8], value: &[u8]) -> Result<(), StateError> {
         keys::QUARANTINE => decode::<QuarantineEntry>(QUARANTINE, value).map(drop),
         keys::SINKS => decode::<u64>(SINKS, value).map(drop),
         keys::DELIVERIES => decode::<DeliveryMark>(DELIVERIES, value).map(drop),
+        keys::AUDIT => decode::<AuditEntry>(AUDIT, value).map(drop),
+        keys::STANDING => decode::<StandingEpisode>(STANDING, value).map(drop),
+        keys::REVIEW => decode::<ReviewMark>(REVIEW, value).map(drop),
+        keys::NOTES => decode::<Noted>(NOTES, value).map(drop),
         _ => Err(foreign("a key of no table")),
     }
 }
@@ -91,6 +107,7 @@ fn verify_meta(rest: &[u8], value: &[u8]) -> Result<(), StateError> {
     match name.as_str() {
         META_FOLDED_WITH => decode::<String>(META, value).map(drop),
         META_POLICY => decode::<PolicyMark>(META, value).map(drop),
+        META_AUDIT => decode::<AuditEnd>(META, value).map(drop),
         META_STARTED => decode::<StartMark>(META, value).map(drop),
         META_LAST_ALERT | META_LAST_STEP | META_ANSWERS => decode::<u64>(META, value).map(drop),
         _ => Err(foreign("an unknown name")),

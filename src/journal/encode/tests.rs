@@ -62,7 +62,7 @@ fn transition(text: &str, number: u32, at: Timestamp) -> Transition {
 fn facts() -> impl Strategy<Value = Fact> {
     let raw = prop::collection::vec(any::<u8>(), 0..200);
     (
-        0..13u8,
+        0..16u8,
         ".{0,12}",
         ".{0,12}",
         any::<i64>(),
@@ -147,6 +147,29 @@ fn facts() -> impl Strategy<Value = Fact> {
                     at,
                     after_micros: number,
                 },
+                12 => Fact::Audited(Audited {
+                    number,
+                    previous: a.clone(),
+                    at,
+                    by: a.clone(),
+                    from: a.clone(),
+                    act: a.clone(),
+                    subject: Phi::new(a),
+                }),
+                13 => Fact::Noted(Noted {
+                    patient: PatientKey {
+                        authority: a.clone(),
+                        id: Phi::new(a.clone()),
+                    },
+                    at,
+                    by: a.clone(),
+                    text: Phi::new(a),
+                }),
+                14 => Fact::Retried(Retried {
+                    message: JournalPosition(number),
+                    by: a,
+                    at,
+                }),
                 _ => Fact::Deadline { at },
             }
         })
