@@ -61,7 +61,14 @@ const ROOMS: &[(&str, &[&str])] = &[
     (
         "web",
         &[
-            "core", "clock", "telemetry", "notice", "journal", "engine", "users", "tls",
+            "core",
+            "clock",
+            "telemetry",
+            "notice",
+            "journal",
+            "engine",
+            "users",
+            "tls",
         ],
     ),
     (

@@ -33,7 +33,19 @@ pub struct Http {
     pub trusted_header: Option<String>,
     /// Proxies that are believed.
     pub trusted_proxies: Vec<IpNet>,
+    /// Suggested next steps that the pages show (CLINICAL 7.6), by their words.
+    pub next_steps: Vec<String>,
 }
+
+/// All next steps there are.
+const NEXT_STEPS: [&str; 6] = [
+    "repeat",
+    "subclasses",
+    "secondary",
+    "lymphocytes",
+    "children",
+    "replacement",
+];
 
 impl Default for Http {
     fn default() -> Self {
@@ -46,6 +58,7 @@ impl Default for Http {
             session_idle: Duration::from_hours(1),
             trusted_header: None,
             trusted_proxies: Vec::new(),
+            next_steps: NEXT_STEPS.map(str::to_owned).into(),
         }
     }
 }
@@ -86,7 +99,12 @@ pub(super) fn http(raw: &Raw, problems: &mut Vec<Problem>) -> Http {
     );
     let http = Http {
         bind: bind.unwrap_or(default.bind),
-        tls: section.table("tls", &HTTP_TLS, "tls = { cert_file = \"…\", key_file = \"…\" }", tls),
+        tls: section.table(
+            "tls",
+            &HTTP_TLS,
+            "tls = { cert_file = \"…\", key_file = \"…\" }",
+            tls,
+        ),
         users: section
             .tables("users", &USER, USER_EXAMPLE, user)
             .unwrap_or_default(),
@@ -94,10 +112,16 @@ pub(super) fn http(raw: &Raw, problems: &mut Vec<Problem>) -> Http {
             .tables("tokens", &TOKEN, TOKEN_EXAMPLE, token)
             .unwrap_or_default(),
         session: section
-            .duration("session", Duration::from_mins(1)..=Duration::from_hours(24 * 30))
+            .duration(
+                "session",
+                Duration::from_mins(1)..=Duration::from_hours(24 * 30),
+            )
             .unwrap_or(default.session),
         session_idle: section
-            .duration("session_idle", Duration::from_mins(1)..=Duration::from_hours(24 * 30))
+            .duration(
+                "session_idle",
+                Duration::from_mins(1)..=Duration::from_hours(24 * 30),
+            )
             .unwrap_or(default.session_idle),
         trusted_header: section.parsed(
             "trusted_header",
@@ -113,6 +137,14 @@ pub(super) fn http(raw: &Raw, problems: &mut Vec<Problem>) -> Http {
                 network,
             )
             .unwrap_or_default(),
+        next_steps: section
+            .list(
+                "next_steps",
+                &one_of(NEXT_STEPS),
+                "leave the key out for all of them",
+                |text| NEXT_STEPS.contains(&text).then(|| text.to_owned()),
+            )
+            .unwrap_or(default.next_steps),
     };
     together(section, &http);
     http
@@ -135,10 +167,13 @@ fn together(section: &mut Section<'_>, http: &Http) {
         } else {
             "trusted_proxies"
         };
-        let wrong = Wrong::Conflict(
-            "`trusted_header` and `trusted_proxies` only hold together".to_owned(),
+        let wrong =
+            Wrong::Conflict("`trusted_header` and `trusted_proxies` only hold together".to_owned());
+        section.report(
+            key,
+            wrong,
+            "name the header and the proxies that are believed, or neither",
         );
-        section.report(key, wrong, "name the header and the proxies that are believed, or neither");
     }
     let bind = http.bind;
     if bind.ip().to_canonical().is_loopback() {
@@ -179,7 +214,12 @@ fn tls(section: &mut Section<'_>) -> Option<ServerFiles> {
 
 fn user(section: &mut Section<'_>) -> Option<User> {
     section.require("name", "give the user a name");
-    let name = section.parsed("name", "a name of 1 to 64 characters", "as it is typed at sign-in", name);
+    let name = section.parsed(
+        "name",
+        "a name of 1 to 64 characters",
+        "as it is typed at sign-in",
+        name,
+    );
     let password_hash = section.parsed(
         "password_hash",
         "an argon2id hash",
@@ -196,8 +236,16 @@ fn user(section: &mut Section<'_>) -> Option<User> {
 
 fn token(section: &mut Section<'_>) -> Option<Token> {
     section.require("name", "give the token a name");
-    section.require("hash", "`pentamer hash-password --token` makes a token and its hash");
-    let name = section.parsed("name", "a name of 1 to 64 characters", "it stands in the audit", name);
+    section.require(
+        "hash",
+        "`pentamer hash-password --token` makes a token and its hash",
+    );
+    let name = section.parsed(
+        "name",
+        "a name of 1 to 64 characters",
+        "it stands in the audit",
+        name,
+    );
     let hash = section.parsed(
         "hash",
         "64 hexadecimal digits",
@@ -222,9 +270,17 @@ fn token(section: &mut Section<'_>) -> Option<Token> {
 fn roles(section: &mut Section<'_>) -> Option<BTreeSet<Role>> {
     section.require("roles", "choose of `viewer`, `clinician`, `operator`");
     let expected = one_of(ROLES.iter().map(|(word, _)| *word));
-    let found = section.list("roles", &expected, "viewers look, clinicians acknowledge and mute, operators mend", |text| {
-        ROLES.iter().find(|(word, _)| *word == text).map(|(_, role)| *role)
-    })?;
+    let found = section.list(
+        "roles",
+        &expected,
+        "viewers look, clinicians acknowledge and mute, operators mend",
+        |text| {
+            ROLES
+                .iter()
+                .find(|(word, _)| *word == text)
+                .map(|(_, role)| *role)
+        },
+    )?;
     Some(found.into_iter().collect())
 }
 

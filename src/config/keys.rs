@@ -238,6 +238,7 @@ pub(super) const HTTP: Shape = Shape {
         "session_idle",
         "trusted_header",
         "trusted_proxies",
+        "next_steps",
     ],
     planned: &[],
 };

@@ -226,8 +226,13 @@ fn http(lines: &mut Lines, http: &Http) {
     lines.duration("session", http.session);
     lines.duration("session_idle", http.session_idle);
     lines.optional("trusted_header", http.trusted_header.as_deref());
-    let proxies: Vec<String> = http.trusted_proxies.iter().map(ToString::to_string).collect();
+    let proxies: Vec<String> = http
+        .trusted_proxies
+        .iter()
+        .map(ToString::to_string)
+        .collect();
     lines.list("trusted_proxies", proxies.iter().map(String::as_str));
+    lines.list("next_steps", http.next_steps.iter().map(String::as_str));
 }
 
 fn site(lines: &mut Lines, site: &Site) {

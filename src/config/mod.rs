@@ -31,13 +31,13 @@ mod validate;
 
 pub use crate::core::alert::PhiLevel;
 pub use crate::core::hl7::ack::{AckMode, AckPolicy, BatchAck};
+pub use http::Http;
 pub use keys::{SECTIONS, Shape};
 pub use listener::{Listener, Mode};
 pub use origin::Origin;
 pub use problem::{Problem, Problems, Warning, Wrong};
 pub use relay::{Framing, OnTrouble, RelayTo};
 pub use reload::Changes;
-pub use http::Http;
 pub use settings::{CacheKind, Limits, Log, LogFormat, LogLevel, Storage};
 pub use sink::{Sink, SinkKind};
 pub use tables::Tables;

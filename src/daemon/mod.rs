@@ -36,8 +36,8 @@ use crate::web;
 use alive::{Alive, Watched};
 use feeds::FeedWatch;
 use gaps::Gaps;
-use pages::Pages;
 use metrics_exporter_prometheus::PrometheusHandle;
+use pages::Pages;
 use reload::Reload;
 use sinks::{Sinks, Sources};
 use state::Keeper;
@@ -366,6 +366,7 @@ impl Daemon {
             metrics,
             access: Arc::clone(&pages.access),
             auditor: web::Auditor::start(appender.clone(), state.clone(), progress.clone()),
+            next_steps: config.http.next_steps.clone().into(),
             stop: stop_all.clone(),
         };
         let feed_watch = FeedWatch {

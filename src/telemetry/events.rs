@@ -220,7 +220,10 @@ pub fn merge_undone(position: u64) {
 
 /// How far the audit is: where log lines are kept elsewhere, its entries can be held against this one.
 pub fn audit_at(number: u64, hash: &str) {
-    info!(event = "audit_at", number, hash, "entries of the audit so far, and the hash of the last");
+    info!(
+        event = "audit_at",
+        number, hash, "entries of the audit so far, and the hash of the last"
+    );
 }
 
 /// Something was quarantined.

@@ -42,7 +42,12 @@ impl Sessions {
     ///
     /// # Errors
     /// Where the system gives no random numbers.
-    pub fn begin(&self, user: &str, now: Instant, terms: Terms) -> Result<String, getrandom::Error> {
+    pub fn begin(
+        &self,
+        user: &str,
+        now: Instant,
+        terms: Terms,
+    ) -> Result<String, getrandom::Error> {
         let (name, csrf) = (random()?, random()?);
         let mut sessions = self.lock();
         sessions.retain(|_, session| session.holds(now, terms));
@@ -113,9 +118,16 @@ mod tests {
         let after = |seconds| start + Duration::from_secs(seconds);
         let name = sessions.begin("ward", start, TERMS).unwrap();
         assert_eq!(sessions.find(&name, after(9), TERMS).unwrap().user, "ward");
-        assert!(sessions.find(&name, after(18), TERMS).is_some(), "used at 9");
+        assert!(
+            sessions.find(&name, after(18), TERMS).is_some(),
+            "used at 9"
+        );
         assert_eq!(sessions.find(&name, after(28), TERMS), None, "idle");
-        assert_eq!(sessions.find(&name, after(19), TERMS), None, "gone for good");
+        assert_eq!(
+            sessions.find(&name, after(19), TERMS),
+            None,
+            "gone for good"
+        );
         let name = sessions.begin("ward", start, TERMS).unwrap();
         for second in (5..100).step_by(5) {
             assert!(sessions.find(&name, after(second), TERMS).is_some());

@@ -65,7 +65,8 @@ impl Auditor {
         act: &'static str,
         subject: impl Into<String>,
     ) -> Result<(), Problem> {
-        self.note_of(&asking.who.name, &asking.from, act, subject).await
+        self.note_of(&asking.who.name, &asking.from, act, subject)
+            .await
     }
 
     /// The same for one who is not signed in (yet).
@@ -100,7 +101,11 @@ async fn run(
     mut progress: watch::Receiver<Progress>,
 ) {
     // Only a state that has caught up knows where the chain ends; from then on this task does.
-    if progress.wait_for(|progress| progress.current).await.is_err() {
+    if progress
+        .wait_for(|progress| progress.current)
+        .await
+        .is_err()
+    {
         return;
     }
     let end = loop {
@@ -228,7 +233,10 @@ pub(super) async fn list(
     State(seen): State<Seen>,
     RawQuery(query): RawQuery,
 ) -> Result<Response, Problem> {
-    let asked = query::read(query.as_deref().unwrap_or_default(), &["by", "act", "subject"])?;
+    let asked = query::read(
+        query.as_deref().unwrap_or_default(),
+        &["by", "act", "subject"],
+    )?;
     let paging = asked.paging()?;
     let text = |name| asked.text(name).map(str::to_owned);
     let asked = Asked {

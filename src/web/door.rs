@@ -123,7 +123,9 @@ pub(super) async fn door(State(seen): State<Seen>, mut request: Request, next: N
 pub(super) struct Peer(pub(super) IpAddr);
 
 fn peer(request: &Request) -> IpAddr {
-    let info = request.extensions().get::<ConnectInfo<super::serve::Client>>();
+    let info = request
+        .extensions()
+        .get::<ConnectInfo<super::serve::Client>>();
     info.map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |ConnectInfo(client)| {
         let address: SocketAddr = client.0;
         address.ip()

@@ -5,6 +5,7 @@
 mod access;
 mod audit;
 mod door;
+mod facts;
 mod feeds;
 mod guard;
 mod notices;
@@ -17,6 +18,7 @@ mod statics;
 
 pub use access::{Access, Rules};
 pub use audit::Auditor;
+pub use pages::clinical::STEPS;
 
 use crate::clock;
 use crate::core::fact::JournalPosition;
@@ -81,6 +83,8 @@ pub struct Seen {
     pub access: Arc<Access>,
     /// Where every look at a patient is recorded.
     pub auditor: Auditor,
+    /// Suggested next steps that are shown, by their words (CLINICAL 7.6).
+    pub next_steps: Arc<[String]>,
     /// The daemon ends: what stays open ends too.
     pub stop: CancellationToken,
 }
@@ -153,6 +157,8 @@ fn routes(seen: Seen) -> Router {
         .route("/api/v1/patients/{key}", get(patients::show))
         .route("/api/v1/patients/{key}/unmerge", post(patients::unmerge));
     let pages = Router::new()
+        .route("/patients/{key}", get(pages::patient::show))
+        .route("/patients/{key}/note", post(pages::patient::note))
         .route("/static/{file}", get(statics::show))
         .route(
             "/sign-in",

@@ -36,7 +36,7 @@ const NO_KEY: Problem = Problem::new(
     StatusCode::BAD_REQUEST,
     "a patient's key is `authority:id`, percent-encoded, such as `HOSP%3A4711`",
 );
-const NO_PATIENT: Problem = Problem::new(
+pub(super) const NO_PATIENT: Problem = Problem::new(
     StatusCode::NOT_FOUND,
     "nothing was ever reported under this key; authority and id are written as the messages have them",
 );
@@ -66,7 +66,9 @@ pub(super) async fn show(
     key: Result<Path<String>, PathRejection>,
 ) -> Result<Response, Problem> {
     let key = key_text(key)?;
-    seen.auditor.note(&asking, "view_patient", key.as_str()).await?;
+    seen.auditor
+        .note(&asking, "view_patient", key.as_str())
+        .await?;
     let state = seen.state.clone();
     let body = state.apart(move || shown(&seen, &key)).await;
     let body = body.ok_or(NO_STATE)??;
@@ -273,7 +275,7 @@ async fn store(seen: &Seen, facts: &[MergeUndone]) -> Result<Vec<JournalPosition
     Ok(stored.iter().map(|one| one.position).collect())
 }
 
-fn key_text(key: Result<Path<String>, PathRejection>) -> Result<String, Problem> {
+pub(super) fn key_text(key: Result<Path<String>, PathRejection>) -> Result<String, Problem> {
     let Ok(Path(text)) = key else {
         return Err(NO_KEY);
     };

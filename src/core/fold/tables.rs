@@ -5,8 +5,8 @@ use super::continuation::Waiting;
 use super::keys::{self, Kind};
 use super::state::StateError;
 use super::values::{
-    AlertPointer, AuditEnd, AuditEntry, DeliveryMark, DirtyMark, PolicyMark, QuarantineEntry, ReviewMark, StandingEpisode,
-    StartMark, UndoMark,
+    AlertPointer, AuditEnd, AuditEntry, DeliveryMark, DirtyMark, PolicyMark, QuarantineEntry,
+    ReviewMark, StandingEpisode, StartMark, UndoMark,
 };
 use crate::core::audit::Noted;
 use crate::core::clinical::observation::{

@@ -97,7 +97,10 @@ impl Frame {
 
     fn civil(&self, text: &str, form: &str) -> String {
         match text.parse::<jiff::Timestamp>() {
-            Ok(at) => at.to_zoned_datetime(self.time.clone()).strftime(form).to_string(),
+            Ok(at) => at
+                .to_zoned_datetime(self.time.clone())
+                .strftime(form)
+                .to_string(),
             Err(_) => text.to_owned(),
         }
     }

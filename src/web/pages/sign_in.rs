@@ -103,7 +103,9 @@ pub(in crate::web) async fn enter(
             "Too many failed tries: wait {} seconds, then try again.",
             wait.as_secs().max(1)
         );
-        seen.auditor.note_of(&name, &from, "sign_in_locked", "").await?;
+        seen.auditor
+            .note_of(&name, &from, "sign_in_locked", "")
+            .await?;
         return Ok(again(StatusCode::TOO_MANY_REQUESTS, wrong, &name));
     }
     let rules = access.rules();
@@ -118,7 +120,9 @@ pub(in crate::web) async fn enter(
     };
     if !(right.unwrap_or(false) && there) {
         access.lock.failed(&tried, clock::monotonic());
-        seen.auditor.note_of(&name, &from, "sign_in_failed", "").await?;
+        seen.auditor
+            .note_of(&name, &from, "sign_in_failed", "")
+            .await?;
         let wrong = "Name or password is wrong.".to_owned();
         return Ok(again(StatusCode::UNAUTHORIZED, wrong, &name));
     }
