@@ -31,6 +31,19 @@ crash SEEDS="1000":
 kill ROUNDS="200":
     PENTAMER_ROUNDS={{ROUNDS}} cargo test --features failpoints --test it -- e2e::fire --nocapture --test-threads 2
 
+# So many rounds of SIGKILL during delivery: counts what is lost and what comes twice
+kill-delivery ROUNDS="200":
+    PENTAMER_ROUNDS={{ROUNDS}} cargo test --features failpoints --test it -- e2e::outage::killed --nocapture
+
+# So many alerts behind a sink that is away: latency of the other one, memory, order
+backlog ALERTS="10000":
+    PENTAMER_ALERTS={{ALERTS}} cargo test --release --test it -- e2e::outage::a_backlog --nocapture
+
+# From a message's ACK to its webhook, at so many messages a second
+page-latency RATE="1000" SECONDS="20":
+    PENTAMER_RATE={{RATE}} PENTAMER_SECONDS={{SECONDS}} cargo test --release --test it -- \
+        e2e::outage::from_the_ack --ignored --nocapture
+
 # So many restarts under load behind a socket that stays open: counts who is refused, what is lost
 restarts ROUNDS="20":
     PENTAMER_RESTARTS={{ROUNDS}} cargo test --features failpoints --test it -- e2e::restart --nocapture

@@ -53,7 +53,9 @@ const ROOMS: &[(&str, &[&str])] = &[
             "core",
             "clock",
             "failpoints",
+            "config",
             "telemetry",
+            "notice",
             "journal",
             "engine",
         ],
@@ -69,6 +71,7 @@ const ROOMS: &[(&str, &[&str])] = &[
             "engine",
             "users",
             "tls",
+            "deliver",
         ],
     ),
     (
@@ -175,6 +178,11 @@ const ONLY_IN: &[(&str, &[&str])] = &[
     ("clap", &["src/cli/"]),
     ("axum", &["src/web/"]),
     ("hyper", &["src/cli/patient/client"]),
+    ("reqwest", &["src/deliver/webhook/"]),
+    ("lettre", &["src/deliver/smtp"]),
+    ("lapin", &["src/deliver/amqp"]),
+    ("async_nats", &["src/deliver/nats"]),
+    ("minijinja", &["src/config/template"]),
 ];
 
 /// Who may look into a `Phi`: every caller keeps it out of logs, metrics and error texts.

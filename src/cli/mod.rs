@@ -2,6 +2,7 @@
 //!
 //! Data goes to stdout, diagnostics go to stderr. `NO_COLOR` is honoured.
 
+pub mod alerts;
 pub mod backup;
 pub mod check;
 pub mod completions;
@@ -12,7 +13,9 @@ pub mod feeds;
 pub mod hash_password;
 pub mod journal;
 pub mod manual;
+pub mod mute;
 pub mod patient;
+pub mod queue;
 pub mod run;
 pub mod send;
 mod story;
@@ -76,6 +79,12 @@ enum Command {
     Explain(explain::Args),
     /// Show a patient as the running daemon has it, or take back a merge
     Patient(patient::Args),
+    /// List, show and acknowledge alerts of the running daemon
+    Alerts(alerts::Args),
+    /// Show what waits at each sink, and send, test or give it again
+    Queue(queue::Args),
+    /// Page nobody for a patient or a rule for some time
+    Mute(mute::Args),
     /// List the sending systems: last message, rhythm, clock, framing, and what to look at
     Feeds(feeds::Args),
     /// Check the journal, write messages out of it, or build the cache from it again
@@ -115,6 +124,9 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> Exit {
         Command::Demo(args) => demo::run(&args),
         Command::Explain(args) => explain::run(&args),
         Command::Patient(args) => patient::run(&args),
+        Command::Alerts(args) => alerts::run(&args),
+        Command::Queue(args) => queue::run(&args),
+        Command::Mute(args) => mute::run(&args),
         Command::Feeds(args) => feeds::run(&args),
         Command::Journal(args) => journal::run(&args),
         Command::Check(args) => check::run(&args),

@@ -19,6 +19,8 @@ use std::time::Duration;
 pub struct Http {
     /// Address and port of pages, API and metrics; port 0 takes a free one.
     pub bind: SocketAddr,
+    /// Where people reach the pages, without a slash at the end: links in pages begin with it.
+    pub public_url: Option<String>,
     /// TLS of the pages.
     pub tls: Option<ServerFiles>,
     /// Who may sign in; without users and tokens only loopback may serve.
@@ -51,6 +53,7 @@ impl Default for Http {
     fn default() -> Self {
         Self {
             bind: SocketAddr::from((Ipv4Addr::LOCALHOST, 8025)),
+            public_url: None,
             tls: None,
             users: Vec::new(),
             tokens: Vec::new(),
@@ -99,8 +102,18 @@ pub(super) fn http(raw: &Raw, problems: &mut Vec<Problem>) -> Http {
     );
     let http = Http {
         bind: bind.unwrap_or(default.bind),
-        tls: section.table(
-            "tls",
+        public_url: section.parsed(
+            "public_url",
+            "a URL such as `https://pentamer.example.org`",
+            "it begins with `http://` or `https://`",
+            |text| {
+                let (scheme, rest) = text.split_once("://")?;
+                let plain = !rest.is_empty() && !rest.contains([' ', '?', '#', '"', '<', '>']);
+                let right = matches!(scheme, "http" | "https") && plain;
+                right.then(|| text.trim_end_matches('/').to_owned())
+            },
+        ),
+        tls: section.table("tls",
             &HTTP_TLS,
             "tls = { cert_file = \"…\", key_file = \"…\" }",
             tls,

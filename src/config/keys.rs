@@ -200,30 +200,73 @@ pub(super) const ASSOCIATION: Shape = Shape {
 pub(super) const SINK: Shape = Shape {
     name: "sink",
     repeated: true,
-    keys: &["name", "kind", "path", "events", "minimum_severity", "phi"],
-    planned: &[
+    keys: &[
+        "name",
+        "kind",
+        "events",
+        "minimum_severity",
+        "phi",
         "retry",
+        "timeout",
         "digest",
         "heartbeat",
         "tls",
+        "path",
         "url",
         "secret_file",
+        "token_file",
         "preset",
         "headers",
+        "template_file",
+        "content_type",
         "server",
         "security",
         "username",
         "password_file",
         "from",
         "to",
+        "subject",
+        "text_file",
+        "html_file",
         "address",
         "receiving_application",
         "receiving_facility",
         "exchange",
         "routing_key",
-        "subject",
         "credentials_file",
     ],
+    planned: &[],
+};
+
+/// `retry` of a `[[sink]]`; not a section of its own.
+pub(super) const RETRY: Shape = Shape {
+    name: "sink.retry",
+    repeated: false,
+    keys: &["initial", "max", "give_up_after"],
+    planned: &[],
+};
+
+/// `digest` of a `[[sink]]`; not a section of its own.
+pub(super) const DIGEST: Shape = Shape {
+    name: "sink.digest",
+    repeated: false,
+    keys: &["above", "within"],
+    planned: &[],
+};
+
+/// `tls` of a `[[sink]]`; not a section of its own.
+pub(super) const SINK_TLS: Shape = Shape {
+    name: "sink.tls",
+    repeated: false,
+    keys: &["ca_file"],
+    planned: &[],
+};
+
+pub(super) const ESCALATION: Shape = Shape {
+    name: "escalation",
+    repeated: true,
+    keys: &["name", "after", "minimum_severity", "sinks", "quiet"],
+    planned: &[],
 };
 
 pub(super) const HTTP: Shape = Shape {
@@ -231,6 +274,7 @@ pub(super) const HTTP: Shape = Shape {
     repeated: false,
     keys: &[
         "bind",
+        "public_url",
         "tls",
         "users",
         "tokens",
@@ -291,13 +335,14 @@ pub const SECTIONS: &[Shape] = &[
     INTERVAL,
     ASSOCIATION,
     SINK,
+    ESCALATION,
     HTTP,
     LIMITS,
     LOG,
 ];
 
 /// Sections that later versions will know.
-const PLANNED_SECTIONS: &[&str] = &["escalation", "cluster"];
+const PLANNED_SECTIONS: &[&str] = &["cluster"];
 
 /// Reports sections that do not exist or stand in the wrong brackets.
 pub(super) fn check_sections(raw: &Raw, problems: &mut Vec<Problem>) {

@@ -2,11 +2,11 @@
 
 use super::Config;
 use super::http::Http;
+use super::listed_sink::{escalation, sink};
 use super::listener::{ACK_MODES, ACK_POLICIES, BATCH_ACKS, Listener, MODES};
 use super::quantity::{show_age, show_duration, show_size};
 use super::relay::{FRAMINGS, RelayTo, TROUBLES};
 use super::settings::{CACHES, LOG_FORMATS};
-use super::sink::{ALWAYS, EVENTS, PHI_LEVELS, SEVERITIES, Sink, SinkKind};
 use super::site::SUPPRESS_KNOWN;
 use super::tables::{CLASSES, KINDS, SEXES, SPECIMENS};
 use crate::core::clinical::Unit;
@@ -22,10 +22,10 @@ use std::time::Duration;
 
 /// Lines of TOML.
 #[derive(Default)]
-struct Lines(String);
+pub(super) struct Lines(String);
 
 impl Lines {
-    fn heading(&mut self, heading: &str) {
+    pub(super) fn heading(&mut self, heading: &str) {
         if !self.0.is_empty() {
             self.0.push('\n');
         }
@@ -33,11 +33,11 @@ impl Lines {
     }
 
     /// A value that is TOML as it is.
-    fn bare(&mut self, key: &str, value: impl Display) {
+    pub(super) fn bare(&mut self, key: &str, value: impl Display) {
         let _ = writeln!(self.0, "{key} = {value}");
     }
 
-    fn text(&mut self, key: &str, value: &str) {
+    pub(super) fn text(&mut self, key: &str, value: &str) {
         self.bare(key, quoted(value));
     }
 
@@ -45,37 +45,37 @@ impl Lines {
         self.text(key, &value.to_string_lossy());
     }
 
-    fn optional(&mut self, key: &str, value: Option<&str>) {
+    pub(super) fn optional(&mut self, key: &str, value: Option<&str>) {
         if let Some(value) = value {
             self.text(key, value);
         }
     }
 
-    fn list<'a>(&mut self, key: &str, values: impl IntoIterator<Item = &'a str>) {
+    pub(super) fn list<'a>(&mut self, key: &str, values: impl IntoIterator<Item = &'a str>) {
         let values: Vec<String> = values.into_iter().map(quoted).collect();
         self.bare(key, format!("[{}]", values.join(", ")));
     }
 
-    fn word<T: PartialEq>(&mut self, key: &str, words: &[(&str, T)], value: &T) {
+    pub(super) fn word<T: PartialEq>(&mut self, key: &str, words: &[(&str, T)], value: &T) {
         let word = words.iter().find(|(_, one)| one == value);
         self.optional(key, word.map(|(word, _)| *word));
     }
 
-    fn duration(&mut self, key: &str, value: Duration) {
+    pub(super) fn duration(&mut self, key: &str, value: Duration) {
         self.text(key, &show_duration(value));
     }
 
-    fn span(&mut self, key: &str, value: Span) {
+    pub(super) fn span(&mut self, key: &str, value: Span) {
         let micros = u64::try_from(value.as_micros()).unwrap_or(0);
         self.duration(key, Duration::from_micros(micros));
     }
 
-    fn size(&mut self, key: &str, value: u64) {
+    pub(super) fn size(&mut self, key: &str, value: u64) {
         self.text(key, &show_size(value));
     }
 }
 
-fn quoted(text: &str) -> String {
+pub(super) fn quoted(text: &str) -> String {
     toml::Value::String(text.to_owned()).to_string()
 }
 
@@ -118,6 +118,10 @@ pub(super) fn toml(config: &Config) -> String {
         .iter()
         .for_each(|one| association(&mut lines, one));
     config.sinks.iter().for_each(|one| sink(&mut lines, one));
+    let escalations = &config.escalations;
+    escalations
+        .iter()
+        .for_each(|one| escalation(&mut lines, one));
     lines.heading("[http]");
     http(&mut lines, &config.http);
     lines.heading("[limits]");
@@ -191,6 +195,7 @@ fn listener(lines: &mut Lines, listener: &Listener) {
 
 fn http(lines: &mut Lines, http: &Http) {
     lines.text("bind", &http.bind.to_string());
+    lines.optional("public_url", http.public_url.as_deref());
     if let Some(tls) = &http.tls {
         lines.path("tls.cert_file", &tls.cert_file);
         lines.path("tls.key_file", &tls.key_file);
@@ -352,27 +357,4 @@ fn association(lines: &mut Lines, row: &AssociationRow) {
     }
     lines.word("kind", KINDS, &row.kind);
     lines.text("source", &row.source);
-}
-
-/// A sink; not the one that always is.
-fn sink(lines: &mut Lines, sink: &Sink) {
-    if sink.name == ALWAYS {
-        return;
-    }
-    lines.heading("[[sink]]");
-    lines.text("name", &sink.name);
-    match &sink.kind {
-        SinkKind::Log => lines.text("kind", "log"),
-        SinkKind::File { path } => {
-            lines.text("kind", "file");
-            lines.text("path", &path.to_string_lossy());
-        }
-    }
-    let events = EVENTS
-        .iter()
-        .filter(|(_, event)| event.is_some_and(|event| sink.events.contains(&event)))
-        .map(|(word, _)| *word);
-    lines.list("events", events);
-    lines.word("minimum_severity", SEVERITIES, &sink.minimum_severity);
-    lines.word("phi", PHI_LEVELS, &sink.phi);
 }

@@ -11,9 +11,11 @@
 
 mod checks;
 mod credentials;
+mod escalation;
 mod http;
 mod keys;
 mod layer;
+mod listed_sink;
 mod listener;
 mod listing;
 mod origin;
@@ -22,11 +24,14 @@ mod problem;
 mod quantity;
 mod relay;
 mod reload;
+mod secret;
 mod section;
 mod settings;
 mod sink;
+mod sink_kind;
 mod site;
 mod tables;
+mod template;
 mod validate;
 
 pub use crate::core::alert::PhiLevel;
@@ -38,10 +43,14 @@ pub use origin::Origin;
 pub use problem::{Problem, Problems, Warning, Wrong};
 pub use relay::{Framing, OnTrouble, RelayTo};
 pub use reload::Changes;
+pub use secret::{keep_key, read_secret};
 pub use settings::{CacheKind, Limits, Log, LogFormat, LogLevel, Storage};
-pub use sink::{Sink, SinkKind};
+pub use sink::Sink;
+pub use sink_kind::{Amqp, Mllp, Nats, PRESETS, Preset, Security, SinkKind, Smtp, Webhook};
 pub use tables::Tables;
+pub use template::Template;
 
+use crate::core::delivery::escalation::Rule;
 use crate::core::policy::{Detection, Policy, Site};
 use std::path::Path;
 
@@ -63,6 +72,8 @@ pub struct Config {
     pub tables: Tables,
     /// `[[sink]]`, or the built-in `log`; the last one is always `alerts.jsonl` in the data directory.
     pub sinks: Vec<Sink>,
+    /// `[[escalation]]`, in order.
+    pub escalations: Vec<Rule>,
     /// `[http]`.
     pub http: Http,
     /// `[limits]`.
@@ -115,6 +126,7 @@ fn read(raw: &layer::Raw, problems: &mut Vec<Problem>) -> (Config, Vec<Warning>)
     let listeners = listener::read(raw, problems);
     let storage = settings::storage(raw, problems);
     let sinks = sink::read(raw, &storage, problems);
+    let escalations = escalation::read(raw, &sinks, problems);
     let config = Config {
         site: site::site(raw, problems),
         detection: site::detection(raw, problems),
@@ -125,6 +137,7 @@ fn read(raw: &layer::Raw, problems: &mut Vec<Problem>) -> (Config, Vec<Warning>)
         listeners,
         storage,
         sinks,
+        escalations,
     };
     validate::conflicts(&config, raw, problems);
     checks::conflicts(&config, raw, problems);

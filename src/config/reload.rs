@@ -110,6 +110,7 @@ impl Config {
         taken
             .sinks
             .extend(self.sinks.iter().filter(|sink| is_always(sink)).cloned());
+        taken.escalations.clone_from(&new.escalations);
         taken.log.level = new.log.level;
         taken.http.users.clone_from(&new.http.users);
         taken.http.tokens.clone_from(&new.http.tokens);

@@ -390,6 +390,46 @@ impl<'a> Section<'a> {
         read(&mut section)
     }
 
+    /// A table of texts under names of the site's own, in the order of the names.
+    pub fn pairs(&mut self, key: &str, example: &str) -> Option<Vec<(String, String)>> {
+        let value = self.value(key)?;
+        let pairs: Option<Vec<(String, String)>> = match &value.kind {
+            ValueKind::Table(table) => {
+                let sorted: BTreeMap<_, _> = table.iter().collect();
+                let pair = |(name, value): (&String, &Value)| match &value.kind {
+                    ValueKind::String(text) => Some((name.clone(), text.clone())),
+                    _ => None,
+                };
+                sorted.into_iter().map(pair).collect()
+            }
+            _ => None,
+        };
+        if pairs.is_none() {
+            let help = format!("write `{example}`");
+            self.wrong_value(key, value, "a table of texts", &help);
+        }
+        pairs
+    }
+
+    /// A text, or a list of texts.
+    pub fn texts(&mut self, key: &str) -> Option<Vec<String>> {
+        if let ValueKind::String(text) = &self.value(key)?.kind {
+            return Some(vec![text.clone()]);
+        }
+        self.list(key, "a text", "put it in quotes", |text| {
+            Some(text.to_owned())
+        })
+    }
+
+    /// `true` or `false`, where a table may stand instead; that is true.
+    pub fn flag_or_table(&mut self, key: &str) -> bool {
+        match self.value(key).map(|value| &value.kind) {
+            Some(ValueKind::Table(_)) => true,
+            Some(_) => self.flag(key).unwrap_or(false),
+            None => false,
+        }
+    }
+
     /// Reports a key that must be there and is not.
     pub fn require(&mut self, key: &str, help: &str) {
         if self.value(key).is_none() {

@@ -1,26 +1,17 @@
 //! `[[sink]]`: where alerts go.
 
-use super::keys::SINK;
+use super::keys::{DIGEST, RETRY, SINK};
 use super::layer::Raw;
 use super::problem::{Problem, Wrong};
 use super::section::{Section, plain_name, unique_names};
-use super::settings::{Storage, path};
+use super::settings::Storage;
+use super::sink_kind::SinkKind;
 use crate::core::alert::PhiLevel;
+use crate::core::delivery::backoff::Retry;
+use crate::core::delivery::digest::Digest;
 use crate::core::episode::{Severity, TransitionKind};
 use std::collections::BTreeSet;
-use std::path::PathBuf;
-
-/// The kind of a sink and what that kind needs.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum SinkKind {
-    /// A line in the log.
-    Log,
-    /// One JSON object a line, appended.
-    File {
-        /// The file.
-        path: PathBuf,
-    },
-}
+use std::time::Duration;
 
 /// One `[[sink]]`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -31,10 +22,20 @@ pub struct Sink {
     pub kind: SinkKind,
     /// Kinds of alerts that it takes.
     pub events: BTreeSet<TransitionKind>,
+    /// It takes notices about Pentamer itself.
+    pub notices: bool,
     /// The least pressing that it takes.
     pub minimum_severity: Severity,
     /// How much of the patient it is given.
     pub phi: PhiLevel,
+    /// Pauses between tries.
+    pub retry: Retry,
+    /// How long one try may take.
+    pub timeout: Duration,
+    /// When a flood becomes one message; `None`: never.
+    pub digest: Option<Digest>,
+    /// Between two signs of life on the way to it; `None`: none.
+    pub heartbeat: Option<Duration>,
 }
 
 /// Name of the sink that always is, after its file.
@@ -46,8 +47,13 @@ impl Sink {
             name: name.to_owned(),
             kind,
             events: EVENTS.iter().filter_map(|(_, event)| *event).collect(),
+            notices: false,
             minimum_severity: Severity::Routine,
             phi,
+            retry: Retry::default(),
+            timeout: TIMEOUT,
+            digest: None,
+            heartbeat: None,
         }
     }
 
@@ -63,7 +69,7 @@ impl Sink {
     }
 }
 
-/// `None` marks what later versions will know.
+/// `None` is what is no alert.
 pub(super) const EVENTS: &[(&str, Option<TransitionKind>)] = &[
     ("detected", Some(TransitionKind::Detected)),
     ("confirmed", Some(TransitionKind::Confirmed)),
@@ -84,16 +90,6 @@ pub(super) const PHI_LEVELS: &[(&str, PhiLevel)] = &[
     ("minimum", PhiLevel::Minimum),
     ("full", PhiLevel::Full),
 ];
-const KINDS: &[(&str, bool)] = &[
-    ("log", true),
-    ("file", true),
-    ("webhook", false),
-    ("smtp", false),
-    ("mllp", false),
-    ("amqp", false),
-    ("nats", false),
-];
-
 /// All sinks, `alerts.jsonl` last; the built-in `log` where none is configured.
 pub(super) fn read(raw: &Raw, storage: &Storage, problems: &mut Vec<Problem>) -> Vec<Sink> {
     let rows = raw.rows(SINK.name);
@@ -111,7 +107,7 @@ pub(super) fn read(raw: &Raw, storage: &Storage, problems: &mut Vec<Problem>) ->
 
 fn one(section: &mut Section<'_>, storage: &Storage) -> Sink {
     section.require("name", "give it a name of its own, e.g. `name = \"pager\"`");
-    section.require("kind", "choose `kind = \"log\"` or `kind = \"file\"`");
+    section.require("kind", "choose `kind = \"webhook\"` or another kind");
     let name = section
         .parsed(
             "name",
@@ -129,92 +125,96 @@ fn one(section: &mut Section<'_>, storage: &Storage) -> Sink {
             "choose another name",
         );
     }
-    let kind = kind(section, storage);
+    let kind = super::sink_kind::read(section, storage);
     let default_phi = match kind {
         SinkKind::Log => PhiLevel::None,
-        SinkKind::File { .. } => PhiLevel::Minimum,
+        SinkKind::File { .. }
+        | SinkKind::Webhook(_)
+        | SinkKind::Smtp(_)
+        | SinkKind::Mllp(_)
+        | SinkKind::Amqp(_)
+        | SinkKind::Nats(_) => PhiLevel::Minimum,
     };
     let default = Sink::new(&name, kind, default_phi);
+    let (events, notices) = events(section).unwrap_or((default.events, false));
     Sink {
-        events: events(section).unwrap_or(default.events),
+        events,
+        notices,
         minimum_severity: section
             .choice("minimum_severity", SEVERITIES)
             .unwrap_or(default.minimum_severity),
         phi: section.choice("phi", PHI_LEVELS).unwrap_or(default.phi),
+        retry: section
+            .table("retry", &RETRY, "retry.max = \"5m\"", |inner| {
+                Some(retry(inner))
+            })
+            .unwrap_or_default(),
+        timeout: section
+            .duration("timeout", SECOND..=HOUR)
+            .unwrap_or(default.timeout),
+        digest: section.table(
+            "digest",
+            &DIGEST,
+            "digest = { above = 20, within = \"10m\" }",
+            digest,
+        ),
+        heartbeat: section
+            .duration_or_off("heartbeat", SECOND..=DAY * 30)
+            .flatten(),
         name: default.name,
         kind: default.kind,
     }
 }
 
-fn kind(section: &mut Section<'_>, storage: &Storage) -> SinkKind {
-    let works: Vec<&str> = KINDS
-        .iter()
-        .filter(|(_, works)| *works)
-        .map(|(word, _)| *word)
-        .collect();
-    let kinds: Vec<(&'static str, &'static str)> =
-        KINDS.iter().map(|(word, _)| (*word, *word)).collect();
-    let word = section.choice("kind", &kinds);
-    let file = section.parsed(
-        "path",
-        "a file",
-        "name the file that lines are added to",
-        path,
-    );
-    match word {
-        Some("file") => {
-            section.require("path", "name the file that lines are added to");
-            if file
-                .as_ref()
-                .is_some_and(|path| *path == storage.dir.join(ALWAYS))
-            {
-                section.report(
-                    "path",
-                    Wrong::Conflict(format!(
-                        "`{ALWAYS}` in the data directory is always written"
-                    )),
-                    "remove this sink, or choose another file",
-                );
-            }
-            return SinkKind::File {
-                path: file.unwrap_or_default(),
-            };
-        }
-        Some("log") if section.has("path") => section.report(
-            "path",
-            Wrong::Conflict("a sink of kind `log` has no `path`".to_owned()),
-            "remove the key, or choose `kind = \"file\"`",
-        ),
-        Some(word) if word != "log" => section.report(
-            "kind",
-            Wrong::NotYet(format!("sink kind `{word}`")),
-            format!("the kinds of this version are {}", works.join(" and ")),
-        ),
-        _ => {}
+/// How long one try may take where nothing is said.
+pub(super) const TIMEOUT: Duration = Duration::from_secs(30);
+const SECOND: Duration = Duration::from_secs(1);
+const HOUR: Duration = Duration::from_secs(3_600);
+const DAY: Duration = Duration::from_secs(86_400);
+
+fn retry(section: &mut Section<'_>) -> Retry {
+    let default = Retry::default();
+    let shortest = Duration::from_millis(10);
+    let retry = Retry {
+        initial: section
+            .duration("initial", shortest..=HOUR)
+            .unwrap_or(default.initial),
+        max: section
+            .duration("max", shortest..=DAY)
+            .unwrap_or(default.max),
+        give_up_after: section
+            .duration_or_off("give_up_after", SECOND..=DAY * 365)
+            .flatten(),
+    };
+    if retry.max < retry.initial && (section.has("max") || section.has("initial")) {
+        let wrong = Wrong::Conflict("`initial` is above `max`".to_owned());
+        section.report("initial", wrong, "lower `initial`, or raise `max`");
     }
-    SinkKind::Log
+    retry
 }
 
-fn events(section: &mut Section<'_>) -> Option<BTreeSet<TransitionKind>> {
-    let expected = super::section::one_of(
-        EVENTS
-            .iter()
-            .filter(|(_, event)| event.is_some())
-            .map(|(word, _)| *word),
+fn digest(section: &mut Section<'_>) -> Option<Digest> {
+    section.require(
+        "above",
+        "say how many alerts go by themselves, e.g. `above = 20`",
     );
+    section.require("within", "say over which span, e.g. `within = \"10m\"`");
+    let above = section.number("above", 1..=100_000);
+    let within = section.duration("within", SECOND..=DAY);
+    let (above, within) = (above?, within?);
+    Some(Digest { above, within })
+}
+
+/// Alert kinds, and whether notices are wanted.
+fn events(section: &mut Section<'_>) -> Option<(BTreeSet<TransitionKind>, bool)> {
+    let expected = super::section::one_of(EVENTS.iter().map(|(word, _)| *word));
     let found = section.list(
         "events",
         &expected,
-        "leave the key out for all of them",
+        "leave the key out for all kinds of alerts",
         |text| EVENTS.iter().find(|(word, _)| *word == text).copied(),
     )?;
-    if found.iter().any(|(_, event)| event.is_none()) {
-        section.report(
-            "events",
-            Wrong::NotYet("event `notice`".to_owned()),
-            "remove it from the list",
-        );
-    }
+    let notices = found.iter().any(|(_, event)| event.is_none());
     let events: BTreeSet<TransitionKind> = found.iter().filter_map(|(_, event)| *event).collect();
     if found.is_empty() {
         section.report(
@@ -223,5 +223,5 @@ fn events(section: &mut Section<'_>) -> Option<BTreeSet<TransitionKind>> {
             "leave the key out for all events, or remove the sink",
         );
     }
-    Some(events)
+    Some((events, notices))
 }

@@ -5,7 +5,7 @@ use super::layer::Raw;
 use super::origin::Origin;
 use super::problem::{Problem, Warning, Wrong};
 use super::quantity::show_size;
-use super::sink::SinkKind;
+use super::sink_kind::SinkKind;
 use super::{Config, Mode, keys::Shape};
 use crate::core::hl7::ack::{AckMode, AckPolicy};
 use std::net::SocketAddr;

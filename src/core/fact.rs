@@ -6,6 +6,9 @@
 
 use super::audit::{Audited, Noted, Retried};
 use super::clinical::observation::PatientKey;
+use super::delivery::{
+    Acknowledged, Escalated, Muted, Passed, Replayed, Requeued, SinksSeen, Unmuted,
+};
 use super::episode::Transition;
 use super::phi::Phi;
 use super::time::Timestamp;
@@ -426,4 +429,20 @@ pub enum Fact {
     Noted(Noted),
     /// A person had a message read again.
     Retried(Retried),
+    /// A person took note of an alert.
+    Acknowledged(Acknowledged),
+    /// A person wants no pages for a patient or a rule for some time.
+    Muted(Muted),
+    /// A mute was lifted.
+    Unmuted(Unmuted),
+    /// The sinks that a daemon starts with.
+    SinksSeen(SinksSeen),
+    /// A person asked that alerts be given to a sink again.
+    Requeued(Requeued),
+    /// A person asked that a sink be given the past.
+    Replayed(Replayed),
+    /// A sink's cursor moved over what it does not get.
+    Passed(Passed),
+    /// An unacknowledged page goes out again.
+    Escalated(Escalated),
 }

@@ -10,6 +10,7 @@
 pub mod alert;
 pub mod audit;
 pub mod clinical;
+pub mod delivery;
 pub mod episode;
 pub mod extract;
 pub mod fact;
@@ -23,3 +24,4 @@ pub mod phi;
 pub mod policy;
 pub mod record;
 pub mod time;
+pub mod worklist;

@@ -22,6 +22,7 @@ use crate::config::{Config, Loaded, LogLevel, Problems};
 use crate::core::fact::Fact;
 use crate::core::fold::views;
 use crate::core::policy::Policy;
+use crate::deliver::Ground;
 use crate::engine::{Checkpointing, Folder, Progress, Settings, StateHandle};
 use crate::journal::{self, Appender, Draft, JournalError, OsDisk, WriterHandle};
 use crate::listen::{self, Bound, Certificates, FrameMemory, Listener};
@@ -39,7 +40,7 @@ use gaps::Gaps;
 use metrics_exporter_prometheus::PrometheusHandle;
 use pages::Pages;
 use reload::Reload;
-use sinks::{Sinks, Sources};
+use sinks::Sinks;
 use state::Keeper;
 use std::collections::BTreeMap;
 use std::io;
@@ -255,7 +256,7 @@ impl Daemon {
             started_before: started_before.ok().flatten().map(|mark| mark.at),
         };
         others.spawn(watch.run(stop_all.clone()));
-        record_start(&appender).await;
+        record_start(&appender, &config).await;
         let looked_after = fold::LookedAfter {
             keeper,
             state: state.clone(),
@@ -340,19 +341,28 @@ impl Daemon {
             stop_all.clone(),
         ));
         others.spawn(take_up(metrics.clone(), stop_all.clone()));
-        let mut sinks = Sinks::new(Sources {
+        let ground = Ground {
             appender: appender.clone(),
             state: state.clone(),
             progress: progress.clone(),
+            notices: notices.clone(),
             stop: stop_all.clone(),
-            tasks: others.clone(),
-        });
+        };
+        let signer = sinks::signer(&config);
+        let mut sinks = Sinks::new(ground.clone(), signer.clone(), others.clone());
+        others.spawn(sinks::watch(
+            ground,
+            sinks.handles.subscribe(),
+            sinks.escalations.subscribe(),
+        ));
         let ready = Arc::new(AtomicBool::new(false));
         let seen = web::Seen {
             status: appender.status(),
             progress: progress.clone(),
             state: state.clone(),
-            sinks: sinks.names.subscribe(),
+            sinks: sinks.handles.subscribe(),
+            signer,
+            turn: Arc::default(),
             policy: policy_in_force.clone(),
             appender: appender.clone(),
             notices: notices.clone(),
@@ -494,14 +504,14 @@ fn standing(seen: &web::Seen, listeners: usize) -> Standing {
 }
 
 /// Notes the start. A policy that has changed since is noted by the fold, which knows the last one.
-async fn record_start(appender: &Appender) {
+async fn record_start(appender: &Appender, config: &Config) {
     let started = Draft::from(Fact::Started {
         version: env!("CARGO_PKG_VERSION").to_owned(),
         at: clock::now(),
     });
     // Waited for, so that the state is current only with it; but not for long: a full disk must not
     // keep the listeners from binding.
-    if let Ok(stored) = appender.submit(vec![started]).await {
+    if let Ok(stored) = appender.submit(vec![started, sinks::seen(config)]).await {
         let _ = tokio::time::timeout(RECORD_WITHIN, stored).await;
     }
 }

@@ -59,7 +59,7 @@ impl Reload {
             changed
         });
         // All of them: what a file of theirs holds may be another secret now.
-        self.sinks.replace(&taken);
+        self.sinks.take(&taken);
         self.access.take(super::pages::rules(&taken.http));
         self.config = taken;
         events::reloaded(&changes.now.join(", "), &changes.restart.join(", "));

@@ -1,6 +1,6 @@
 //! The `file` sink: one CloudEvent a line, synced before it counts as delivered.
 
-use super::SinkError;
+use super::{Letter, Sending, Sink, SinkError};
 use serde_json::Value;
 use std::fs::{File, OpenOptions};
 use std::io::{Read, Seek, SeekFrom, Write};
@@ -20,7 +20,7 @@ impl FileSink {
         Self { path, open: None }
     }
 
-    pub(super) fn deliver(&mut self, event: &Value) -> Result<(), SinkError> {
+    fn append(&mut self, event: &Value) -> Result<(), SinkError> {
         // A rotated or deleted file must not swallow alerts: the path counts, not the old handle.
         if self.open.is_some() && !self.still_there() {
             self.open = None;
@@ -28,7 +28,7 @@ impl FileSink {
         let written = self.write(event);
         written.map_err(|error| {
             self.open = None;
-            SinkError::Later(format!("cannot write `{}`: {error}", self.path.display()))
+            SinkError::later(format!("cannot write `{}`: {error}", self.path.display()))
         })
     }
 
@@ -52,6 +52,13 @@ impl FileSink {
         file.sync_data()?;
         self.open = Some(file);
         Ok(())
+    }
+}
+
+impl Sink for FileSink {
+    fn deliver<'a>(&'a mut self, letter: &'a Letter) -> Sending<'a> {
+        // It waits for its disk: the connections of this worker must not.
+        Box::pin(async move { tokio::task::block_in_place(|| self.append(letter.event())) })
     }
 }
 
@@ -85,12 +92,12 @@ mod tests {
         let path = dir.path().join("alerts.jsonl");
         std::fs::write(&path, "{\"half").expect("written");
         let mut sink = FileSink::new(path.clone());
-        sink.deliver(&json!({"id": "1"})).expect("delivered");
-        sink.deliver(&json!({"id": "2"})).expect("delivered");
+        sink.append(&json!({"id": "1"})).expect("delivered");
+        sink.append(&json!({"id": "2"})).expect("delivered");
         let text = std::fs::read_to_string(&path).expect("read");
         assert_eq!(text, "{\"half\n{\"id\":\"1\"}\n{\"id\":\"2\"}\n");
         std::fs::rename(&path, dir.path().join("alerts.1")).expect("moved");
-        sink.deliver(&json!({"id": "3"})).expect("delivered");
+        sink.append(&json!({"id": "3"})).expect("delivered");
         assert_eq!(
             std::fs::read_to_string(&path).expect("read"),
             "{\"id\":\"3\"}\n"
@@ -102,8 +109,8 @@ mod tests {
         let dir = tempfile::tempdir().expect("a directory");
         let path = dir.path().join("gone").join("alerts.jsonl");
         let mut sink = FileSink::new(path.clone());
-        assert!(sink.deliver(&json!({})).is_err());
+        assert!(sink.append(&json!({})).is_err());
         std::fs::create_dir(dir.path().join("gone")).expect("made");
-        sink.deliver(&json!({})).expect("delivered");
+        sink.append(&json!({})).expect("delivered");
     }
 }

@@ -1,148 +1,509 @@
-//! One queue a sink: next alert, `Attempted`, send, `Delivered`, next.
+//! One queue a sink: next alert, `Attempted`, send, `Delivered` or `Dead`, next. Beside it go notices,
+//! signs of life and tests, which are not recorded: they are about the way, not about patients.
 
-use super::{Choice, Sink, SinkError};
+mod flood;
+
+use super::{Choice, Letter, Links, Sink, SinkError};
 use crate::clock;
+use crate::core::delivery::Passed;
+use crate::core::delivery::backoff::Retry;
+use crate::core::delivery::digest::Digest;
+use crate::core::episode::Transition;
 use crate::core::fact::{Fact, JournalPosition};
-use crate::core::fold::views;
+use crate::core::fold::state::StateError;
+use crate::core::fold::views::{self, Next, Waiting};
+use crate::core::time::{Span, Timestamp};
 use crate::engine::{Progress, StateHandle};
 use crate::failpoints;
 use crate::journal::{Appender, Draft};
+use crate::notice::{Notice, Notices, Standing};
 use crate::telemetry::events;
-use std::time::Duration;
-use tokio::sync::watch;
+use std::collections::VecDeque;
+use std::hash::{BuildHasher, Hasher};
+use std::time::{Duration, Instant};
+use tokio::sync::{OwnedMutexGuard, mpsc, oneshot, watch};
 use tokio_util::sync::CancellationToken;
 
-/// First pause after a failure, and the longest.
-const PAUSE: (Duration, Duration) = (Duration::from_millis(500), Duration::from_secs(60));
+/// Commands that wait at most.
+const COMMANDS: usize = 16;
 
 /// What a queue needs.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct QueueSettings {
     /// The sink's name: its cursor is kept under it.
     pub name: String,
+    /// Its kind, as configured.
+    pub kind: &'static str,
     /// `[site] name`.
     pub site: String,
     /// What the sink gets.
     pub choice: Choice,
+    /// Pauses between tries.
+    pub retry: Retry,
+    /// How long one try may take.
+    pub timeout: Duration,
+    /// When a flood becomes one message.
+    pub digest: Option<Digest>,
+    /// Between two signs of life.
+    pub heartbeat: Option<Duration>,
+    /// Where links lead.
+    pub links: Links,
+}
+
+/// How the way to a sink is.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Status {
+    /// Tries in a row that failed.
+    pub failures: u32,
+    /// Since when.
+    pub failing_since: Option<Timestamp>,
+    /// Why, of the last one; no patient data.
+    pub last_error: Option<String>,
+    /// When something was last handed over.
+    pub last_delivered: Option<Timestamp>,
+}
+
+/// What came of a test.
+pub type Tested = Result<Duration, SinkError>;
+
+/// The running queue as the API sees it.
+#[derive(Debug, Clone)]
+pub struct Handle {
+    /// The sink's name.
+    pub name: String,
+    /// Its kind.
+    pub kind: &'static str,
+    /// How the way to it is.
+    pub status: watch::Receiver<Status>,
+    tests: mpsc::Sender<oneshot::Sender<Tested>>,
+}
+
+/// What a queue knows that is kept nowhere else: the one that takes its place goes on with it.
+#[derive(Debug)]
+pub struct Kept {
+    /// Notices that the sink was told of.
+    told: Vec<Notice>,
+    tests: mpsc::Receiver<oneshot::Sender<Tested>>,
+    status: watch::Sender<Status>,
+    heartbeat_at: Option<Instant>,
+    /// When alerts went by themselves, as far as a digest counts them.
+    went: VecDeque<Instant>,
+    /// Alerts are held back: they go together when their time comes.
+    holding: bool,
+}
+
+impl Kept {
+    /// For another receiver under the same name: it is told of what stands anew.
+    pub fn forget_what_was_told(&mut self) {
+        self.told.clear();
+    }
+}
+
+/// What queues run on.
+#[derive(Clone)]
+pub struct Ground {
+    /// The door to the journal.
+    pub appender: Appender,
+    /// The folded state.
+    pub state: StateHandle,
+    /// How far the fold is.
+    pub progress: watch::Receiver<Progress>,
+    /// What an operator must act on.
+    pub notices: Notices,
+    /// Ends them.
+    pub stop: CancellationToken,
+}
+
+impl Handle {
+    /// How a queue is reached that is yet to run, and what it is to be given then.
+    pub fn new(settings: &QueueSettings) -> (Self, Kept) {
+        let (test, tests) = mpsc::channel(COMMANDS);
+        let status = watch::Sender::new(Status::default());
+        let handle = Self {
+            name: settings.name.clone(),
+            kind: settings.kind,
+            status: status.subscribe(),
+            tests: test,
+        };
+        let kept = Kept {
+            told: Vec::new(),
+            tests,
+            status,
+            heartbeat_at: None,
+            went: VecDeque::new(),
+            holding: false,
+        };
+        (handle, kept)
+    }
+
+    /// The same way to a sink of another kind.
+    #[must_use]
+    pub fn of_kind(self, kind: &'static str) -> Self {
+        Self { kind, ..self }
+    }
+
+    /// Sends a marked test alert now, whatever waits; the time that it took. `None` where the daemon ends.
+    pub async fn test(&self) -> Option<Tested> {
+        let (answer, answered) = oneshot::channel();
+        self.tests.send(answer).await.ok()?;
+        answered.await.ok()
+    }
 }
 
 /// The way of alerts to one sink.
 pub struct Queue {
     settings: QueueSettings,
-    sink: Sink,
+    sink: Box<dyn Sink>,
     appender: Appender,
     state: StateHandle,
     progress: watch::Receiver<Progress>,
+    standing: watch::Receiver<Standing>,
+    /// Held while it runs: the next one of this name waits for it.
+    kept: OwnedMutexGuard<Kept>,
     stop: CancellationToken,
+}
+
+/// What came of looking at the queue.
+enum Dealt {
+    /// Something was dealt with.
+    Done,
+    /// Nothing waits.
+    Nothing,
+    /// What waits is held for a digest.
+    Held(Instant),
+}
+
+/// What a failed delivery was about, for the log.
+struct Failed {
+    id: String,
+    error: SinkError,
 }
 
 impl Queue {
     /// A queue from the state's outbox to a sink.
-    pub const fn new(
+    pub fn new(
         settings: QueueSettings,
-        sink: Sink,
-        appender: Appender,
-        state: StateHandle,
-        progress: watch::Receiver<Progress>,
-        stop: CancellationToken,
+        sink: Box<dyn Sink>,
+        ground: Ground,
+        mut kept: OwnedMutexGuard<Kept>,
     ) -> Self {
+        let now = clock::monotonic();
+        kept.heartbeat_at = (settings.heartbeat)
+            .map(|every| kept.heartbeat_at.map_or(now, |at| at.min(now + every)));
+        if settings.digest.is_none() {
+            kept.holding = false;
+        }
         Self {
             settings,
             sink,
-            appender,
-            state,
-            progress,
-            stop,
+            appender: ground.appender,
+            state: ground.state,
+            progress: ground.progress,
+            standing: ground.notices.subscribe(),
+            kept,
+            stop: ground.stop,
         }
     }
 
-    /// Delivers until the daemon ends. Never gives an alert up.
+    /// Delivers until the daemon ends.
     pub async fn run(mut self) {
-        let mut pause = PAUSE.0;
+        let mut failures = 0_u32;
+        let mut again_at: Option<Instant> = None;
+        let mut held_until: Option<Instant> = None;
         while !self.stop.is_cancelled() {
-            match self.deliver_next().await {
-                Ok(true) => pause = PAUSE.0,
-                Ok(false) => {
-                    tokio::select! {
-                        () = self.stop.cancelled() => {}
-                        changed = self.progress.changed() => if changed.is_err() { return },
+            if again_at.is_none_or(|at| clock::monotonic() >= at) {
+                again_at = None;
+                match self.deliver_next().await {
+                    Ok(Dealt::Done) => {
+                        failures = 0;
+                        continue;
                     }
-                }
-                Err((alert_id, error)) => {
-                    events::delivery_failed(
-                        &self.settings.name,
-                        &alert_id,
-                        &error.to_string(),
-                        pause,
-                    );
-                    tokio::select! {
-                        () = self.stop.cancelled() => {}
-                        () = tokio::time::sleep(pause) => {}
+                    Ok(Dealt::Nothing) => (failures, held_until) = (0, None),
+                    Ok(Dealt::Held(until)) => (failures, held_until) = (0, Some(until)),
+                    Err(Failed { id, error }) => {
+                        failures = failures.saturating_add(1);
+                        let asked = match &error {
+                            SinkError::Later { after, .. } => *after,
+                            SinkError::Never(_) => None,
+                        };
+                        let pause = self.settings.retry.pause(failures, chance(), asked);
+                        let why = error.to_string();
+                        events::delivery_failed(&self.settings.name, &id, &why, pause);
+                        again_at = Some(clock::monotonic() + pause);
                     }
-                    pause = (pause * 2).min(PAUSE.1);
                 }
             }
+            self.wait(again_at, held_until).await;
         }
     }
 
-    /// True when an alert was dealt with, false when none waits.
-    async fn deliver_next(&mut self) -> Result<bool, (String, SinkError)> {
-        let name = self.settings.name.clone();
+    /// Until something is to be done: at `again_at` where a pause lasts, else when something changes.
+    async fn wait(&mut self, again_at: Option<Instant>, held_until: Option<Instant>) {
+        let pausing = again_at.is_some();
+        let stop = self.stop.clone();
+        let heartbeat_at = self.kept.heartbeat_at.filter(|_| !pausing);
+        let held_until = held_until.filter(|_| !pausing);
+        let test = tokio::select! {
+            () = stop.cancelled() => None,
+            () = at(again_at) => None,
+            () = at(heartbeat_at) => None,
+            () = at(held_until) => None,
+            Some(answer) = self.kept.tests.recv() => Some(answer),
+            changed = self.progress.changed(), if !pausing => {
+                // The fold has ended: so does the daemon.
+                if changed.is_err() {
+                    stop.cancelled().await;
+                }
+                None
+            }
+            _ = self.standing.changed(), if !pausing && self.settings.choice.notices => None,
+        };
+        if let Some(answer) = test {
+            let tested = self.test().await;
+            let _ = answer.send(tested);
+        }
+    }
+
+    async fn test(&mut self) -> Tested {
+        let Self { settings, .. } = self;
+        let letter = Letter::test(&settings.site, &settings.name, clock::now());
+        let begun = clock::monotonic();
+        self.send(&letter).await?;
+        Ok(clock::monotonic().saturating_duration_since(begun))
+    }
+
+    async fn deliver_next(&mut self) -> Result<Dealt, Failed> {
+        self.beat().await?;
+        self.tell_notices().await?;
         // While the state is being built its cursors are old news: a delivered alert would look new.
         if !self.progress.borrow_and_update().current {
-            return Ok(false);
+            return Ok(Dealt::Nothing);
         }
-        let later = |error: String| (String::new(), SinkError::Later(error));
-        let sink = name.clone();
-        let next = self
-            .state
-            .read_apart(move |state| views::next_alert(state, &sink))
-            .await
-            .map_err(|error| later(error.to_string()))?;
-        let Some(next) = next else {
-            return Ok(false);
+        // A state that cannot be read is the fold's to mend; when it is, the progress changes.
+        let Ok(next) = self.next().await else {
+            return Ok(Dealt::Nothing);
         };
-        let alert_id = next.transition.alert_id.0.clone();
-        let failed = |error: SinkError| (alert_id.clone(), error);
-        if self.settings.choice.wants(&next.transition) {
-            let event = self
-                .settings
-                .choice
-                .render(&next.transition, &self.settings.site);
-            if !next.attempted {
-                self.record(Fact::Attempted {
-                    sink: name.clone(),
-                    alert_id: alert_id.clone(),
+        match next {
+            Next::Nothing => Ok(Dealt::Nothing),
+            Next::Pass {
+                after,
+                through,
+                reason,
+            } => {
+                let passed = Fact::Passed(Passed {
+                    sink: self.settings.name.clone(),
+                    after,
+                    through,
+                    reason: reason.to_owned(),
                     at: clock::now(),
-                })
-                .await
-                .map_err(failed)?;
+                });
+                let recorded = self.record(passed).await;
+                let recorded = recorded.map_err(|error| Failed {
+                    id: String::new(),
+                    error,
+                })?;
+                self.wait_folded(recorded).await;
+                Ok(Dealt::Done)
             }
-            // The file sink waits for its disk: the connections of this worker must not.
-            let sent = tokio::task::block_in_place(|| {
-                failpoints::stall("deliver-before-send");
-                let sent = self.sink.deliver(&event);
-                failpoints::stall("deliver-after-send");
-                sent
-            });
-            sent.map_err(failed)?;
-            events::delivered(&name, &alert_id);
+            Next::Send(waiting) => {
+                if let Some(dealt) = self.flood(&waiting).await? {
+                    return Ok(dealt);
+                }
+                let id = waiting.transition.alert_id.0.clone();
+                let dealt = self.deliver(*waiting).await;
+                dealt.map_err(|error| Failed { id, error })?;
+                Ok(Dealt::Done)
+            }
         }
-        let fact = Fact::Delivered {
-            sink: name,
-            alert_id: alert_id.clone(),
-            at: clock::now(),
+    }
+
+    /// Nothing comes for a sink until the state has seen it: it would be given all of the past.
+    async fn next(&self) -> Result<Next, StateError> {
+        let (name, choice) = (self.settings.name.clone(), self.settings.choice.clone());
+        let now = clock::now();
+        let read = move |state: &dyn crate::core::fold::state::State| {
+            if views::cursor(state, &name)?.is_none() {
+                return Ok(Next::Nothing);
+            }
+            let mutes = views::mutes(state)?;
+            let passes = |transition: &Transition| choice.passes(transition, &mutes, now);
+            views::next(state, &name, &passes)
         };
-        let recorded = self.record(fact).await.map_err(failed)?;
+        self.state.read_apart(read).await
+    }
+
+    /// `Attempted`, send, and how it ended.
+    async fn deliver(&mut self, waiting: Waiting) -> Result<(), SinkError> {
+        let Waiting {
+            transition,
+            attempted,
+            step,
+            ..
+        } = waiting;
+        let sink = self.settings.name.clone();
+        let alert_id = transition.alert_id.0.clone();
+        let first = attempted.unwrap_or_else(clock::now);
+        if attempted.is_none() {
+            let fact = Fact::Attempted {
+                sink: sink.clone(),
+                alert_id: alert_id.clone(),
+                at: first,
+            };
+            self.record(fact).await?;
+        }
+        let Choice { phi, .. } = self.settings.choice;
+        let (site, links) = (&self.settings.site, &self.settings.links);
+        let letter = Letter::alert(&transition, site, phi, links, step);
+        tokio::task::block_in_place(|| failpoints::stall("deliver-before-send"));
+        let sent = self.send(&letter).await;
+        tokio::task::block_in_place(|| failpoints::stall("deliver-after-send"));
+        let at = clock::now();
+        let fact = match sent {
+            Ok(()) => {
+                events::delivered(&sink, &alert_id);
+                Fact::Delivered { sink, alert_id, at }
+            }
+            Err(SinkError::Never(reason)) => self.dead(sink, alert_id, at, reason),
+            Err(SinkError::Later { why, .. }) if self.too_late(first, at) => {
+                let reason = format!("given up: {why}");
+                self.dead(sink, alert_id, at, reason)
+            }
+            Err(later @ SinkError::Later { .. }) => return Err(later),
+        };
+        let recorded = self.record(fact).await?;
         self.wait_folded(recorded).await;
-        Ok(true)
+        Ok(())
+    }
+
+    fn dead(&self, sink: String, alert_id: String, at: Timestamp, reason: String) -> Fact {
+        events::dead_letter(&sink, &alert_id, &reason);
+        Fact::Dead {
+            sink,
+            alert_id,
+            at,
+            reason,
+        }
+    }
+
+    fn too_late(&self, first: Timestamp, now: Timestamp) -> bool {
+        let give_up = self.settings.retry.give_up_after;
+        give_up.is_some_and(|after| {
+            let after = i64::try_from(after.as_micros()).unwrap_or(i64::MAX);
+            now.since(first) >= Span::micros(after)
+        })
+    }
+
+    /// One try, within its time, noted in the status.
+    async fn send(&mut self, letter: &Letter) -> Result<(), SinkError> {
+        let sending = self.sink.deliver(letter);
+        let sent = match tokio::time::timeout(self.settings.timeout, sending).await {
+            Ok(sent) => sent,
+            Err(_) => Err(SinkError::later(format!(
+                "no answer within {:?}",
+                self.settings.timeout
+            ))),
+        };
+        let now = clock::now();
+        self.kept.status.send_modify(|status| match &sent {
+            // A refusal is an answer: the way is open.
+            Ok(()) | Err(SinkError::Never(_)) => {
+                *status = Status {
+                    last_delivered: sent.is_ok().then_some(now).or(status.last_delivered),
+                    last_error: sent.as_ref().err().map(ToString::to_string),
+                    ..Status::default()
+                };
+            }
+            Err(SinkError::Later { why, .. }) => {
+                status.failures = status.failures.saturating_add(1);
+                status.failing_since = status.failing_since.or(Some(now));
+                status.last_error = Some(why.clone());
+            }
+        });
+        if sent.is_ok() {
+            // What was handed over is a sign of life.
+            let next = self
+                .settings
+                .heartbeat
+                .map(|every| clock::monotonic() + every);
+            self.kept.heartbeat_at = next;
+        }
+        sent
+    }
+
+    /// A sign of life, when it is time for one.
+    async fn beat(&mut self) -> Result<(), Failed> {
+        if self
+            .kept
+            .heartbeat_at
+            .is_none_or(|at| clock::monotonic() < at)
+        {
+            return Ok(());
+        }
+        let Self { settings, .. } = self;
+        let letter = Letter::heartbeat(&settings.site, &settings.name, clock::now());
+        self.send_aside(&letter).await
+    }
+
+    /// Tells of notices that were raised or are over since the sink was last told. What came and went
+    /// while the sink was away is not told of.
+    async fn tell_notices(&mut self) -> Result<(), Failed> {
+        if !self.settings.choice.notices {
+            return Ok(());
+        }
+        let standing: Vec<Notice> = self
+            .standing
+            .borrow_and_update()
+            .values()
+            .cloned()
+            .collect();
+        let same =
+            |one: &Notice, other: &Notice| one.kind == other.kind && one.since == other.since;
+        let over: Vec<Notice> = self
+            .kept
+            .told
+            .iter()
+            .filter(|told| !standing.iter().any(|stands| same(stands, told)))
+            .cloned()
+            .collect();
+        for notice in over {
+            let letter = Letter::notice(&notice, false, &self.settings.site, clock::now());
+            self.send_aside(&letter).await?;
+            self.kept.told.retain(|told| !same(told, &notice));
+        }
+        for notice in standing {
+            if self.kept.told.iter().any(|told| same(told, &notice)) {
+                continue;
+            }
+            let letter = Letter::notice(&notice, true, &self.settings.site, clock::now());
+            self.send_aside(&letter).await?;
+            self.kept.told.push(notice);
+        }
+        Ok(())
+    }
+
+    /// Sends what is not recorded; a refusal for good is told and left at that.
+    async fn send_aside(&mut self, letter: &Letter) -> Result<(), Failed> {
+        let id = letter.id().to_owned();
+        match self.send(letter).await {
+            Ok(()) => events::delivered(&self.settings.name, &id),
+            Err(SinkError::Never(why)) => events::dead_letter(&self.settings.name, &id, &why),
+            Err(error @ SinkError::Later { .. }) => return Err(Failed { id, error }),
+        }
+        if let Some(every) = self.settings.heartbeat {
+            self.kept.heartbeat_at = Some(clock::monotonic() + every);
+        }
+        Ok(())
     }
 
     async fn record(&self, fact: Fact) -> Result<JournalPosition, SinkError> {
-        let gone = || SinkError::Later("the journal is closed".to_owned());
+        self.record_all(vec![fact]).await
+    }
+
+    async fn record_all(&self, facts: Vec<Fact>) -> Result<JournalPosition, SinkError> {
+        let gone = || SinkError::later("the journal is closed");
         let stored = self
             .appender
-            .submit(vec![Draft::from(fact)])
+            .submit(facts.into_iter().map(Draft::from).collect())
             .await
             .map_err(|_| gone())?
             .await
@@ -158,4 +519,19 @@ impl Queue {
             _ = self.progress.wait_for(|progress| progress.folded >= position) => {}
         }
     }
+}
+
+/// Waits for an instant; for ever where there is none.
+async fn at(instant: Option<Instant>) {
+    match instant {
+        Some(instant) => tokio::time::sleep_until(instant.into()).await,
+        None => std::future::pending().await,
+    }
+}
+
+/// Any number, another each time.
+fn chance() -> u32 {
+    let seeded = std::collections::hash_map::RandomState::new();
+    let number = seeded.build_hasher().finish();
+    u32::try_from(number >> 32).unwrap_or_default()
 }

@@ -34,14 +34,21 @@ pub(crate) enum Kind {
     Deadline = 11,
     Gap = 12,
     LisAnswered = 13,
-    // 20 to 27 are those of sinks and of what people do with alerts.
+    Acknowledged = 20,
+    Muted = 21,
+    Unmuted = 22,
+    SinksSeen = 23,
+    Requeued = 24,
+    Replayed = 25,
+    Passed = 26,
+    Escalated = 27,
     Audited = 30,
     Noted = 31,
     Retried = 32,
 }
 
 impl Kind {
-    const ALL: [Self; 17] = [
+    const ALL: [Self; 25] = [
         Self::Mark,
         Self::Received,
         Self::SeenAgain,
@@ -56,6 +63,14 @@ impl Kind {
         Self::Deadline,
         Self::Gap,
         Self::LisAnswered,
+        Self::Acknowledged,
+        Self::Muted,
+        Self::Unmuted,
+        Self::SinksSeen,
+        Self::Requeued,
+        Self::Replayed,
+        Self::Passed,
+        Self::Escalated,
         Self::Audited,
         Self::Noted,
         Self::Retried,
@@ -81,6 +96,14 @@ impl Kind {
             Self::Deadline => "deadline",
             Self::Gap => "gap",
             Self::LisAnswered => "lis_answered",
+            Self::Acknowledged => "acknowledged",
+            Self::Muted => "muted",
+            Self::Unmuted => "unmuted",
+            Self::SinksSeen => "sinks_seen",
+            Self::Requeued => "requeued",
+            Self::Replayed => "replayed",
+            Self::Passed => "passed",
+            Self::Escalated => "escalated",
             Self::Audited => "audited",
             Self::Noted => "noted",
             Self::Retried => "retried",
@@ -288,6 +311,14 @@ pub(crate) fn encode(
             };
             record(Kind::LisAnswered, &meta, &none)
         }
+        Fact::Acknowledged(fact) => record(Kind::Acknowledged, fact, &none),
+        Fact::Muted(fact) => record(Kind::Muted, fact, &none),
+        Fact::Unmuted(fact) => record(Kind::Unmuted, fact, &none),
+        Fact::SinksSeen(fact) => record(Kind::SinksSeen, fact, &none),
+        Fact::Requeued(fact) => record(Kind::Requeued, fact, &none),
+        Fact::Replayed(fact) => record(Kind::Replayed, fact, &none),
+        Fact::Passed(fact) => record(Kind::Passed, fact, &none),
+        Fact::Escalated(fact) => record(Kind::Escalated, fact, &none),
     }
 }
 
@@ -418,6 +449,14 @@ pub(crate) fn decode(
                 after_micros,
             }
         }
+        Kind::Acknowledged => Fact::Acknowledged(meta(kind, bytes)?),
+        Kind::Muted => Fact::Muted(meta(kind, bytes)?),
+        Kind::Unmuted => Fact::Unmuted(meta(kind, bytes)?),
+        Kind::SinksSeen => Fact::SinksSeen(meta(kind, bytes)?),
+        Kind::Requeued => Fact::Requeued(meta(kind, bytes)?),
+        Kind::Replayed => Fact::Replayed(meta(kind, bytes)?),
+        Kind::Passed => Fact::Passed(meta(kind, bytes)?),
+        Kind::Escalated => Fact::Escalated(meta(kind, bytes)?),
     })
 }
 

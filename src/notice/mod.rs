@@ -30,6 +30,10 @@ pub enum NoticeKind {
     ClockJumped,
     /// Messages are acknowledged but not looked at yet.
     FoldBehind,
+    /// The way to a sink fails.
+    SinkFailing,
+    /// Alerts wait for long.
+    QueueOld,
     /// The configuration was to be read again, and is wrong.
     ConfigurationWrong,
     /// What was read again waits, in part, for a restart.
@@ -46,7 +50,7 @@ pub enum NoticeKind {
 
 impl NoticeKind {
     /// Every kind, in the order in which they are listed.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 16] = [
         Self::CacheRebuilt,
         Self::CacheInMemory,
         Self::JournalDamaged,
@@ -55,6 +59,8 @@ impl NoticeKind {
         Self::DiskFailing,
         Self::ClockJumped,
         Self::FoldBehind,
+        Self::SinkFailing,
+        Self::QueueOld,
         Self::ConfigurationWrong,
         Self::RestartNeeded,
         Self::FeedSilent,
@@ -74,6 +80,8 @@ impl NoticeKind {
             Self::DiskFailing => "disk_failing",
             Self::ClockJumped => "clock_jumped",
             Self::FoldBehind => "fold_behind",
+            Self::SinkFailing => "sink_failing",
+            Self::QueueOld => "queue_old",
             Self::ConfigurationWrong => "configuration_wrong",
             Self::RestartNeeded => "restart_needed",
             Self::FeedSilent => "feed_silent",

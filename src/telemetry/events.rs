@@ -340,6 +340,49 @@ pub fn delivery_failed(sink: &str, alert_id: &str, why: &str, again_in: Duration
     );
 }
 
+/// A sink refused an alert for good, or it was given up: it is among the dead letters.
+pub fn dead_letter(sink: &str, alert_id: &str, why: &str) {
+    counter!("pentamer_deliveries_total", "sink" => sink.to_owned(), "result" => "dead")
+        .increment(1);
+    error!(
+        event = "dead_letter",
+        sink, alert_id, why, "not delivered; see `pentamer queue dead`"
+    );
+}
+
+/// A person took note of an alert.
+pub fn acknowledged_by(alert_id: &str, by: &str) {
+    info!(event = "acknowledged", alert_id, by, "acknowledged");
+}
+
+/// Pages are muted; the fact says for whom and why.
+pub fn muted(id: &str, by: &str) {
+    info!(event = "muted", id, by, "muted");
+}
+
+/// A mute was lifted.
+pub fn unmuted(id: &str, by: &str) {
+    info!(event = "unmuted", id, by, "unmuted");
+}
+
+/// Alerts are given to a sink again.
+pub fn requeued(sink: &str, count: usize, by: &str) {
+    info!(event = "requeued", sink, count, by, "sent again");
+}
+
+/// A sink is given the past.
+pub fn replayed(sink: &str, count: u64, by: &str) {
+    info!(
+        event = "replayed",
+        sink, count, by, "the past is sent again"
+    );
+}
+
+/// An unacknowledged page goes out again.
+pub fn escalated(rule: &str, alert_id: &str, step: u32) {
+    warn!(event = "escalated", rule, alert_id, step, "escalated");
+}
+
 /// What waits at a sink.
 pub fn queue(sink: &str, depth: u64, oldest_seconds: f64) {
     gauge!("pentamer_queue_depth", "sink" => sink.to_owned()).set(depth as f64);

@@ -20,6 +20,8 @@ pub(super) const CSRF_HEADER: &str = "x-csrf-token";
 /// Who may use a route.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Needs {
+    /// Everybody, under whatever name of this host: there is nothing of a patient, or a token lets in.
+    Open,
     /// Everybody, also who has not said who he is.
     Nobody,
     /// Somebody with this role.
@@ -32,9 +34,11 @@ const MEND: Needs = Needs::Role(Role::Operator);
 
 /// Every route: method, path, and who may use it.
 pub(super) const ROUTES: &[(&str, &str, Needs)] = &[
-    ("GET", "/healthz", Needs::Nobody),
-    ("GET", "/readyz", Needs::Nobody),
-    ("GET", "/metrics", Needs::Nobody),
+    ("GET", "/healthz", Needs::Open),
+    ("GET", "/readyz", Needs::Open),
+    ("GET", "/metrics", Needs::Open),
+    ("GET", "/ack/{token}", Needs::Open),
+    ("POST", "/ack/{token}", Needs::Open),
     ("GET", "/static/{file}", Needs::Nobody),
     ("GET", "/sign-in", Needs::Nobody),
     ("POST", "/sign-in", Needs::Nobody),
@@ -47,6 +51,18 @@ pub(super) const ROUTES: &[(&str, &str, Needs)] = &[
     ("GET", "/api/v1/audit", LOOK),
     ("GET", "/api/v1/feeds", LOOK),
     ("GET", "/api/v1/notices", LOOK),
+    ("GET", "/api/v1/alerts", LOOK),
+    ("GET", "/api/v1/alerts/{id}", LOOK),
+    ("POST", "/api/v1/alerts/{id}/ack", TREAT),
+    ("GET", "/api/v1/mutes", LOOK),
+    ("POST", "/api/v1/mutes", TREAT),
+    ("POST", "/api/v1/mutes/{id}/lift", TREAT),
+    ("GET", "/api/v1/queue", LOOK),
+    ("GET", "/api/v1/queue/{sink}", LOOK),
+    ("GET", "/api/v1/queue/{sink}/dead", LOOK),
+    ("POST", "/api/v1/queue/{sink}/requeue", MEND),
+    ("POST", "/api/v1/queue/{sink}/replay", MEND),
+    ("POST", "/api/v1/queue/{sink}/test", MEND),
     ("GET", "/api/v1/patients/{key}", LOOK),
     ("POST", "/api/v1/patients/{key}/unmerge", TREAT),
 ];
@@ -137,13 +153,17 @@ fn is_reading(request: &Request) -> bool {
 }
 
 fn passes(seen: &Seen, request: &Request, asking: Option<&Asking>) -> Result<(), Problem> {
+    let route = request.extensions().get::<MatchedPath>();
+    let needs = route.and_then(|route| needed(request.method(), route.as_str()));
+    if needs == Some(Needs::Open) {
+        return Ok(());
+    }
     let is_local = !seen.access.rules().has_users();
     guard::check(request.headers(), is_local)?;
-    let Some(route) = request.extensions().get::<MatchedPath>() else {
+    let Some(route) = route else {
         // No route, so nothing is done; but who is not signed in does not learn which there are.
         return asking.map(drop).ok_or(NOT_SIGNED_IN);
     };
-    let needs = needed(request.method(), route.as_str());
     let Some(needs) = needs else {
         return asking.map_or(Err(NOT_SIGNED_IN), |_| Err(NO_METHOD));
     };
@@ -215,8 +235,11 @@ fn with_headers(mut response: Response, seen: &Seen) -> Response {
         ),
     ];
     let headers = response.headers_mut();
+    // What a page says of itself stays.
     for (name, value) in FIXED {
-        headers.insert(name, HeaderValue::from_static(value));
+        headers
+            .entry(name)
+            .or_insert(HeaderValue::from_static(value));
     }
     headers
         .entry(header::CACHE_CONTROL)

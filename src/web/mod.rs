@@ -2,17 +2,20 @@
 //!
 //! Patients' data is in answers only. No request is logged: paths hold identifiers.
 
+mod alerts;
 mod access;
 mod audit;
 mod door;
 mod facts;
 mod feeds;
 mod guard;
+mod links;
 mod notices;
 mod pages;
 mod patients;
 mod problem;
 mod query;
+mod queue;
 mod serve;
 mod statics;
 
@@ -26,6 +29,7 @@ use crate::core::fold::state::State as Folded;
 use crate::core::fold::views;
 use crate::core::policy::Policy;
 use crate::core::time::Timestamp;
+use crate::deliver::{Handle, Signer};
 use crate::engine::{Progress, StateHandle};
 use crate::journal::{Appender, Status, Storing};
 use crate::notice::{Notice, NoticeKind, Notices};
@@ -61,8 +65,12 @@ pub struct Seen {
     pub progress: watch::Receiver<Progress>,
     /// The state, for what is counted when it is asked for.
     pub state: StateHandle,
-    /// Names of the sinks, whose queues are counted when they are asked for.
-    pub sinks: watch::Receiver<Vec<String>>,
+    /// The sinks, whose queues are counted when they are asked for.
+    pub sinks: watch::Receiver<Vec<Handle>>,
+    /// Checks signed links.
+    pub signer: Option<Signer>,
+    /// One acknowledgement by link at a time.
+    pub turn: Arc<tokio::sync::Mutex<()>>,
     /// The policy in force.
     pub policy: watch::Receiver<Arc<Policy>>,
     /// The door to the journal, for what people do.
@@ -154,6 +162,17 @@ fn routes(seen: Seen) -> Router {
         .route("/api/v1/audit", get(audit::list))
         .route("/api/v1/feeds", get(feeds::list))
         .route("/api/v1/notices", get(notices::list))
+        .route("/api/v1/alerts", get(alerts::list))
+        .route("/api/v1/alerts/{id}", get(alerts::show))
+        .route("/api/v1/alerts/{id}/ack", post(alerts::acknowledge))
+        .route("/api/v1/mutes", get(alerts::mutes).post(alerts::mute))
+        .route("/api/v1/mutes/{id}/lift", post(alerts::lift))
+        .route("/api/v1/queue", get(queue::list))
+        .route("/api/v1/queue/{sink}", get(queue::show))
+        .route("/api/v1/queue/{sink}/dead", get(queue::dead))
+        .route("/api/v1/queue/{sink}/requeue", post(queue::requeue))
+        .route("/api/v1/queue/{sink}/replay", post(queue::replay))
+        .route("/api/v1/queue/{sink}/test", post(queue::test))
         .route("/api/v1/patients/{key}", get(patients::show))
         .route("/api/v1/patients/{key}/unmerge", post(patients::unmerge));
     let pages = Router::new()
@@ -169,6 +188,7 @@ fn routes(seen: Seen) -> Router {
         .route("/healthz", get(healthz))
         .route("/readyz", get(readyz))
         .route("/metrics", get(metrics_page))
+        .route("/ack/{token}", get(links::show).post(links::acknowledge))
         .merge(api)
         .merge(pages)
         .fallback(door::nowhere)
@@ -250,7 +270,7 @@ async fn metrics_page(State(seen): State<Seen>) -> Response {
     let sinks = seen.sinks.borrow().clone();
     let counted = move |state: &dyn Folded| {
         events::undecided(views::dirty_count(state)?);
-        for sink in &sinks {
+        for Handle { name: sink, .. } in &sinks {
             let (depth, oldest) = views::queue_depth(state, sink)?;
             let waiting = oldest.map_or(0, |at| clock::now().since(at).as_micros().max(0));
             events::queue(sink, depth, waiting as f64 / 1e6);

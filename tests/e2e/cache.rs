@@ -136,8 +136,9 @@ fn a_cache_that_hangs_for_its_readers_is_given_up_too() {
     // The sinks look for alerts, and hang.
     assert_eq!(daemon.connect().exchange(&low_igm("2", "2")), "AA");
     wait_for_notice(&daemon, "cache_in_memory");
-    daemon.settle();
-    assert_eq!(ids(&daemon.home).len(), 2);
+    wait_for("both alerts", || {
+        (ids(&daemon.home).len() == 2).then_some(())
+    });
     drop(scrape);
     tells_on(&daemon, 2);
     // Threads that are left behind do not keep the daemon from ending.

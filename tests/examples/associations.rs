@@ -131,7 +131,7 @@ fn every_row_without_doubt_has_its_class() {
                 for written in [code.replace('.', ""), code.to_lowercase(), code.clone()] {
                     let found = found(&written, system);
                     let missing: Vec<_> = classes.chars().filter(|c| !found.contains(c)).collect();
-                    assert_eq!(missing, [], "{written} in {system}");
+                    assert_eq!(missing, Vec::<char>::new(), "{written} in {system}");
                 }
                 // No other class, except where another row of the document names the code as well.
                 let named: BTreeSet<char> = seed(system)

@@ -378,7 +378,7 @@ impl<'h> World<'h> {
                 self.cut_power_within(5);
             }
             let (sink, alert_id) = (SINK.to_owned(), next.transition.alert_id.0);
-            if !next.attempted {
+            if next.attempted.is_none() {
                 self.record(Fact::Attempted {
                     sink: sink.clone(),
                     alert_id: alert_id.clone(),
@@ -387,7 +387,7 @@ impl<'h> World<'h> {
             }
             let times = self.sent.entry(alert_id.clone()).or_default();
             assert!(
-                *times == 0 || next.attempted,
+                *times == 0 || next.attempted.is_some(),
                 "{alert_id} sent again without a word of it"
             );
             *times += 1;

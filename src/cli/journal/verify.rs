@@ -49,6 +49,14 @@ const fn word(fact: &Fact) -> &'static str {
         Fact::Audited(_) => "audited",
         Fact::Noted(_) => "noted",
         Fact::Retried(_) => "retried",
+        Fact::Acknowledged(_) => "acknowledged",
+        Fact::Muted(_) => "muted",
+        Fact::Unmuted(_) => "unmuted",
+        Fact::SinksSeen(_) => "sinks_seen",
+        Fact::Requeued(_) => "requeued",
+        Fact::Replayed(_) => "replayed",
+        Fact::Passed(_) => "passed",
+        Fact::Escalated(_) => "escalated",
     }
 }
 

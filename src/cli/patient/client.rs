@@ -112,7 +112,7 @@ const NOT_IN_A_PART: &AsciiSet = &NON_ALPHANUMERIC
     .remove(b'~');
 
 /// A text as one part of a path.
-pub(super) fn path_part(text: &str) -> String {
+pub(in crate::cli) fn path_part(text: &str) -> String {
     utf8_percent_encode(text, NOT_IN_A_PART).to_string()
 }
 

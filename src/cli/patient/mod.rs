@@ -5,8 +5,7 @@ mod text;
 
 use super::{Exit, after_help, complain, environment, print};
 use crate::config;
-use client::path_part;
-pub(super) use client::{Answer, Server};
+pub(super) use client::{Answer, Server, path_part};
 use serde_json::{Value, json};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
@@ -212,11 +211,17 @@ fn reachable(bind: SocketAddr) -> SocketAddr {
 
 /// What the daemon said against it.
 pub(super) fn refused(server: &Server, answer: &Answer) -> Exit {
+    let help = "`pentamer explain` on a message of the patient shows its key";
+    refused_with(server, answer, help)
+}
+
+/// The same, with what helps where something is not there.
+pub(super) fn refused_with(server: &Server, answer: &Answer, not_there: &str) -> Exit {
     let problem: Value = serde_json::from_slice(&answer.body).unwrap_or_default();
     let told = |name: &str| problem.get(name).and_then(Value::as_str);
     let help = match answer.status {
         503 => "`/readyz` of the daemon says how far it is",
-        404 => "`pentamer explain` on a message of the patient shows its key",
+        404 => not_there,
         _ => "see `--help`",
     };
     complain(

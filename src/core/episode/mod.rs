@@ -16,6 +16,7 @@ mod laws;
 pub mod recorded;
 mod retract;
 mod sight;
+pub mod taken_note;
 
 use super::clinical::observation::{PatientKey, ResultId};
 use super::fact::JournalPosition;

@@ -6,7 +6,7 @@ use super::keys;
 use super::overlay::Overlay;
 use super::state::{State, StateError};
 use super::values::{
-    AlertPointer, DeliveryMark, DeliveryOutcome, DirtyMark, PolicyMark, QuarantineEntry, StartMark,
+    AlertPointer, DeliveryOutcome, DirtyMark, PolicyMark, QuarantineEntry, StartMark,
 };
 use super::{answers, records, tables};
 use crate::core::clinical::observation::PatientKey;
@@ -98,6 +98,7 @@ impl Fold<'_> {
             Fact::Refused(refused) => self.refused(position, refused),
             Fact::Decided(decided) => self.decided(decided, policy),
             Fact::Attempted { sink, alert_id, at } => self.delivery(sink, alert_id, |mark| {
+                mark.outcome = None;
                 mark.attempts = mark.attempts.saturating_add(1);
                 mark.last_attempt = Some(*at);
             }),
@@ -143,6 +144,17 @@ impl Fold<'_> {
             Fact::Audited(audited) => self.audited(position, audited),
             Fact::Noted(noted) => self.noted(position, noted),
             Fact::Retried(retried) => self.retried(retried),
+            Fact::Acknowledged(fact) => self.acknowledged(position, fact),
+            Fact::Muted(fact) => self.muted(fact),
+            Fact::Unmuted(fact) => {
+                self.unmuted(fact);
+                Ok(())
+            }
+            Fact::SinksSeen(fact) => self.sinks_seen(fact),
+            Fact::Requeued(fact) => self.requeued(fact),
+            Fact::Replayed(fact) => self.replayed(fact),
+            Fact::Passed(fact) => self.passed(fact),
+            Fact::Escalated(fact) => self.escalated(fact),
         }
     }
 
@@ -358,6 +370,7 @@ impl Fold<'_> {
             };
             self.overlay
                 .store(tables::ALERTS, keys::alert(place), &pointer)?;
+            self.note_page(place, transition)?;
             self.effects.new_alerts.push(NewAlert {
                 place,
                 alert_id: transition.alert_id.clone(),
@@ -380,7 +393,8 @@ impl Fold<'_> {
         for (filed_under, episode) in episodes {
             self.list_episode(filed_under, episode)?;
         }
-        self.list_reviews(&about, decided.decided_at, policy)
+        self.list_reviews(&about, decided.decided_at, policy)?;
+        self.acks_told(decided.through)
     }
 
     /// Counts one further, from 1.
@@ -390,39 +404,6 @@ impl Fold<'_> {
         let next = last.unwrap_or_default().saturating_add(1);
         self.overlay.store(tables::META, key, &next)?;
         Ok(next)
-    }
-
-    /// Notes what a sink did with an alert; alerts that are not in the log are passed over. A sink
-    /// takes alerts in the order of the log, so one that is done with puts its cursor there.
-    fn delivery(
-        &mut self,
-        sink: &str,
-        alert_id: &str,
-        change: impl FnOnce(&mut DeliveryMark),
-    ) -> Result<(), StateError> {
-        let id = keys::named(keys::ALERT_IDS, alert_id);
-        let place: Option<Option<u64>> = self.overlay.load(tables::ALERT_IDS, &id)?;
-        let Some(place) = place.flatten() else {
-            return Ok(());
-        };
-        let key = keys::delivery(sink, place);
-        let mut mark: DeliveryMark = self
-            .overlay
-            .load(tables::DELIVERIES, &key)?
-            .unwrap_or_default();
-        change(&mut mark);
-        self.overlay.store(tables::DELIVERIES, key, &mark)?;
-        let cursor = keys::named(keys::SINKS, sink);
-        let before: u64 = self
-            .overlay
-            .load(tables::SINKS, &cursor)?
-            .unwrap_or_default();
-        let after = if mark.outcome.is_some() {
-            before.max(place)
-        } else {
-            before
-        };
-        self.overlay.store(tables::SINKS, cursor, &after)
     }
 }
 

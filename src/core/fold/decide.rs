@@ -4,10 +4,12 @@ use super::apply::newest;
 use super::overlay::Overlay;
 use super::pool::Component;
 use super::state::{State, StateError};
-use super::values::DirtyMark;
-use super::{codec, keys, tables};
+use super::values::{AckMark, DirtyMark};
+use super::{codec, keys, records, tables};
 use crate::core::clinical::observation::PatientKey;
+use crate::core::episode::EpisodeId;
 use crate::core::episode::decide::decide as decide_patient;
+use crate::core::episode::taken_note::acknowledged;
 use crate::core::fact::Decided;
 use crate::core::policy::Policy;
 use std::collections::BTreeSet;
@@ -21,7 +23,10 @@ pub fn decide(state: &dyn State, policy: &Policy) -> Result<Option<Decided>, Sta
     let through = state.position()?;
     let overlay = Overlay::new(state);
     let marked = marks(&overlay)?;
-    let Some((_, now)) = newest(marked.iter().map(|(_, mark)| *mark)) else {
+    let acks = acks(&overlay)?;
+    let newest_mark = newest(marked.iter().map(|(_, mark)| *mark));
+    let newest_ack = acks.iter().map(|ack| (ack.position, ack.fact.at)).max();
+    let Some((_, now)) = newest_mark.max(newest_ack) else {
         return Ok(None);
     };
     let mut done: BTreeSet<PatientKey> = BTreeSet::new();
@@ -61,6 +66,17 @@ pub fn decide(state: &dyn State, policy: &Policy) -> Result<Option<Decided>, Sta
         transitions.append(&mut taken_back);
         transitions.append(&mut news);
     }
+    for ack in &acks {
+        let recorded = records::transitions(&overlay, &ack.filed_under)?;
+        let recorded = recorded.iter().map(|(_, step)| step);
+        let step = acknowledged(
+            recorded.chain(&transitions),
+            &ack.fact,
+            ack.position,
+            &policy.site.name,
+        );
+        transitions.extend(step);
+    }
     Ok(Some(Decided {
         through,
         policy: policy.hash(),
@@ -83,6 +99,20 @@ fn marks(overlay: &Overlay<'_>) -> Result<Vec<(PatientKey, DirtyMark)>, StateErr
         marked.push((patient, codec::decode(tables::DIRTY, &bytes)?));
     }
     Ok(marked)
+}
+
+/// Acknowledgements that are not told of yet, in the order in which they were made.
+fn acks(overlay: &Overlay<'_>) -> Result<Vec<AckMark>, StateError> {
+    let mut found = Vec::new();
+    for (key, bytes) in overlay.scan_all(&[keys::PENDING_ACKS])? {
+        let episode: EpisodeId = codec::decode(tables::PENDING_ACKS, &bytes)?;
+        let position = key.get(1..).and_then(keys::read_number);
+        let ack: Option<AckMark> =
+            overlay.load(tables::ACKS, &keys::named(keys::ACKS, &episode.0))?;
+        // Of several of one episode the newest is told, once.
+        found.extend(ack.filter(|ack| Some(ack.position.0) == position));
+    }
+    Ok(found)
 }
 
 #[cfg(test)]

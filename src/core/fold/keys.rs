@@ -6,19 +6,26 @@
 //! | `b` | alert index | alert id | place, if it is in the log |
 //! | `c` | parts of messages | position of the newest | `Waiting` |
 //! | `d` | dirty marks | patient | `DirtyMark` |
+//! | `e` | pages nobody acknowledged | episode, place | `OpenPage` |
 //! | `f` | feeds | listener, feed | `FeedMark` |
 //! | `g` | rhythms of feeds | listener, feed | `Rhythm` |
+//! | `j` | acknowledgements to decide about | position | episode |
+//! | `k` | acknowledgements | episode | `AckMark` |
 //! | `l` | refusals by laboratory systems | position | `LisAck` |
 //! | `m` | meta | name | by name |
+//! | `n` | mutes | id | `Muted` |
 //! | `o` | order index | filler number, patient | nothing |
 //! | `p` | records | patient, kind, item | by kind |
 //! | `q` | quarantine | position (newest first), number | `QuarantineEntry` |
+//! | `r` | to be sent again | sink, place | `AgainMark` |
 //! | `s` | sinks | sink | cursor |
 //! | `t` | deliveries | sink, place | `DeliveryMark` |
 //! | `u` | audit | number | `AuditEntry` |
 //! | `i` | episodes that stand | episode | `StandingEpisode` |
 //! | `w` | reviews | patient | `ReviewMark` |
 //! | `v` | notes | patient, position | `Noted` |
+//! | `x` | dead letters | sink, place | nothing |
+//! | `y` | sinks that are given the past | sink | place up to which |
 //!
 //! Byte 0 is left to the stores, for what they keep of their own. Numbers are big-endian. A text
 //! ends with `00 01`, and a `00` within it is written `00 ff`: so no text is the beginning of
@@ -36,6 +43,20 @@ pub const ALERT_IDS: u8 = b'b';
 pub const PARTS: u8 = b'c';
 /// Patients about whom something is not yet decided.
 pub const DIRTY: u8 = b'd';
+/// Pages that nobody has acknowledged.
+pub const OPEN_PAGES: u8 = b'e';
+/// Acknowledgements by episode.
+pub const ACKS: u8 = b'k';
+/// Acknowledgements that no decision covers yet.
+pub const PENDING_ACKS: u8 = b'j';
+/// Mutes.
+pub const MUTES: u8 = b'n';
+/// What a sink is to be given again.
+pub const AGAIN: u8 = b'r';
+/// Sinks that are given the past.
+pub const REPLAYS: u8 = b'y';
+/// Dead letters of a sink.
+pub const DEAD: u8 = b'x';
 /// Feeds seen.
 pub const FEEDS: u8 = b'f';
 /// The weeks of feeds.
@@ -158,8 +179,27 @@ pub fn answer(message: JournalPosition) -> Vec<u8> {
 
 /// What became of an alert at a sink.
 pub fn delivery(sink: &str, place: u64) -> Vec<u8> {
-    let mut key = named(DELIVERIES, sink);
+    sink_place(DELIVERIES, sink, place)
+}
+
+/// An alert at a sink, in one of the tables that are kept by sink.
+pub fn sink_place(table: u8, sink: &str, place: u64) -> Vec<u8> {
+    let mut key = named(table, sink);
     key.extend_from_slice(&place.to_be_bytes());
+    key
+}
+
+/// A page that nobody has acknowledged.
+pub fn open_page(episode: &str, place: u64) -> Vec<u8> {
+    let mut key = named(OPEN_PAGES, episode);
+    key.extend_from_slice(&place.to_be_bytes());
+    key
+}
+
+/// An acknowledgement that no decision covers yet.
+pub fn pending_ack(position: JournalPosition) -> Vec<u8> {
+    let mut key = vec![PENDING_ACKS];
+    key.extend_from_slice(&position.0.to_be_bytes());
     key
 }
 

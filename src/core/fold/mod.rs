@@ -27,6 +27,7 @@ mod continuation;
 mod decide;
 mod feeds;
 mod identities;
+mod sinks;
 mod withdrawals;
 
 #[cfg(test)]

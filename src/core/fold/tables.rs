@@ -5,14 +5,16 @@ use super::continuation::Waiting;
 use super::keys::{self, Kind};
 use super::state::StateError;
 use super::values::{
-    AlertPointer, AuditEnd, AuditEntry, DeliveryMark, DirtyMark, PolicyMark, QuarantineEntry,
-    ReviewMark, StandingEpisode, StartMark, UndoMark,
+    AckMark, AgainMark, AlertPointer, AuditEnd, AuditEntry, DeliveryMark, DirtyMark, PolicyMark,
+    QuarantineEntry, ReviewMark, StandingEpisode, StartMark, UndoMark,
 };
 use crate::core::audit::Noted;
 use crate::core::clinical::observation::{
     AssociationSeen, DemographicsReport, GroupWithdrawal, Observation,
 };
-use crate::core::episode::Transition;
+use crate::core::delivery::Muted;
+use crate::core::delivery::escalation::OpenPage;
+use crate::core::episode::{EpisodeId, Transition};
 use crate::core::extract::IdentityEvent;
 use crate::core::fact::LisAck;
 use crate::core::feed::{FeedMark, Rhythm};
@@ -52,6 +54,20 @@ pub const STANDING: &str = "standing episodes";
 pub const REVIEW: &str = "reviews";
 /// Notes about patients.
 pub const NOTES: &str = "notes";
+/// What a sink is to be given again.
+pub const AGAIN: &str = "again";
+/// Sinks that are given the past.
+pub const REPLAYS: &str = "replays";
+/// Dead letters.
+pub const DEAD: &str = "dead letters";
+/// Acknowledgements.
+pub const ACKS: &str = "acknowledgements";
+/// Acknowledgements that no decision covers yet.
+pub const PENDING_ACKS: &str = "acknowledgements to decide about";
+/// Mutes.
+pub const MUTES: &str = "mutes";
+/// Pages that nobody has acknowledged.
+pub const OPEN_PAGES: &str = "open pages";
 
 /// Meta: hash of the policy that the state was folded with.
 pub const META_FOLDED_WITH: &str = "folded_with";
@@ -96,6 +112,13 @@ pub fn verify(key: &[u8], value: &[u8]) -> Result<(), StateError> {
         keys::STANDING => decode::<StandingEpisode>(STANDING, value).map(drop),
         keys::REVIEW => decode::<ReviewMark>(REVIEW, value).map(drop),
         keys::NOTES => decode::<Noted>(NOTES, value).map(drop),
+        keys::AGAIN => decode::<AgainMark>(AGAIN, value).map(drop),
+        keys::DEAD => decode::<()>(DEAD, value),
+        keys::REPLAYS => decode::<u64>(REPLAYS, value).map(drop),
+        keys::ACKS => decode::<AckMark>(ACKS, value).map(drop),
+        keys::PENDING_ACKS => decode::<EpisodeId>(PENDING_ACKS, value).map(drop),
+        keys::MUTES => decode::<Muted>(MUTES, value).map(drop),
+        keys::OPEN_PAGES => decode::<OpenPage>(OPEN_PAGES, value).map(drop),
         _ => Err(foreign("a key of no table")),
     }
 }

@@ -3,6 +3,7 @@
 use crate::core::audit::Audited;
 use crate::core::clinical::observation::PatientKey;
 use crate::core::episode::{Delivery, Severity, TransitionKind};
+use crate::core::delivery::Acknowledged;
 use crate::core::extract::Refusal;
 use crate::core::fact::{JournalPosition, MergeUndone};
 use crate::core::time::Timestamp;
@@ -77,6 +78,24 @@ pub enum DeliveryOutcome {
         /// The sink's words.
         reason: String,
     },
+}
+
+/// An alert that a sink is to be given again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AgainMark {
+    /// Step of the escalation; 0 where a person asked for it.
+    pub step: u32,
+}
+
+/// The newest acknowledgement of an episode.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AckMark {
+    /// Who, when, and in which words.
+    pub fact: Acknowledged,
+    /// The fact's place.
+    pub position: JournalPosition,
+    /// The id that the episode is filed under.
+    pub filed_under: PatientKey,
 }
 
 /// A merge taken back, with the fact that says so.

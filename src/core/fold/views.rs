@@ -7,9 +7,13 @@ use super::pool::Component;
 use super::records;
 use super::state::{Entry, State, StateError};
 use super::tables;
-use super::values::{AlertPointer, DeliveryMark, PolicyMark, QuarantineEntry, StartMark};
+use super::values::{
+    AckMark, AgainMark, AlertPointer, DeliveryMark, PolicyMark, QuarantineEntry, StartMark,
+};
 use crate::core::clinical::observation::PatientKey;
-use crate::core::episode::Transition;
+use crate::core::delivery::Muted;
+use crate::core::delivery::escalation::OpenPage;
+use crate::core::episode::{Severity, Transition};
 use crate::core::extract::IdentityEvent;
 use crate::core::fact::{JournalPosition, Reason};
 use crate::core::identity::Inactive;
@@ -26,32 +30,250 @@ pub struct Waiting {
     pub place: u64,
     /// The alert.
     pub transition: Transition,
-    /// A send was begun: the sink may have it already, and will know it by its id.
-    pub attempted: bool,
+    /// When a send was begun that has no end yet: the sink may have it, and will know it by its id.
+    pub attempted: Option<Timestamp>,
+    /// Step of the escalation that brings it here; 0 where it is none.
+    pub step: u32,
 }
 
-/// The next alert for a sink: the one after its cursor. A sink that does not want it records it as
-/// delivered all the same, so the cursor moves on.
-pub fn next_alert(state: &dyn State, sink: &str) -> Result<Option<Waiting>, StateError> {
+/// What comes next at a sink.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Next {
+    /// Nothing waits.
+    Nothing,
+    /// Alerts that the sink does not get: the cursor goes from one place to the other.
+    Pass {
+        /// Where it stands.
+        after: u64,
+        /// Where it goes.
+        through: u64,
+        /// `not_wanted` or `muted`.
+        reason: &'static str,
+    },
+    /// An alert to send.
+    Send(Box<Waiting>),
+}
+
+/// How many alerts are passed over at once at most.
+const PASS_AT_ONCE: u64 = 1_000;
+
+/// What comes next at a sink: first what it is to be given again, then the alert after its cursor.
+/// `passes` says why an alert is not for this sink.
+pub fn next(
+    state: &dyn State,
+    sink: &str,
+    passes: &dyn Fn(&Transition) -> Option<&'static str>,
+) -> Result<Next, StateError> {
     let overlay = Overlay::new(state);
-    let place = cursor(state, sink)?.unwrap_or_default().saturating_add(1);
-    let Some(transition) = alert_at(&overlay, place)? else {
+    let prefix = keys::named(keys::AGAIN, sink);
+    if let Some((key, value)) = overlay.scan(&prefix, &prefix, 1)?.pop() {
+        let mark: AgainMark = super::codec::decode(tables::AGAIN, &value)?;
+        let place = key.get(prefix.len()..).and_then(keys::read_number);
+        let place = place.unwrap_or_default();
+        if let Some(waiting) = waiting(&overlay, sink, place, mark.step)? {
+            return Ok(Next::Send(Box::new(waiting)));
+        }
+    }
+    let after = cursor(state, sink)?.unwrap_or_default();
+    let mut through = after;
+    let mut why = None;
+    while through < after.saturating_add(PASS_AT_ONCE) {
+        let place = through.saturating_add(1);
+        let Some(transition) = alert_at(&overlay, place)? else {
+            break;
+        };
+        match passes(&transition) {
+            Some(reason) if why.is_none_or(|why| why == reason) => {
+                why = Some(reason);
+                through = place;
+            }
+            None if through == after => {
+                let waiting = waiting(&overlay, sink, place, 0)?;
+                return Ok(waiting.map_or(Next::Nothing, |one| Next::Send(Box::new(one))));
+            }
+            Some(_) | None => break,
+        }
+    }
+    Ok(match why {
+        Some(reason) => Next::Pass {
+            after,
+            through,
+            reason,
+        },
+        None => Next::Nothing,
+    })
+}
+
+/// The next alert for a sink that wants all of them.
+pub fn next_alert(state: &dyn State, sink: &str) -> Result<Option<Waiting>, StateError> {
+    Ok(match next(state, sink, &|_| None)? {
+        Next::Send(waiting) => Some(*waiting),
+        Next::Nothing | Next::Pass { .. } => None,
+    })
+}
+
+/// The alerts right after a sink's cursor that could go together: `taken` says which are not urgent and
+/// wanted; what is passed over lies between. It ends before the first urgent one, or after `limit`.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Run {
+    /// Place and alert of each.
+    pub alerts: Vec<Waiting>,
+    /// Places that are passed over among them, each with the reason.
+    pub passed: Vec<(u64, &'static str)>,
+    /// It ends before an urgent one.
+    pub urgent_follows: bool,
+}
+
+/// Reads the run after a sink's cursor.
+pub fn run(
+    state: &dyn State,
+    sink: &str,
+    passes: &dyn Fn(&Transition) -> Option<&'static str>,
+    limit: usize,
+) -> Result<Run, StateError> {
+    let overlay = Overlay::new(state);
+    let mut place = cursor(state, sink)?.unwrap_or_default();
+    let mut run = Run::default();
+    while run.alerts.len() < limit {
+        place = place.saturating_add(1);
+        let Some(one) = waiting(&overlay, sink, place, 0)? else {
+            break;
+        };
+        match passes(&one.transition) {
+            Some(reason) => run.passed.push((place, reason)),
+            None if one.transition.severity == Severity::Urgent => {
+                run.urgent_follows = true;
+                break;
+            }
+            None => run.alerts.push(one),
+        }
+    }
+    Ok(run)
+}
+
+fn waiting(
+    overlay: &Overlay<'_>,
+    sink: &str,
+    place: u64,
+    step: u32,
+) -> Result<Option<Waiting>, StateError> {
+    let Some(transition) = alert_at(overlay, place)? else {
         return Ok(None);
     };
     let key = keys::delivery(sink, place);
     let mark: Option<DeliveryMark> = overlay.load(tables::DELIVERIES, &key)?;
+    let mark = mark.filter(|mark| mark.outcome.is_none());
     Ok(Some(Waiting {
         place,
         transition,
-        attempted: mark.is_some_and(|mark| mark.attempts > 0),
+        attempted: mark.and_then(|mark| mark.last_attempt),
+        step,
     }))
+}
+
+/// The alerts that wait for a sink, oldest place first: to be sent again, then after the cursor.
+pub fn queued(
+    state: &dyn State,
+    sink: &str,
+    after: u64,
+    limit: usize,
+) -> Result<Vec<Waiting>, StateError> {
+    let overlay = Overlay::new(state);
+    let mut found = Vec::new();
+    let prefix = keys::named(keys::AGAIN, sink);
+    let from = keys::after(&keys::sink_place(keys::AGAIN, sink, after));
+    for (key, value) in overlay.scan(&prefix, &from, limit)? {
+        let mark: AgainMark = super::codec::decode(tables::AGAIN, &value)?;
+        let place = key.get(prefix.len()..).and_then(keys::read_number);
+        found.extend(waiting(
+            &overlay,
+            sink,
+            place.unwrap_or_default(),
+            mark.step,
+        )?);
+    }
+    let done = cursor(state, sink)?.unwrap_or_default();
+    let mut place = done.max(after).saturating_add(1);
+    while found.len() < limit {
+        let Some(one) = waiting(&overlay, sink, place, 0)? else {
+            break;
+        };
+        found.push(one);
+        place = place.saturating_add(1);
+    }
+    found.sort_by_key(|waiting| waiting.place);
+    found.truncate(limit);
+    Ok(found)
+}
+
+/// Up to `limit` dead letters of a sink after a place, oldest first, each with what became of it.
+pub fn dead(
+    state: &dyn State,
+    sink: &str,
+    after: u64,
+    limit: usize,
+) -> Result<Vec<(Waiting, DeliveryMark)>, StateError> {
+    let overlay = Overlay::new(state);
+    let prefix = keys::named(keys::DEAD, sink);
+    let from = keys::after(&keys::sink_place(keys::DEAD, sink, after));
+    let mut found = Vec::new();
+    for (key, _) in overlay.scan(&prefix, &from, limit)? {
+        let place = key.get(prefix.len()..).and_then(keys::read_number);
+        let place = place.unwrap_or_default();
+        let mark = overlay.load(tables::DELIVERIES, &keys::delivery(sink, place))?;
+        if let Some(one) = waiting(&overlay, sink, place, 0)? {
+            found.push((one, mark.unwrap_or_default()));
+        }
+    }
+    Ok(found)
+}
+
+/// How many dead letters a sink has.
+pub fn dead_count(state: &dyn State, sink: &str) -> Result<usize, StateError> {
+    let prefix = keys::named(keys::DEAD, sink);
+    Ok(Overlay::new(state).scan_all(&prefix)?.len())
+}
+
+/// Mutes that are not lifted, also those whose time is over.
+pub fn mutes(state: &dyn State) -> Result<Vec<Muted>, StateError> {
+    Overlay::new(state).load_all(tables::MUTES, &[keys::MUTES])
+}
+
+/// Pages that nobody has acknowledged.
+pub fn open_pages(state: &dyn State) -> Result<Vec<OpenPage>, StateError> {
+    Overlay::new(state).load_all(tables::OPEN_PAGES, &[keys::OPEN_PAGES])
+}
+
+/// The newest acknowledgement of an episode.
+pub fn acknowledgement(state: &dyn State, episode: &str) -> Result<Option<AckMark>, StateError> {
+    Overlay::new(state).load(tables::ACKS, &keys::named(keys::ACKS, episode))
+}
+
+/// The place before the first alert decided at or after a time: from there a sink is given the past.
+pub fn place_before(state: &dyn State, since: Timestamp) -> Result<u64, StateError> {
+    let overlay = Overlay::new(state);
+    let end = last_alert(state)?;
+    for place in 1..=end {
+        if alert_at(&overlay, place)?.is_some_and(|transition| transition.at >= since) {
+            return Ok(place.saturating_sub(1));
+        }
+    }
+    Ok(end)
 }
 
 /// How many alerts wait for a sink, and when the oldest of them was decided.
 pub fn queue_depth(state: &dyn State, sink: &str) -> Result<(u64, Option<Timestamp>), StateError> {
-    let done = cursor(state, sink)?.unwrap_or_default();
-    let oldest = next_alert(state, sink)?.map(|waiting| waiting.transition.at);
-    Ok((last_alert(state)?.saturating_sub(done), oldest))
+    // Nothing waits for a sink that was never seen: it begins behind the newest alert.
+    let Some(done) = cursor(state, sink)? else {
+        return Ok((0, None));
+    };
+    let overlay = Overlay::new(state);
+    let again = overlay.scan_all(&keys::named(keys::AGAIN, sink))?.len();
+    let again = u64::try_from(again).unwrap_or(u64::MAX);
+    let first = queued(state, sink, 0, 1)?;
+    let oldest = first.first().map(|waiting| waiting.transition.at);
+    let ahead = last_alert(state)?.saturating_sub(done);
+    Ok((ahead.saturating_add(again), oldest))
 }
 
 /// Place of the last alert that a sink is done with; `None` if it was never given one.
@@ -66,7 +288,10 @@ pub fn last_alert(state: &dyn State) -> Result<u64, StateError> {
     Ok(last.unwrap_or_default())
 }
 
-fn alert_at(overlay: &Overlay<'_>, place: u64) -> Result<Option<Transition>, StateError> {
+pub(super) fn alert_at(
+    overlay: &Overlay<'_>,
+    place: u64,
+) -> Result<Option<Transition>, StateError> {
     let pointer: Option<AlertPointer> = overlay.load(tables::ALERTS, &keys::alert(place))?;
     let Some(AlertPointer { filed_under, step }) = pointer else {
         return Ok(None);

@@ -59,10 +59,71 @@ fn transition(text: &str, number: u32, at: Timestamp) -> Transition {
     }
 }
 
+fn about_delivery(kind: u8, a: String, b: String, at: Timestamp, number: u64) -> Fact {
+    use crate::core::delivery::mute::Scope;
+    use crate::core::delivery::*;
+    match kind {
+        13 => Fact::Acknowledged(Acknowledged {
+            alert_id: a.clone(),
+            by: b.clone(),
+            comment: Phi::new(a),
+            informed: Phi::new(b),
+            known: number.is_multiple_of(2),
+            at,
+        }),
+        14 => Fact::Muted(Muted {
+            id: a.clone(),
+            scope: if number.is_multiple_of(2) {
+                Scope::Rule(a)
+            } else {
+                Scope::Patient(PatientKey {
+                    authority: a,
+                    id: Phi::new(b.clone()),
+                })
+            },
+            until: at,
+            by: b.clone(),
+            reason: Phi::new(b),
+            at,
+        }),
+        15 => Fact::Unmuted(Unmuted { id: a, by: b, at }),
+        16 => Fact::SinksSeen(SinksSeen {
+            sinks: vec![a, b],
+            at,
+        }),
+        17 => Fact::Requeued(Requeued {
+            sink: a.clone(),
+            alert_ids: vec![a, b.clone()],
+            by: b,
+            at,
+        }),
+        18 => Fact::Replayed(Replayed {
+            sink: a,
+            after: number,
+            by: b,
+            at,
+        }),
+        19 => Fact::Passed(Passed {
+            sink: a,
+            after: number,
+            through: number,
+            reason: b,
+            at,
+        }),
+        _ => Fact::Escalated(Escalated {
+            alert_id: a.clone(),
+            rule: b.clone(),
+            step: 3,
+            sinks: vec![a, b],
+            at,
+        }),
+    }
+}
+
 fn facts() -> impl Strategy<Value = Fact> {
     let raw = prop::collection::vec(any::<u8>(), 0..200);
     (
-        0..16u8,
+        0..24u8,
         ".{0,12}",
         ".{0,12}",
         any::<i64>(),
@@ -147,7 +208,8 @@ fn facts() -> impl Strategy<Value = Fact> {
                     at,
                     after_micros: number,
                 },
-                12 => Fact::Audited(Audited {
+                12 => Fact::Deadline { at },
+                21 => Fact::Audited(Audited {
                     number,
                     previous: a.clone(),
                     at,
@@ -156,7 +218,7 @@ fn facts() -> impl Strategy<Value = Fact> {
                     act: a.clone(),
                     subject: Phi::new(a),
                 }),
-                13 => Fact::Noted(Noted {
+                22 => Fact::Noted(Noted {
                     patient: PatientKey {
                         authority: a.clone(),
                         id: Phi::new(a.clone()),
@@ -165,12 +227,12 @@ fn facts() -> impl Strategy<Value = Fact> {
                     by: a.clone(),
                     text: Phi::new(a),
                 }),
-                14 => Fact::Retried(Retried {
+                23 => Fact::Retried(Retried {
                     message: JournalPosition(number),
                     by: a,
                     at,
                 }),
-                _ => Fact::Deadline { at },
+                _ => about_delivery(kind, a, b, at, number),
             }
         })
 }

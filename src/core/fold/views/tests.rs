@@ -37,7 +37,7 @@ fn three_alerts() -> Fact {
 
 fn next(state: &Plain, sink: &str) -> Option<(u64, bool)> {
     let waiting = next_alert(state, sink).unwrap()?;
-    Some((waiting.place, waiting.attempted))
+    Some((waiting.place, waiting.attempted.is_some()))
 }
 
 #[test]
@@ -74,9 +74,156 @@ fn a_dead_letter_frees_the_way() {
 fn the_queue_is_what_lies_after_the_cursor() {
     let state = log_of(vec![three_alerts(), delivered("log", "A-F1-1")]);
     assert_eq!(queue_depth(&state, "log").unwrap(), (2, Some(at(2))));
+    // Where facts between were lost, the last one counts.
     let done = log_of(vec![three_alerts(), delivered("log", "A-F1-3")]);
     assert_eq!(queue_depth(&done, "log").unwrap(), (0, None));
     assert_eq!(next(&done, "log"), None);
+}
+
+fn passed(sink: &str, after: u64, through: u64) -> Fact {
+    Fact::Passed(crate::core::delivery::Passed {
+        sink: sink.to_owned(),
+        after,
+        through,
+        reason: "not_wanted".to_owned(),
+        at: at(4),
+    })
+}
+
+fn replayed(sink: &str, after: u64) -> Fact {
+    Fact::Replayed(crate::core::delivery::Replayed {
+        sink: sink.to_owned(),
+        after,
+        by: "anna".to_owned(),
+        at: at(5),
+    })
+}
+
+#[test]
+fn a_sink_that_is_new_begins_behind_the_newest_alert_and_others_stay() {
+    let seen = Fact::SinksSeen(crate::core::delivery::SinksSeen {
+        sinks: vec!["log".to_owned(), "late".to_owned()],
+        at: at(3),
+    });
+    let state = log_of(vec![
+        three_alerts(),
+        delivered("log", "A-F1-1"),
+        seen.clone(),
+        seen,
+    ]);
+    assert_eq!(next(&state, "late"), None);
+    assert_eq!(cursor(&state, "late").unwrap(), Some(3));
+    assert_eq!(next(&state, "log"), Some((2, false)));
+}
+
+#[test]
+fn the_past_is_given_again_whatever_was_under_way() {
+    let before = vec![
+        three_alerts(),
+        delivered("log", "A-F1-1"),
+        passed("log", 1, 2),
+        attempted("log", "A-F1-3"),
+        replayed("log", 0),
+        delivered("log", "A-F1-3"),
+        passed("log", 2, 3),
+    ];
+    let state = log_of(before.clone());
+    assert_eq!(
+        cursor(&state, "log").unwrap(),
+        Some(0),
+        "the late ones end nothing"
+    );
+    assert_eq!(next(&state, "log"), Some((1, false)));
+    let after = [
+        delivered("log", "A-F1-1"),
+        delivered("log", "A-F1-2"),
+        delivered("log", "A-F1-3"),
+    ];
+    let done = log_of([before, after.to_vec()].concat());
+    assert_eq!(cursor(&done, "log").unwrap(), Some(3));
+    assert_eq!(next(&done, "log"), None);
+    assert_eq!(queue_depth(&done, "log").unwrap(), (0, None));
+}
+
+#[test]
+fn a_dead_letter_comes_back_on_request_and_is_then_no_longer_dead() {
+    let dead_letter = Fact::Dead {
+        sink: "log".to_owned(),
+        alert_id: "A-F1-1".to_owned(),
+        at: at(3),
+        reason: "410".to_owned(),
+    };
+    let again = Fact::Requeued(crate::core::delivery::Requeued {
+        sink: "log".to_owned(),
+        // The last one is still ahead of the cursor: it comes anyway, once.
+        alert_ids: vec!["A-F1-1".to_owned(), "A-F1-3".to_owned()],
+        by: "anna".to_owned(),
+        at: at(4),
+    });
+    let mut facts = vec![three_alerts(), dead_letter];
+    let state = log_of(facts.clone());
+    let letters = dead(&state, "log", 0, 10).unwrap();
+    assert_eq!((letters.len(), letters[0].0.place), (1, 1));
+    assert_eq!(dead_count(&state, "log").unwrap(), 1);
+    facts.push(again);
+    let state = log_of(facts.clone());
+    assert_eq!(next(&state, "log"), Some((1, false)));
+    assert_eq!(queue_depth(&state, "log").unwrap().0, 3);
+    assert_eq!(dead_count(&state, "log").unwrap(), 0);
+    let places: Vec<u64> = queued(&state, "log", 0, 10)
+        .unwrap()
+        .iter()
+        .map(|one| one.place)
+        .collect();
+    assert_eq!(places, [1, 2, 3]);
+    facts.push(delivered("log", "A-F1-1"));
+    let state = log_of(facts);
+    assert_eq!(next(&state, "log"), Some((2, false)));
+}
+
+#[test]
+fn a_page_is_open_until_somebody_takes_note_and_escalates_once_a_rule() {
+    let escalated = |rule: &str| {
+        Fact::Escalated(crate::core::delivery::Escalated {
+            alert_id: "A-F1-3".to_owned(),
+            rule: rule.to_owned(),
+            step: 1,
+            sinks: vec!["late".to_owned()],
+            at: at(4),
+        })
+    };
+    let seen = Fact::SinksSeen(crate::core::delivery::SinksSeen {
+        sinks: vec!["late".to_owned()],
+        at: at(3),
+    });
+    let mut facts = vec![three_alerts(), seen, escalated("first"), escalated("first")];
+    let state = log_of(facts.clone());
+    let pages = open_pages(&state).unwrap();
+    assert!(
+        pages.iter().any(|page| page.fired.contains("first")),
+        "{pages:?}"
+    );
+    assert_eq!(next(&state, "late"), Some((3, false)));
+    facts.push(delivered("late", "A-F1-3"));
+    facts.push(escalated("first"));
+    assert_eq!(next(&log_of(facts.clone()), "late"), None, "once a rule");
+    facts.push(Fact::Acknowledged(crate::core::delivery::Acknowledged {
+        alert_id: "A-F1-3".to_owned(),
+        by: "anna".to_owned(),
+        comment: "seen".to_owned().into(),
+        informed: String::new().into(),
+        known: false,
+        at: at(5),
+    }));
+    facts.push(escalated("second"));
+    let state = log_of(facts);
+    let ack = acknowledgement(&state, &pages[0].episode.0)
+        .unwrap()
+        .unwrap();
+    assert_eq!(ack.fact.by, "anna");
+    let open = open_pages(&state).unwrap();
+    assert!(open.iter().all(|page| page.episode != pages[0].episode));
+    assert_eq!(next(&state, "late"), None);
 }
 
 #[test]

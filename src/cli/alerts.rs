@@ -1,0 +1,256 @@
+//! `pentamer alerts`: what was told, and taking note of it.
+
+use super::patient::{DaemonArgs, ask, path_part, refused_with, tell};
+use super::{Exit, after_help, complain};
+use serde_json::{Value, json};
+use std::fmt::Write as _;
+
+const EXAMPLE: &str = "\
+pentamer alerts
+  pentamer alerts --open --minimum-severity prompt --json
+  pentamer alerts show 3f0c…
+  pentamer alerts ack 3f0c… --comment \"seen, clinic on Tuesday\" --informed \"Dr Jansen\"";
+
+const NOT_THERE: &str = "`pentamer alerts` lists the ids of alerts";
+
+/// List, show and acknowledge alerts of the running daemon
+#[derive(Debug, clap::Args)]
+#[command(after_help = after_help(EXAMPLE), args_conflicts_with_subcommands = true)]
+pub struct Args {
+    #[command(flatten)]
+    list: ListArgs,
+    #[command(subcommand)]
+    action: Option<Action>,
+}
+
+#[derive(Debug, clap::Args)]
+struct ListArgs {
+    /// Only those that nobody has acknowledged
+    #[arg(long)]
+    open: bool,
+    /// Only this kind: detected, confirmed, progressed, resolved, retracted, acknowledged, other_pattern
+    #[arg(long, value_name = "KIND")]
+    kind: Option<String>,
+    /// At least this pressing: routine, prompt, urgent
+    #[arg(long, value_name = "SEVERITY")]
+    minimum_severity: Option<String>,
+    /// Only pages, or only what is on the worklist: page, worklist
+    #[arg(long, value_name = "WHICH")]
+    delivery: Option<String>,
+    /// Decided at or after this time
+    #[arg(long, value_name = "TIME")]
+    since: Option<String>,
+    /// At most so many, newest first
+    #[arg(long, value_name = "N", default_value_t = 50)]
+    limit: usize,
+    /// From what `next` of an earlier answer said
+    #[arg(long, value_name = "CURSOR")]
+    cursor: Option<String>,
+    /// Print the API's JSON
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    daemon: DaemonArgs,
+}
+
+#[derive(Debug, clap::Subcommand)]
+enum Action {
+    /// Show one alert with its evidence and its episode
+    #[command(after_help = after_help("pentamer alerts show 3f0c…"))]
+    Show(ShowArgs),
+    /// Acknowledge an alert: for its episode, escalation ends
+    #[command(after_help = after_help(
+        "pentamer alerts ack 3f0c… --comment \"seen, clinic on Tuesday\" --informed \"Dr Jansen\""
+    ))]
+    Ack(AckArgs),
+}
+
+#[derive(Debug, clap::Args)]
+struct ShowArgs {
+    /// The alert's id
+    #[arg(value_name = "ID")]
+    id: String,
+    /// Print the API's JSON
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    daemon: DaemonArgs,
+}
+
+#[derive(Debug, clap::Args)]
+struct AckArgs {
+    /// The alert's id
+    #[arg(value_name = "ID")]
+    id: String,
+    /// What was made of it; kept with the acknowledgement
+    #[arg(long, value_name = "TEXT")]
+    comment: String,
+    /// Who was told
+    #[arg(long, value_name = "TEXT")]
+    informed: Option<String>,
+    /// Immunology knows the patient: routine and prompt findings page no more (`suppress_known`)
+    #[arg(long)]
+    known: bool,
+    /// Who acknowledges
+    #[arg(long, value_name = "NAME")]
+    by: Option<String>,
+    /// Print the API's JSON
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    daemon: DaemonArgs,
+}
+
+/// Lists, shows or acknowledges; [`Exit::Failed`] where there is no such alert, [`Exit::TryAgain`] where
+/// the daemon is not reachable or not ready.
+pub fn run(args: &Args) -> Exit {
+    match &args.action {
+        None => list(&args.list),
+        Some(Action::Show(args)) => show(args),
+        Some(Action::Ack(args)) => acknowledge(args),
+    }
+}
+
+fn list(args: &ListArgs) -> Exit {
+    let mut path = format!("/api/v1/alerts?limit={}", args.limit);
+    let open = args.open.then(|| "false".to_owned());
+    for (name, value) in [
+        ("acknowledged", &open),
+        ("kind", &args.kind),
+        ("minimum_severity", &args.minimum_severity),
+        ("delivery", &args.delivery),
+        ("since", &args.since),
+        ("cursor", &args.cursor),
+    ] {
+        if let Some(value) = value {
+            path.push_str(&format!("&{name}={}", path_part(value)));
+        }
+    }
+    get(&args.daemon, &path, args.json, rows)
+}
+
+fn show(args: &ShowArgs) -> Exit {
+    let path = format!("/api/v1/alerts/{}", path_part(&args.id));
+    get(&args.daemon, &path, args.json, whole)
+}
+
+fn get(daemon: &DaemonArgs, path: &str, as_json: bool, text: fn(&Value) -> String) -> Exit {
+    let (server, answer) = match ask(daemon, path, None) {
+        Ok(answered) => answered,
+        Err(exit) => return exit,
+    };
+    if answer.status != 200 {
+        return refused_with(&server, &answer, NOT_THERE);
+    }
+    tell(&answer, as_json, text)
+}
+
+fn acknowledge(args: &AckArgs) -> Exit {
+    if args.comment.trim().is_empty() {
+        complain(
+            "the comment is blank",
+            "`--comment`",
+            "say what was made of the alert: it is kept with the acknowledgement",
+        );
+        return Exit::Usage;
+    }
+    let path = format!("/api/v1/alerts/{}/ack", path_part(&args.id));
+    let body = json!({
+        "comment": args.comment,
+        "informed": args.informed,
+        "by": args.by,
+        "known": args.known,
+    });
+    let (server, answer) = match ask(&args.daemon, &path, Some(body.to_string())) {
+        Ok(answered) => answered,
+        Err(exit) => return exit,
+    };
+    if !matches!(answer.status, 200 | 202) {
+        return refused_with(&server, &answer, NOT_THERE);
+    }
+    tell(&answer, args.json, whole)
+}
+
+fn at<'v>(value: &'v Value, pointer: &str) -> &'v str {
+    let found = value.pointer(pointer).and_then(Value::as_str);
+    found.unwrap_or_default()
+}
+
+/// One line an alert, without more of the patient than the id.
+fn rows(page: &Value) -> String {
+    let mut out = String::new();
+    let items = page.get("items").and_then(Value::as_array);
+    for item in items.into_iter().flatten() {
+        let acknowledged = match at(item, "/acknowledged/by") {
+            "" => "open".to_owned(),
+            by => format!("acknowledged by {by}"),
+        };
+        let _ = writeln!(
+            out,
+            "{}  {:9} {:13} {:8} {}  {}:{}  {acknowledged}",
+            at(item, "/alert/time"),
+            at(item, "/alert/data/severity"),
+            at(item, "/alert/data/kind"),
+            at(item, "/alert/data/delivery"),
+            at(item, "/alert/id"),
+            at(item, "/alert/data/patient/authority"),
+            at(item, "/alert/data/patient/id"),
+        );
+    }
+    if out.is_empty() {
+        out.push_str("no alerts\n");
+    }
+    if let Some(next) = page.get("next").and_then(Value::as_str) {
+        let _ = writeln!(out, "more: --cursor {next}");
+    }
+    harmless(&out)
+}
+
+fn whole(item: &Value) -> String {
+    let mut out = rows(&json!({"items": [item]}));
+    let _ = writeln!(out, "{}", at(item, "/alert/data/explanation"));
+    let evidence = item
+        .pointer("/alert/data/evidence")
+        .and_then(Value::as_array);
+    for row in evidence.into_iter().flatten() {
+        let _ = writeln!(
+            out,
+            "  {:5} {:8} {}  collected {}",
+            at(row, "/analyte"),
+            at(row, "/state"),
+            at(row, "/reported"),
+            at(row, "/observed_at"),
+        );
+    }
+    let steps = item
+        .pointer("/episode/transitions")
+        .and_then(Value::as_array);
+    for step in steps.into_iter().flatten() {
+        let _ = writeln!(
+            out,
+            "  step {} {} {} {}",
+            step.get("n").unwrap_or(&Value::Null),
+            at(step, "/kind"),
+            at(step, "/at"),
+            at(step, "/alert_id"),
+        );
+    }
+    if !at(item, "/acknowledged/by").is_empty() {
+        let _ = writeln!(
+            out,
+            "acknowledged by {} at {}: {}",
+            at(item, "/acknowledged/by"),
+            at(item, "/acknowledged/at"),
+            at(item, "/acknowledged/comment"),
+        );
+    }
+    harmless(&out)
+}
+
+/// Texts from outside command no terminal.
+pub(super) fn harmless(text: &str) -> String {
+    let kept = |c: char| c == '\n' || !c.is_control();
+    text.chars()
+        .map(|c| if kept(c) { c } else { '\u{fffd}' })
+        .collect()
+}

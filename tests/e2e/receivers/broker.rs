@@ -1,0 +1,290 @@
+//! RabbitMQ, NATS and a mail server from Debian, on free loopback ports in directories of their own.
+
+use super::{Server, free_port};
+use crate::e2e::harness::wait_for;
+use std::fs;
+use std::net::TcpStream;
+use std::os::unix::fs::PermissionsExt;
+use std::os::unix::process::CommandExt;
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+fn listens(port: u16) -> Option<()> {
+    TcpStream::connect(("127.0.0.1", port)).ok().map(drop)
+}
+
+/// `nats-server` with JetStream.
+pub struct Nats {
+    server: Server,
+    dir: tempfile::TempDir,
+    pub port: u16,
+}
+
+impl Nats {
+    pub fn start() -> Self {
+        let dir = tempfile::tempdir().expect("a directory");
+        let port = free_port();
+        let server = Self::spawn(dir.path(), port);
+        Self { server, dir, port }
+    }
+
+    fn spawn(dir: &Path, port: u16) -> Server {
+        let child = Command::new("nats-server")
+            .args(["-a", "127.0.0.1", "-p", &port.to_string(), "-js", "-sd"])
+            .arg(dir)
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("nats-server, see .ci/test");
+        wait_for("nats-server", || listens(port));
+        Server(child)
+    }
+
+    pub fn kill(&mut self) {
+        self.server.stop();
+    }
+
+    pub fn again(&mut self) {
+        self.server = Self::spawn(self.dir.path(), self.port);
+    }
+
+    pub fn url(&self) -> String {
+        format!("nats://127.0.0.1:{}", self.port)
+    }
+}
+
+/// Three `nats-server`s as one cluster.
+pub struct NatsCluster {
+    servers: Vec<Option<Server>>,
+    pub ports: Vec<u16>,
+    _dir: tempfile::TempDir,
+}
+
+impl NatsCluster {
+    pub fn start() -> Self {
+        let dir = tempfile::tempdir().expect("a directory");
+        let ports: Vec<u16> = (0..3).map(|_| free_port()).collect();
+        let routes: Vec<u16> = (0..3).map(|_| free_port()).collect();
+        let all: Vec<String> = routes
+            .iter()
+            .map(|port| format!("nats://127.0.0.1:{port}"))
+            .collect();
+        let servers = (0..3)
+            .map(|number| {
+                let child = Command::new("nats-server")
+                    .args(["-a", "127.0.0.1", "-p", &ports[number].to_string(), "-js"])
+                    .args(["-n", &format!("n{number}"), "-cluster_name", "c"])
+                    .args(["-cluster", &all[number], "-routes", &all.join(",")])
+                    .arg("-sd")
+                    .arg(dir.path().join(number.to_string()))
+                    .stdout(Stdio::null())
+                    .stderr(Stdio::null())
+                    .spawn()
+                    .expect("nats-server, see .ci/test");
+                Some(Server(child))
+            })
+            .collect();
+        for port in &ports {
+            wait_for("nats-server", || listens(*port));
+        }
+        Self {
+            servers,
+            ports,
+            _dir: dir,
+        }
+    }
+
+    /// Kills the server of this name (`n0`, …).
+    pub fn kill(&mut self, name: &str) {
+        let number: usize = name.trim_start_matches('n').parse().expect("a number");
+        self.servers[number] = None;
+    }
+
+    pub fn url(&self) -> String {
+        let urls: Vec<String> = self
+            .ports
+            .iter()
+            .map(|port| format!("nats://127.0.0.1:{port}"))
+            .collect();
+        urls.join(",")
+    }
+}
+
+/// RabbitMQ with its `epmd`.
+pub struct Rabbit {
+    server: Server,
+    dir: tempfile::TempDir,
+    pub port: u16,
+    ports: [u16; 2],
+}
+
+const RABBIT: &str = "/usr/lib/rabbitmq/bin/rabbitmq-server";
+
+impl Rabbit {
+    pub fn start() -> Self {
+        let dir = tempfile::tempdir().expect("a directory");
+        let open = fs::Permissions::from_mode(0o777);
+        fs::set_permissions(dir.path(), open).expect("opened");
+        let port = free_port();
+        let ports = [free_port(), free_port()];
+        let server = Self::spawn(dir.path(), port, ports);
+        Self {
+            server,
+            dir,
+            port,
+            ports,
+        }
+    }
+
+    fn spawn(dir: &Path, port: u16, [dist, epmd]: [u16; 2]) -> Server {
+        let mut command = Command::new(RABBIT);
+        let name = format!("t{port}@localhost");
+        command
+            .env_clear()
+            .env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin")
+            .env("HOME", dir)
+            .env("RABBITMQ_NODENAME", name)
+            .env("RABBITMQ_NODE_IP_ADDRESS", "127.0.0.1")
+            .env("RABBITMQ_NODE_PORT", port.to_string())
+            .env("RABBITMQ_DIST_PORT", dist.to_string())
+            .env("ERL_EPMD_PORT", epmd.to_string())
+            .env("ERL_EPMD_ADDRESS", "127.0.0.1")
+            .env("RABBITMQ_MNESIA_BASE", dir.join("mnesia"))
+            .env("RABBITMQ_LOG_BASE", dir.join("log"))
+            .env("RABBITMQ_LOGS", "-")
+            .env("RABBITMQ_ENABLED_PLUGINS_FILE", dir.join("plugins"))
+            .env("RABBITMQ_CONF_ENV_FILE", "/dev/null")
+            .current_dir(dir)
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            // A group of its own, which ends as a whole.
+            .process_group(0);
+        if rustix::process::geteuid().is_root() {
+            command.uid(65_534).gid(65_534);
+        }
+        let child = command.spawn().expect("rabbitmq-server, see .ci/test");
+        wait_for("RabbitMQ", || {
+            let amqp = TcpStream::connect(("127.0.0.1", port)).ok()?;
+            greets(amqp)
+        });
+        Server(child)
+    }
+
+    /// SIGKILL to the whole group: shell, beam and helpers.
+    pub fn kill(&mut self) {
+        let id = rustix::process::Pid::from_child(&self.server.0);
+        let _ = rustix::process::kill_process_group(id, rustix::process::Signal::KILL);
+        let _ = self.server.0.wait();
+        wait_for("the port to be free", || {
+            TcpStream::connect(("127.0.0.1", self.port))
+                .is_err()
+                .then_some(())
+        });
+    }
+
+    pub fn again(&mut self) {
+        self.server = Self::spawn(self.dir.path(), self.port, self.ports);
+    }
+
+    pub fn url(&self) -> String {
+        format!("amqp://guest:guest@127.0.0.1:{}/%2f", self.port)
+    }
+}
+
+/// RabbitMQ answers the protocol header: it is not only bound, it serves.
+fn greets(mut amqp: TcpStream) -> Option<()> {
+    use std::io::{Read, Write};
+    amqp.set_read_timeout(Some(std::time::Duration::from_secs(2)))
+        .ok()?;
+    amqp.write_all(b"AMQP\0\0\x09\x01").ok()?;
+    let mut byte = [0_u8];
+    amqp.read_exact(&mut byte).ok().filter(|()| byte == [1])
+}
+
+impl Drop for Rabbit {
+    fn drop(&mut self) {
+        self.kill();
+        // It outlives the server by design; this one is ours alone, by its port.
+        let _ = Command::new("epmd")
+            .args(["-port", &self.ports[1].to_string(), "-kill"])
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .status();
+    }
+}
+
+/// A mail server that writes each mail into a folder of its own, and refuses what it is told to.
+pub struct Mail {
+    _server: Server,
+    dir: tempfile::TempDir,
+    pub port: u16,
+}
+
+/// Accepts, but for recipients `unknown@…` (550) and `later@…` (451).
+const MAIL: &str = r#"
+import asyncio, os, sys, itertools
+from aiosmtpd.controller import Controller
+folder, port = sys.argv[1], int(sys.argv[2])
+number = itertools.count()
+class Keep:
+    async def handle_RCPT(self, server, session, envelope, address, options):
+        if address.startswith("unknown@"):
+            return "550 5.1.1 no such user " + address
+        if address.startswith("later@") and not os.path.exists(os.path.join(folder, "accept")):
+            return "451 4.3.0 try again"
+        envelope.rcpt_tos.append(address)
+        return "250 OK"
+    async def handle_DATA(self, server, session, envelope):
+        name = os.path.join(folder, "%06d" % next(number))
+        with open(name + ".part", "wb") as out:
+            out.write(("RCPT " + ",".join(envelope.rcpt_tos) + "\n").encode() + envelope.content)
+        os.rename(name + ".part", name + ".eml")
+        return "250 OK"
+controller = Controller(Keep(), hostname="127.0.0.1", port=port)
+controller.start()
+asyncio.new_event_loop().run_forever()
+"#;
+
+impl Mail {
+    pub fn start() -> Self {
+        let dir = tempfile::tempdir().expect("a directory");
+        let port = free_port();
+        // Debian's, which has the package.
+        let child = Command::new("/usr/bin/python3")
+            .args(["-c", MAIL])
+            .arg(dir.path())
+            .arg(port.to_string())
+            .stdout(Stdio::null())
+            .stderr(Stdio::inherit())
+            .spawn()
+            .expect("python3-aiosmtpd, see .ci/test");
+        let server = Server(child);
+        wait_for("the mail server", || listens(port));
+        Self {
+            _server: server,
+            dir,
+            port,
+        }
+    }
+
+    /// The mails so far, each with its recipients in a first line.
+    pub fn mails(&self) -> Vec<String> {
+        let mut names: Vec<_> = fs::read_dir(self.dir.path())
+            .expect("listed")
+            .flatten()
+            .map(|entry| entry.path())
+            .filter(|path| path.extension().is_some_and(|end| end == "eml"))
+            .collect();
+        names.sort();
+        names
+            .iter()
+            .map(|name| String::from_utf8_lossy(&fs::read(name).expect("read")).into_owned())
+            .collect()
+    }
+
+    /// Takes `later@…` from now on.
+    pub fn accept(&self) {
+        fs::write(self.dir.path().join("accept"), "").expect("written");
+    }
+}
