@@ -15,6 +15,7 @@ pub mod daemon;
 pub mod deliver;
 pub mod engine;
 pub mod failpoints;
+pub mod index;
 pub mod journal;
 pub mod listen;
 pub mod notice;

@@ -50,7 +50,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use tokio::runtime::{Handle, Runtime};
-use tokio::sync::watch as channel;
+use tokio::sync::{Semaphore, watch as channel};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use watch::Watch;
@@ -356,6 +356,7 @@ impl Daemon {
             sinks.escalations.subscribe(),
         ));
         let ready = Arc::new(AtomicBool::new(false));
+        let (acted, _) = channel::channel(0);
         let seen = web::Seen {
             status: appender.status(),
             progress: progress.clone(),
@@ -376,6 +377,9 @@ impl Daemon {
             metrics,
             access: Arc::clone(&pages.access),
             auditor: web::Auditor::start(appender.clone(), state.clone(), progress.clone()),
+            acts: acted.subscribe(),
+            acted,
+            streams: Arc::new(Semaphore::new(web::STREAMS)),
             next_steps: config.http.next_steps.clone().into(),
             stop: stop_all.clone(),
         };

@@ -226,6 +226,11 @@ pub fn audit_at(number: u64, hash: &str) {
     );
 }
 
+/// The index of messages cannot be written or read; it is tried again, and searches are behind meanwhile.
+pub fn index_failing(why: &str) {
+    warn!(event = "index_failing", why, "the index of messages is behind");
+}
+
 /// Something was quarantined.
 pub fn quarantined(reason: &'static str, times: u64) {
     counter!("pentamer_quarantine_total", "reason" => reason).increment(times);

@@ -18,6 +18,8 @@ mod query;
 mod queue;
 mod serve;
 mod statics;
+mod stream;
+mod worklist;
 
 pub use access::{Access, Rules};
 pub use audit::Auditor;
@@ -47,7 +49,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use tokio::net::TcpListener;
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
 use tokio_util::sync::CancellationToken;
 
 /// Facts not yet folded above which the fold is behind: some seconds of its work.
@@ -91,11 +93,20 @@ pub struct Seen {
     pub access: Arc<Access>,
     /// Where every look at a patient is recorded.
     pub auditor: Auditor,
+    /// Changes with every fact that a person made: what lists show may be other than before.
+    pub acts: watch::Receiver<u64>,
+    /// Counts them.
+    pub acted: watch::Sender<u64>,
+    /// Streams that may be open at once.
+    pub streams: Arc<Semaphore>,
     /// Suggested next steps that are shown, by their words (CLINICAL 7.6).
     pub next_steps: Arc<[String]>,
     /// The daemon ends: what stays open ends too.
     pub stop: CancellationToken,
 }
+
+/// Streams of events that may be open at once.
+pub const STREAMS: usize = stream::MOST;
 
 /// A bound HTTP port.
 pub struct Bound {
@@ -173,9 +184,17 @@ fn routes(seen: Seen) -> Router {
         .route("/api/v1/queue/{sink}/requeue", post(queue::requeue))
         .route("/api/v1/queue/{sink}/replay", post(queue::replay))
         .route("/api/v1/queue/{sink}/test", post(queue::test))
+        .route("/api/v1/review", get(worklist::api_review))
+        .route("/api/v1/stream", get(stream::stream))
+        .route("/api/v1/worklist", get(worklist::api))
         .route("/api/v1/patients/{key}", get(patients::show))
         .route("/api/v1/patients/{key}/unmerge", post(patients::unmerge));
     let pages = Router::new()
+        .route("/", get(pages::worklist::show))
+        .route("/alerts/{id}", get(pages::alert::show))
+        .route("/alerts/{id}/ack", post(pages::alert::acknowledge))
+        .route("/alerts/{id}/mute", post(pages::alert::mute))
+        .route("/alerts/{id}/lift", post(pages::alert::lift))
         .route("/patients/{key}", get(pages::patient::show))
         .route("/patients/{key}/note", post(pages::patient::note))
         .route("/static/{file}", get(statics::show))

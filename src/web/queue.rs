@@ -1,6 +1,7 @@
 //! `/api/v1/queue`: what waits at each sink, what was refused, and what to do about it.
 
 use super::Seen;
+use super::access::Asking;
 use super::alerts::{Page, answer};
 use super::facts::{author, body, given, record};
 use super::problem::Problem;
@@ -14,6 +15,7 @@ use crate::core::time::Timestamp;
 use crate::core::worklist;
 use crate::deliver::Handle;
 use crate::telemetry::events;
+use axum::Extension;
 use axum::body::Bytes;
 use axum::extract::rejection::BytesRejection;
 use axum::extract::{Path, RawQuery, State};
@@ -138,6 +140,7 @@ struct Requeue {
 /// `POST /api/v1/queue/{sink}/requeue`: alerts by id, or all dead letters, or those with a reason.
 pub(super) async fn requeue(
     State(seen): State<Seen>,
+    Extension(asking): Extension<Asking>,
     Path(name): Path<String>,
     headers: HeaderMap,
     bytes: Result<Bytes, BytesRejection>,
@@ -146,7 +149,7 @@ pub(super) async fn requeue(
     let expected =
         "`alert_ids` is a list of texts, `all` is true or false, `reason` and `by` are texts";
     let asked: Requeue = body(&headers, bytes, expected)?;
-    let by = author(asked.by)?;
+    let by = author(&asking, asked.by)?;
     let wrong = |detail| Problem::new(StatusCode::UNPROCESSABLE_ENTITY, detail);
     let by_filter = asked.all || asked.reason.is_some();
     if by_filter != asked.alert_ids.is_empty() {
@@ -180,6 +183,7 @@ pub(super) async fn requeue(
     let alert_ids = found.ok_or(unknown)?;
     let count = alert_ids.len();
     if count > 0 {
+        seen.auditor.note(&asking, "requeue", sink.as_str()).await?;
         events::requeued(&sink, count, &by);
         let at = clock::now();
         let fact = Requeued {
@@ -202,13 +206,14 @@ struct Replay {
 /// `POST /api/v1/queue/{sink}/replay`: everything decided since a time again, in order, with the same ids.
 pub(super) async fn replay(
     State(seen): State<Seen>,
+    Extension(asking): Extension<Asking>,
     Path(name): Path<String>,
     headers: HeaderMap,
     bytes: Result<Bytes, BytesRejection>,
 ) -> Result<Response, Problem> {
     let sink = sink(&seen, &name)?.name.clone();
     let asked: Replay = body(&headers, bytes, "`since` and `by` are texts")?;
-    let by = author(asked.by)?;
+    let by = author(&asking, asked.by)?;
     let since = given(asked.since, "`since` is missing: say from when on")?;
     let since = query::instant(&since).ok_or(Problem::new(
         StatusCode::UNPROCESSABLE_ENTITY,
@@ -223,6 +228,7 @@ pub(super) async fn replay(
     let (after, cursor) = seen.state.read_apart(read).await?;
     let count = cursor.saturating_sub(after);
     if count > 0 {
+        seen.auditor.note(&asking, "replay", sink.as_str()).await?;
         events::replayed(&sink, count, &by);
         let at = clock::now();
         let fact = Replayed {
@@ -240,12 +246,14 @@ pub(super) async fn replay(
 /// the reason.
 pub(super) async fn test(
     State(seen): State<Seen>,
+    Extension(asking): Extension<Asking>,
     Path(name): Path<String>,
     headers: HeaderMap,
     bytes: Result<Bytes, BytesRejection>,
 ) -> Result<Response, Problem> {
     let _: Value = body(&headers, bytes, "send `{}`")?;
     let handle = sink(&seen, &name)?.clone();
+    seen.auditor.note(&asking, "test_sink", name.as_str()).await?;
     match handle.test().await.ok_or(ENDING)? {
         Ok(took) => answer(
             StatusCode::OK,

@@ -1,11 +1,13 @@
 //! The pages: what they show, as text for the templates in `templates/`. These may look into a `Phi`: they
 //! are made for those who may see patients, and nothing of them is logged.
 
+pub(super) mod alert;
 pub(super) mod clinical;
 pub(super) mod frame;
 pub(super) mod patient;
 mod plot;
 pub(super) mod sign_in;
+pub(super) mod worklist;
 
 use super::problem::Problem;
 use askama::Template;
