@@ -17,10 +17,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("service", &[]),
     ("config", &["core", "clock", "tls", "seal", "users"]),
     ("users", &["core"]),
-    (
-        "index",
-        &["core", "journal", "engine", "seal", "telemetry"],
-    ),
+    ("index", &["core", "journal", "engine", "seal", "telemetry"]),
     ("tls", &["core"]),
     ("telemetry", &["config"]),
     ("notice", &["core", "clock", "telemetry"]),
@@ -200,7 +197,9 @@ const MAY_EXPOSE: &[&str] = &[
     // Pages are made for those who may see patients.
     "src/index/",
     "src/web/pages/",
-    "src/web/worklist"];
+    "src/web/worklist",
+    "src/web/messages",
+];
 
 /// Names that say nothing.
 const EMPTY_NAMES: &[&str] = &[

@@ -24,6 +24,7 @@ use crate::core::fold::views;
 use crate::core::policy::Policy;
 use crate::deliver::Ground;
 use crate::engine::{Checkpointing, Folder, Progress, Settings, StateHandle};
+use crate::index::{self, Index};
 use crate::journal::{self, Appender, Draft, JournalError, OsDisk, WriterHandle};
 use crate::listen::{self, Bound, Certificates, FrameMemory, Listener};
 use crate::notice::Notices;
@@ -173,6 +174,7 @@ pub struct Daemon {
     /// The door to the journal.
     pub appender: Appender,
     writer: WriterHandle,
+    follower: Option<index::Follower>,
 }
 
 impl Daemon {
@@ -194,6 +196,7 @@ impl Daemon {
             source,
         };
         let keys = seal::read(config.storage.encryption_key_file.as_deref())?;
+        let index_keys = keys.clone();
         let journal_pulse = Pulse::new("journal");
         let fold_pulse = Pulse::new("fold");
         let fold_watch_pulse = Pulse::new("fold-watch");
@@ -356,6 +359,18 @@ impl Daemon {
             sinks.escalations.subscribe(),
         ));
         let ready = Arc::new(AtomicBool::new(false));
+        let index = open_index(&config.storage.dir, &index_keys);
+        let follower = index.clone().map(|index| {
+            let source = index::Source {
+                appender: appender.clone(),
+                state: state.clone(),
+                progress: progress.clone(),
+                policy: policy_in_force.clone(),
+                stop: stop_fold.clone(),
+            };
+            index::Follower::start(index, source, Handle::current())
+        });
+        let follower = follower.transpose().map_err(StartError::Thread)?;
         let (acted, _) = channel::channel(0);
         let seen = web::Seen {
             status: appender.status(),
@@ -377,6 +392,7 @@ impl Daemon {
             metrics,
             access: Arc::clone(&pages.access),
             auditor: web::Auditor::start(appender.clone(), state.clone(), progress.clone()),
+            index: index.clone(),
             acts: acted.subscribe(),
             acted,
             streams: Arc::new(Semaphore::new(web::STREAMS)),
@@ -444,6 +460,7 @@ impl Daemon {
             relays,
             appender,
             writer,
+            follower,
         })
     }
 
@@ -473,6 +490,9 @@ impl Daemon {
         drop((self.appender, self.reload));
         let _ = tokio::task::spawn_blocking(move || {
             let _ = self.folder.join();
+            if let Some(follower) = self.follower {
+                follower.join();
+            }
             self.writer.stop();
             self.tidier.stop();
             self.writer.join();
@@ -480,6 +500,14 @@ impl Daemon {
         .await;
         events::stopped();
     }
+}
+
+/// The index of messages, made again where it cannot be opened; without it searching says so, and nothing
+/// else minds.
+fn open_index(data: &std::path::Path, keys: &seal::Keyring) -> Option<Index> {
+    Index::open(data.join("index"), keys.clone())
+        .inspect_err(|error| events::index_failing(&error.to_string()))
+        .ok()
 }
 
 /// A loop that the service manager's watchdog hangs on.

@@ -231,6 +231,11 @@ pub fn index_failing(why: &str) {
     warn!(event = "index_failing", why, "the index of messages is behind");
 }
 
+/// A person had a message read again.
+pub fn sent_again(position: u64, by: &str) {
+    info!(event = "sent_again", position, by, "a message goes through again");
+}
+
 /// Something was quarantined.
 pub fn quarantined(reason: &'static str, times: u64) {
     counter!("pentamer_quarantine_total", "reason" => reason).increment(times);

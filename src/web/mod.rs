@@ -10,6 +10,7 @@ mod facts;
 mod feeds;
 mod guard;
 mod links;
+mod messages;
 mod notices;
 mod pages;
 mod patients;
@@ -32,6 +33,7 @@ use crate::core::fold::views;
 use crate::core::policy::Policy;
 use crate::core::time::Timestamp;
 use crate::deliver::{Handle, Signer};
+use crate::index::Index;
 use crate::engine::{Progress, StateHandle};
 use crate::journal::{Appender, Status, Storing};
 use crate::notice::{Notice, NoticeKind, Notices};
@@ -99,6 +101,8 @@ pub struct Seen {
     pub acted: watch::Sender<u64>,
     /// Streams that may be open at once.
     pub streams: Arc<Semaphore>,
+    /// The index of messages; `None` where it cannot be kept.
+    pub index: Option<Index>,
     /// Suggested next steps that are shown, by their words (CLINICAL 7.6).
     pub next_steps: Arc<[String]>,
     /// The daemon ends: what stays open ends too.
@@ -184,6 +188,12 @@ fn routes(seen: Seen) -> Router {
         .route("/api/v1/queue/{sink}/requeue", post(queue::requeue))
         .route("/api/v1/queue/{sink}/replay", post(queue::replay))
         .route("/api/v1/queue/{sink}/test", post(queue::test))
+        .route("/api/v1/messages", get(messages::list))
+        .route("/api/v1/messages/{position}", get(messages::show))
+        .route("/api/v1/messages/{position}/raw", get(messages::raw))
+        .route("/api/v1/messages/{position}/again", post(messages::again))
+        .route("/api/v1/quarantine", get(messages::quarantine))
+        .route("/api/v1/quarantine/{id}/retry", post(messages::again))
         .route("/api/v1/review", get(worklist::api_review))
         .route("/api/v1/stream", get(stream::stream))
         .route("/api/v1/worklist", get(worklist::api))
@@ -197,6 +207,15 @@ fn routes(seen: Seen) -> Router {
         .route("/alerts/{id}/lift", post(pages::alert::lift))
         .route("/patients/{key}", get(pages::patient::show))
         .route("/patients/{key}/note", post(pages::patient::note))
+        .route("/messages", get(pages::messages::list))
+        .route("/messages/{position}", get(pages::messages::show))
+        .route("/messages/{position}/again", post(pages::messages::again))
+        .route("/feeds", get(pages::operating::feeds))
+        .route("/queue", get(pages::operating::queue))
+        .route("/queue/{sink}/requeue", post(pages::operating::requeue))
+        .route("/quarantine", get(pages::operating::quarantine))
+        .route("/quarantine/retry", post(pages::operating::retry))
+        .route("/audit", get(pages::operating::audit))
         .route("/static/{file}", get(statics::show))
         .route(
             "/sign-in",

@@ -44,7 +44,7 @@ pub(super) async fn list(State(seen): State<Seen>) -> Result<Response, Problem> 
     answer(StatusCode::OK, &Page { items, next: None })
 }
 
-fn row(state: &dyn Folded, handle: &Handle) -> Result<Value, crate::core::fold::state::StateError> {
+pub(super) fn row(state: &dyn Folded, handle: &Handle) -> Result<Value, crate::core::fold::state::StateError> {
     let (depth, oldest) = views::queue_depth(state, &handle.name)?;
     let dead = views::dead_count(state, &handle.name)?;
     let status = handle.status.borrow().clone();
@@ -195,6 +195,28 @@ pub(super) async fn requeue(
         record(&seen, vec![Fact::Requeued(fact)]).await?;
     }
     answer(StatusCode::OK, &json!({"requeued": count}))
+}
+
+/// All dead letters of a sink once more.
+pub(super) async fn requeue_all(seen: &Seen, asking: &Asking, name: &str) -> Result<(), Problem> {
+    let sink = sink(seen, name)?.name.clone();
+    let of = sink.clone();
+    let read = move |state: &dyn Folded| views::dead(state, &of, 0, usize::MAX);
+    let dead = seen.state.read_apart(read).await?.into_iter();
+    let alert_ids: Vec<String> = dead.map(|(one, _)| one.transition.alert_id.0).collect();
+    if alert_ids.is_empty() {
+        return Ok(());
+    }
+    seen.auditor.note(asking, "requeue", sink.as_str()).await?;
+    let by = asking.who.name.clone();
+    events::requeued(&sink, alert_ids.len(), &by);
+    let fact = Requeued {
+        sink,
+        alert_ids,
+        by,
+        at: clock::now(),
+    };
+    record(seen, vec![Fact::Requeued(fact)]).await.map(drop)
 }
 
 #[derive(Debug, Deserialize)]

@@ -143,7 +143,7 @@ impl Fold<'_> {
             }
             Fact::Audited(audited) => self.audited(position, audited),
             Fact::Noted(noted) => self.noted(position, noted),
-            Fact::Retried(retried) => self.retried(retried),
+            Fact::Retried(retried) => self.retried(position, retried),
             Fact::Acknowledged(fact) => self.acknowledged(position, fact),
             Fact::Muted(fact) => self.muted(fact),
             Fact::Unmuted(fact) => {
@@ -169,8 +169,9 @@ impl Fold<'_> {
             self.effects.count(listener, name, *by);
         }
         self.heard(envelope.message, extraction, policy)?;
+        let again = !extraction.patients.is_empty() && self.is_again(envelope.position)?;
         for part in &extraction.patients {
-            self.part(envelope, part)?;
+            self.part(envelope, part, again)?;
         }
         for event in &extraction.identity {
             self.identity(envelope, event)?;
@@ -199,9 +200,15 @@ impl Fold<'_> {
         Ok(())
     }
 
-    fn part(&mut self, envelope: &Envelope<'_>, part: &PatientPart) -> Result<(), StateError> {
+    fn part(
+        &mut self,
+        envelope: &Envelope<'_>,
+        part: &PatientPart,
+        again: bool,
+    ) -> Result<(), StateError> {
         let overlay = &mut self.overlay;
-        let mut is_new = false;
+        // What a person has read again is decided about, also where it was known already.
+        let mut is_new = again;
         for observation in &part.observations {
             is_new |= records::add_observation(overlay, observation)?;
             super::withdrawals::index_order(overlay, observation)?;

@@ -55,13 +55,28 @@ impl Fold<'_> {
     }
 
     /// What the quarantine holds of the message is over; its new reading has entries of its own.
-    pub(super) fn retried(&mut self, retried: &Retried) -> Result<(), StateError> {
+    pub(super) fn retried(
+        &mut self,
+        position: JournalPosition,
+        retried: &Retried,
+    ) -> Result<(), StateError> {
+        let last = keys::named(keys::META, tables::META_RETRIED);
+        self.overlay.store(tables::META, last, &position.0)?;
         let mut prefix = keys::quarantine(retried.message, 0);
         prefix.truncate(prefix.len().saturating_sub(4));
         for (key, _) in self.overlay.scan_all(&prefix)? {
             self.overlay.delete(key);
         }
         Ok(())
+    }
+}
+
+impl Fold<'_> {
+    /// Whether the message here is the copy of one that the fact before it had read again.
+    pub(super) fn is_again(&self, position: JournalPosition) -> Result<bool, StateError> {
+        let last = keys::named(keys::META, tables::META_RETRIED);
+        let last: Option<u64> = self.overlay.load(tables::META, &last)?;
+        Ok(last.is_some_and(|last| JournalPosition(last).next() == position))
     }
 }
 

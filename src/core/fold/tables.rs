@@ -73,6 +73,8 @@ pub const OPEN_PAGES: &str = "open pages";
 pub const META_FOLDED_WITH: &str = "folded_with";
 /// Meta: [`PolicyMark`].
 pub const META_POLICY: &str = "policy";
+/// Meta: position of the last message that a person had read again.
+pub const META_RETRIED: &str = "retried";
 /// Meta: [`AuditEnd`].
 pub const META_AUDIT: &str = "audit";
 /// Meta: [`StartMark`].
@@ -132,7 +134,7 @@ fn verify_meta(rest: &[u8], value: &[u8]) -> Result<(), StateError> {
         META_POLICY => decode::<PolicyMark>(META, value).map(drop),
         META_AUDIT => decode::<AuditEnd>(META, value).map(drop),
         META_STARTED => decode::<StartMark>(META, value).map(drop),
-        META_LAST_ALERT | META_LAST_STEP | META_ANSWERS => decode::<u64>(META, value).map(drop),
+        META_LAST_ALERT | META_LAST_STEP | META_ANSWERS | META_RETRIED => decode::<u64>(META, value).map(drop),
         _ => Err(foreign("an unknown name")),
     }
 }

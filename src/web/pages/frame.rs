@@ -25,9 +25,8 @@ pub(in crate::web) struct Frame {
     time: TimeZone,
 }
 
-const NAV: [(&str, &str); 7] = [
+const NAV: [(&str, &str); 6] = [
     ("/", "Worklist"),
-    ("/review", "Review"),
     ("/messages", "Messages"),
     ("/feeds", "Feeds"),
     ("/queue", "Queue"),

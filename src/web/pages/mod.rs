@@ -4,6 +4,8 @@
 pub(super) mod alert;
 pub(super) mod clinical;
 pub(super) mod frame;
+pub(super) mod messages;
+pub(super) mod operating;
 pub(super) mod patient;
 mod plot;
 pub(super) mod sign_in;

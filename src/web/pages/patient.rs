@@ -73,7 +73,6 @@ pub(in crate::web) struct NoteShown {
 #[template(path = "patient.html")]
 struct Patient {
     frame: Frame,
-    key: String,
     path: String,
     name: String,
     facts: Vec<(&'static str, String)>,
@@ -231,7 +230,6 @@ fn shown(seen: &Seen, asking: &Asking, found: Found) -> Patient {
         may_note: asking.who.may(crate::users::Role::Clinician),
         policy: view.as_of.policy.chars().take(12).collect(),
         as_of: frame.to_the_second(&view.as_of.at),
-        key: view.key.clone(),
         facts,
         name,
         evidence,

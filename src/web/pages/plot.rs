@@ -9,9 +9,9 @@ use std::fmt::Write as _;
 pub(in crate::web) struct Plot {
     pub analyte: &'static str,
     pub unit: String,
-    /// What it shows, in words.
-    pub says: String,
     pub svg: String,
+    /// The same for a narrow window.
+    pub narrow: String,
 }
 
 const HEIGHT: f64 = 190.0;
@@ -58,11 +58,12 @@ pub(in crate::web) fn plots(trend: &[TrendPoint], frame: &Frame) -> Vec<Plot> {
             let width = if analyte == "IgM" { 760.0 } else { 380.0 };
             let says = says(analyte, &unit, &points, frame);
             let svg = draw(&points, (first, last), width, &says, frame);
+            let narrow = draw(&points, (first, last), 380.0, &says, frame);
             Some(Plot {
                 analyte,
                 unit,
-                says,
                 svg,
+                narrow,
             })
         })
         .collect()
