@@ -113,7 +113,8 @@ pub(super) fn http(raw: &Raw, problems: &mut Vec<Problem>) -> Http {
                 right.then(|| text.trim_end_matches('/').to_owned())
             },
         ),
-        tls: section.table("tls",
+        tls: section.table(
+            "tls",
             &HTTP_TLS,
             "tls = { cert_file = \"…\", key_file = \"…\" }",
             tls,

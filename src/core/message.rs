@@ -114,7 +114,11 @@ fn segment_view(
     let name = segment.name;
     let of_header = matches!(name, "MSH" | "FHS" | "BHS");
     let count = segment.text.split(delimiters.field).count();
-    let last = if of_header { count } else { count.saturating_sub(1) };
+    let last = if of_header {
+        count
+    } else {
+        count.saturating_sub(1)
+    };
     let names = names::fields(name);
     let mut fields = Vec::new();
     for (number, at) in (1_u32..).zip(1..=last.min(FIELDS)) {
@@ -154,7 +158,8 @@ fn segment_view(
         .collect();
     if name == "OBX" {
         let ours = result_reading(segment, delimiters, extraction);
-        if ours.is_empty() && reading.is_empty() && fields.iter().all(|one| one.refused.is_empty()) {
+        if ours.is_empty() && reading.is_empty() && fields.iter().all(|one| one.refused.is_empty())
+        {
             reading.push("not one of our analytes".to_owned());
         }
         reading.extend(ours);
@@ -189,7 +194,10 @@ fn result_reading(
         parts.contains(&shown.code.as_str())
             && (number.is_empty() || value.replace(['^', ' '], "").contains(number))
     };
-    let all = extraction.patients.iter().flat_map(|part| &part.observations);
+    let all = extraction
+        .patients
+        .iter()
+        .flat_map(|part| &part.observations);
     all.filter(|observation| says(observation))
         .map(|observation| {
             let shown = &observation.shown;
@@ -224,7 +232,13 @@ fn field_reading(segment: &str, number: u32, extraction: &Extraction) -> Vec<Str
         ("MRG", 1) => extraction
             .identity
             .iter()
-            .map(|event| format!("{} into {}", event.prior.exposed(), event.survivor.exposed()))
+            .map(|event| {
+                format!(
+                    "{} into {}",
+                    event.prior.exposed(),
+                    event.survivor.exposed()
+                )
+            })
             .collect(),
         _ => Vec::new(),
     }
@@ -244,7 +258,9 @@ pub fn visible(raw: &[u8], most: usize) -> Vec<(String, bool)> {
             '\t' => "<TAB>".to_owned(),
             '\u{b}' => "<VT>".to_owned(),
             '\u{1c}' => "<FS>".to_owned(),
-            other if other.is_control() || is_unseen(other) => format!("<{:#04x}>", u32::from(other)),
+            other if other.is_control() || is_unseen(other) => {
+                format!("<{:#04x}>", u32::from(other))
+            }
             other => {
                 run.push(other);
                 continue;
@@ -304,7 +320,14 @@ mod tests {
             .collect();
         assert_eq!(
             names,
-            [("MSH", 1), ("PID", 1), ("OBR", 1), ("OBX", 1), ("OBX", 2), ("OBX", 3)]
+            [
+                ("MSH", 1),
+                ("PID", 1),
+                ("OBR", 1),
+                ("OBX", 1),
+                ("OBX", 2),
+                ("OBX", 3)
+            ]
         );
         let field = |segment: usize, number: u32| {
             let fields = &view.segments[segment].fields;
@@ -315,7 +338,10 @@ mod tests {
         assert_eq!(field(0, 2).text, "^~\\&");
         assert_eq!(field(1, 3).reading, ["HOSP:4711"]);
         assert_eq!(view.segments[3].reading, ["IgM 0.21 g/L of order F1"]);
-        assert!(field(4, 5).refused[0].contains("ambiguous number"), "{view:?}");
+        assert!(
+            field(4, 5).refused[0].contains("ambiguous number"),
+            "{view:?}"
+        );
         assert_eq!(view.segments[5].reading, ["not one of our analytes"]);
     }
 

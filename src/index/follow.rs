@@ -23,8 +23,6 @@ const CHUNK: usize = 512;
 /// How long it waits where the disk refuses.
 const PAUSE: Duration = Duration::from_secs(5);
 
-
-
 /// What the thread reads from.
 pub struct Source {
     /// The journal.
@@ -63,7 +61,10 @@ fn follow(index: &Index, mut source: Source, runtime: &Handle) {
     let mut reader: Option<Reader> = None;
     let mut knows_pages = false;
     loop {
-        let Progress { folded: through, current } = *source.progress.borrow_and_update();
+        let Progress {
+            folded: through,
+            current,
+        } = *source.progress.borrow_and_update();
         if current && !knows_pages {
             knows_pages = pages_so_far(index, &source.state);
         }
@@ -147,7 +148,10 @@ fn step(
                 origin,
                 received_at,
             } => {
-                let known = entries.iter().find(|entry| entry.position == *first).cloned();
+                let known = entries
+                    .iter()
+                    .find(|entry| entry.position == *first)
+                    .cloned();
                 let known = match known {
                     Some(known) => Some(known),
                     None => index.entry(*first)?,

@@ -98,24 +98,33 @@ impl Index {
     /// # Errors
     /// The file cannot be written; what was given stays in memory.
     pub fn add(&self, entries: Vec<Entry>, through: JournalPosition) -> io::Result<()> {
-        let mut full = None;
         {
             let mut held = self.0.held.write().unwrap_or_else(PoisonError::into_inner);
             held.filling.entries.extend(entries);
             held.through = held.through.max(through);
-            held.filling.through = held.through;
-            if held.filling.entries.len() >= BLOCK {
-                full = Some(held.filling.clone());
-            }
         }
-        let Some(full) = full else { return Ok(()) };
-        // Written without the lock: whoever searches meanwhile finds the same in memory.
-        let summary = self.0.files.write(&full)?;
-        let mut held = self.0.held.write().unwrap_or_else(PoisonError::into_inner);
-        let written = full.entries.len();
-        held.filling.entries.drain(..written);
-        held.blocks.push(Arc::new(summary));
-        Ok(())
+        loop {
+            let full = {
+                let held = self.held();
+                let Some(entries) = held.filling.entries.get(..BLOCK) else {
+                    return Ok(());
+                };
+                // What stands between the last message of the block and the next one is in the block too.
+                let next = held.filling.entries.get(BLOCK);
+                let through = next.map_or(held.through, |next| {
+                    JournalPosition(next.position.0.saturating_sub(1))
+                });
+                Filling {
+                    entries: entries.to_vec(),
+                    through,
+                }
+            };
+            // Written without the lock: whoever searches meanwhile finds the same in memory.
+            let summary = self.0.files.write(&full)?;
+            let mut held = self.0.held.write().unwrap_or_else(PoisonError::into_inner);
+            held.filling.entries.drain(..BLOCK);
+            held.blocks.push(Arc::new(summary));
+        }
     }
 
     /// Notes that a page rests on a message.

@@ -104,7 +104,12 @@ pub fn read(position: JournalPosition, received: &Received, extraction: &Extract
 
 /// A frame that was no message.
 pub(super) fn refused(position: JournalPosition, refused: &Refused) -> Entry {
-    bare(position, &refused.origin, refused.received_at, Outcome::Quarantined)
+    bare(
+        position,
+        &refused.origin,
+        refused.received_at,
+        Outcome::Quarantined,
+    )
 }
 
 /// Another copy of a message, with what is known of the first.
@@ -146,6 +151,9 @@ fn identifiers(raw: &[u8]) -> Vec<String> {
     };
     let mut found: Vec<String> = Vec::new();
     for segment in raw.split(|byte| matches!(byte, b'\r' | b'\n')) {
+        if segment.get(3) != Some(field) {
+            continue;
+        }
         let wanted: &[usize] = match segment.get(..3) {
             Some(b"PID") => &[3, 2, 4],
             Some(b"MRG") => &[1],

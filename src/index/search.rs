@@ -49,7 +49,8 @@ const LOOK_AT: usize = 4_000_000;
 
 impl Query {
     fn fits_names(&self, listener: &str, feed: &str, kind: &str) -> bool {
-        let is = |asked: &Option<String>, found: &str| asked.as_deref().is_none_or(|one| one == found);
+        let is =
+            |asked: &Option<String>, found: &str| asked.as_deref().is_none_or(|one| one == found);
         let kind_fits = self.kind.as_deref().is_none_or(|asked| {
             asked == kind
                 || kind
@@ -64,7 +65,8 @@ impl Query {
     }
 
     fn fits(&self, entry: &Entry) -> bool {
-        let id = |asked: &Option<String>, found: &str| asked.as_deref().is_none_or(|one| one == found);
+        let id =
+            |asked: &Option<String>, found: &str| asked.as_deref().is_none_or(|one| one == found);
         self.fits_names(&entry.listener, &entry.feed, &entry.kind)
             && self.fits_time(entry.at)
             && self.outcome.is_none_or(|outcome| outcome == entry.outcome)
@@ -84,10 +86,9 @@ impl Query {
         });
         let time = self.since.is_none_or(|since| block.until >= since)
             && self.until.is_none_or(|until| block.since < until);
-        let names = block
-            .feeds
-            .iter()
-            .any(|(listener, feed)| self.fits_names(listener, feed, self.kind.as_deref().unwrap_or("")));
+        let names = block.feeds.iter().any(|(listener, feed)| {
+            self.fits_names(listener, feed, self.kind.as_deref().unwrap_or(""))
+        });
         let kinds = block.kinds.iter().any(|kind| {
             let any = Self {
                 listener: None,
@@ -134,8 +135,8 @@ impl Index {
         };
         in_memory(&held, query, &paged, limit, &mut found);
         let blocks: Vec<Arc<Summary>> = held.blocks.clone();
-        found.indexed = blocks.iter().map(|block| block.count).sum::<usize>()
-            + held.filling.entries.len();
+        found.indexed =
+            blocks.iter().map(|block| block.count).sum::<usize>() + held.filling.entries.len();
         drop(held);
         let mut looked_at = 0;
         for block in blocks.iter().rev() {
@@ -175,9 +176,10 @@ impl Index {
         }
         let by_patient = look_up(Section::Patients, &query.patient)?;
         let numbers: Vec<usize> = match (by_control, by_patient) {
-            (Some(control), Some(patient)) => {
-                control.into_iter().filter(|n| patient.contains(n)).collect()
-            }
+            (Some(control), Some(patient)) => control
+                .into_iter()
+                .filter(|n| patient.contains(n))
+                .collect(),
             (Some(one), None) | (None, Some(one)) => one,
             (None, None) => (0..block.count).collect(),
         };

@@ -228,12 +228,18 @@ pub fn audit_at(number: u64, hash: &str) {
 
 /// The index of messages cannot be written or read; it is tried again, and searches are behind meanwhile.
 pub fn index_failing(why: &str) {
-    warn!(event = "index_failing", why, "the index of messages is behind");
+    warn!(
+        event = "index_failing",
+        why, "the index of messages is behind"
+    );
 }
 
 /// A person had a message read again.
 pub fn sent_again(position: u64, by: &str) {
-    info!(event = "sent_again", position, by, "a message goes through again");
+    info!(
+        event = "sent_again",
+        position, by, "a message goes through again"
+    );
 }
 
 /// Something was quarantined.

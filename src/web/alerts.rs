@@ -22,8 +22,10 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
 use serde::{Deserialize, Serialize};
 
-pub(super) const NO_ALERT: Problem = Problem::new(StatusCode::NOT_FOUND, "there is no alert of this id");
-pub(super) const NO_MUTE: Problem = Problem::new(StatusCode::NOT_FOUND, "there is no mute of this id");
+pub(super) const NO_ALERT: Problem =
+    Problem::new(StatusCode::NOT_FOUND, "there is no alert of this id");
+pub(super) const NO_MUTE: Problem =
+    Problem::new(StatusCode::NOT_FOUND, "there is no mute of this id");
 
 pub(super) fn answer(status: StatusCode, value: &impl Serialize) -> Result<Response, Problem> {
     let body = serde_json::to_vec(value).map_err(|_| NO_STATE)?;
@@ -71,7 +73,9 @@ pub(super) async fn show(
     Extension(asking): Extension<Asking>,
     Path(id): Path<String>,
 ) -> Result<Response, Problem> {
-    seen.auditor.note(&asking, "view_alert", id.as_str()).await?;
+    seen.auditor
+        .note(&asking, "view_alert", id.as_str())
+        .await?;
     item(&seen, id, StatusCode::OK).await
 }
 
@@ -115,7 +119,9 @@ pub(super) async fn acknowledge(
         known: asked.known,
         at: clock::now(),
     };
-    seen.auditor.note(&asking, "acknowledge", id.as_str()).await?;
+    seen.auditor
+        .note(&asking, "acknowledge", id.as_str())
+        .await?;
     let status = record_ack(&seen, fact).await?;
     item(&seen, id, status).await
 }
@@ -208,7 +214,9 @@ pub(super) async fn mute(
         reason: Phi::new(given(asked.reason, "`reason` is missing: say why")?),
         at,
     };
-    seen.auditor.note(&asking, "mute", scope_text(&muted)).await?;
+    seen.auditor
+        .note(&asking, "mute", scope_text(&muted))
+        .await?;
     events::muted(&muted.id, &muted.by);
     let folded = record(&seen, vec![Fact::Muted(muted.clone())]).await?;
     let status = if folded {

@@ -74,6 +74,7 @@ pub(super) const ROUTES: &[(&str, &str, Needs)] = &[
     ("POST", "/api/v1/queue/{sink}/requeue", MEND),
     ("POST", "/api/v1/queue/{sink}/replay", MEND),
     ("POST", "/api/v1/queue/{sink}/test", MEND),
+    ("GET", "/api/v1/openapi.json", LOOK),
     ("GET", "/api/v1/messages", LOOK),
     ("GET", "/api/v1/messages/{position}", LOOK),
     ("GET", "/api/v1/messages/{position}/raw", LOOK),

@@ -40,7 +40,14 @@ const NO_MESSAGE: Problem = Problem::new(
 
 /// Names of the parameters of a search.
 pub(super) const PARAMETERS: [&str; 8] = [
-    "since", "until", "listener", "feed", "type", "control_id", "patient", "outcome",
+    "since",
+    "until",
+    "listener",
+    "feed",
+    "type",
+    "control_id",
+    "patient",
+    "outcome",
 ];
 
 /// A search as asked; empty parameters, as forms send them, are none.
@@ -49,7 +56,13 @@ pub(super) fn asked(query: &query::Query) -> Result<Query, Problem> {
         let text = query.text(name).map(str::trim).unwrap_or_default();
         (!text.is_empty()).then(|| text.to_owned())
     };
-    let time = |name| if text(name).is_some() { query.time(name) } else { Ok(None) };
+    let time = |name| {
+        if text(name).is_some() {
+            query.time(name)
+        } else {
+            Ok(None)
+        }
+    };
     let outcome: Option<Outcome> = if text("outcome").is_some() {
         query.word("outcome")?
     } else {
@@ -127,7 +140,9 @@ pub(super) async fn list(
     let query = query::read(query.as_deref().unwrap_or_default(), &PARAMETERS)?;
     let mut wanted = asked(&query)?;
     let paging = query.paging()?;
-    seen.auditor.note(&asking, "search_messages", shown(&wanted)).await?;
+    seen.auditor
+        .note(&asking, "search_messages", shown(&wanted))
+        .await?;
     wanted.before = paging.cursor.map(JournalPosition);
     let found = search(&seen, wanted, paging.limit).await?;
     let page = json!({
@@ -212,7 +227,10 @@ pub(super) async fn reading(
 ) -> Result<Reading, Problem> {
     let policy = Arc::clone(&seen.policy.borrow());
     let read = move |state: &dyn Folded| {
-        let (all, after) = (QuarantineFilter::default(), Some((position.next(), u32::MAX)));
+        let (all, after) = (
+            QuarantineFilter::default(),
+            Some((position.next(), u32::MAX)),
+        );
         let found = views::quarantine_newest_first(state, &all, after, 32)?;
         Ok(found
             .into_iter()
@@ -227,7 +245,11 @@ pub(super) async fn reading(
         let view = message::view(&received.raw, setting, &extraction);
         Reading {
             view: view.into_exposed(),
-            patients: extraction.patients.iter().map(|part| part.key.clone()).collect(),
+            patients: extraction
+                .patients
+                .iter()
+                .map(|part| part.key.clone())
+                .collect(),
             control_id: extraction.control_id,
             feed: extraction.feed,
             kind: extraction.message_type,
@@ -243,7 +265,9 @@ pub(super) async fn show(
     Extension(asking): Extension<Asking>,
     Path(position): Path<u64>,
 ) -> Result<Response, Problem> {
-    seen.auditor.note(&asking, "view_message", position.to_string()).await?;
+    seen.auditor
+        .note(&asking, "view_message", position.to_string())
+        .await?;
     let (at, kept) = kept(&seen, position).await?;
     let mut value = json!({
         "position": at.0,
@@ -275,7 +299,9 @@ pub(super) async fn raw(
     Extension(asking): Extension<Asking>,
     Path(position): Path<u64>,
 ) -> Result<Response, Problem> {
-    seen.auditor.note(&asking, "export_message", position.to_string()).await?;
+    seen.auditor
+        .note(&asking, "export_message", position.to_string())
+        .await?;
     let (at, kept) = kept(&seen, position).await?;
     let name = format!("attachment; filename=\"message-{}.hl7\"", at.0);
     let mut response = kept.raw().clone().into_response();
@@ -321,7 +347,9 @@ pub(super) async fn once_more(
             "this is a frame without a readable message: have the sender send it again",
         ));
     };
-    seen.auditor.note(asking, "send_again", at.0.to_string()).await?;
+    seen.auditor
+        .note(asking, "send_again", at.0.to_string())
+        .await?;
     let now = clock::now();
     received.received_at = now;
     let retried = Retried {
@@ -381,13 +409,15 @@ pub(super) async fn quarantine(
     // Entries of one message stand together: a page ends between two.
     let after = paging.cursor.map(|at| (JournalPosition(at), u32::MAX));
     let limit = paging.limit;
-    let read = move |state: &dyn Folded| {
-        views::quarantine_newest_first(state, &filter, after, limit)
-    };
+    let read =
+        move |state: &dyn Folded| views::quarantine_newest_first(state, &filter, after, limit);
     let found = seen.state.read_apart(read).await?;
     let next = (found.len() >= limit).then(|| found.last().map(|last| last.position.0.to_string()));
     let page = Page {
-        items: found.iter().map(|one| Phi::new(quarantine_row(one))).collect(),
+        items: found
+            .iter()
+            .map(|one| Phi::new(quarantine_row(one)))
+            .collect(),
         next: next.flatten(),
     };
     answer(StatusCode::OK, &page)

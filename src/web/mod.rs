@@ -2,8 +2,8 @@
 //!
 //! Patients' data is in answers only. No request is logged: paths hold identifiers.
 
-mod alerts;
 mod access;
+mod alerts;
 mod audit;
 mod door;
 mod facts;
@@ -12,6 +12,7 @@ mod guard;
 mod links;
 mod messages;
 mod notices;
+mod openapi;
 mod pages;
 mod patients;
 mod problem;
@@ -33,8 +34,8 @@ use crate::core::fold::views;
 use crate::core::policy::Policy;
 use crate::core::time::Timestamp;
 use crate::deliver::{Handle, Signer};
-use crate::index::Index;
 use crate::engine::{Progress, StateHandle};
+use crate::index::Index;
 use crate::journal::{Appender, Status, Storing};
 use crate::notice::{Notice, NoticeKind, Notices};
 use crate::telemetry::events;
@@ -188,6 +189,7 @@ fn routes(seen: Seen) -> Router {
         .route("/api/v1/queue/{sink}/requeue", post(queue::requeue))
         .route("/api/v1/queue/{sink}/replay", post(queue::replay))
         .route("/api/v1/queue/{sink}/test", post(queue::test))
+        .route("/api/v1/openapi.json", get(openapi::show))
         .route("/api/v1/messages", get(messages::list))
         .route("/api/v1/messages/{position}", get(messages::show))
         .route("/api/v1/messages/{position}/raw", get(messages::raw))

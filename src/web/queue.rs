@@ -44,7 +44,10 @@ pub(super) async fn list(State(seen): State<Seen>) -> Result<Response, Problem> 
     answer(StatusCode::OK, &Page { items, next: None })
 }
 
-pub(super) fn row(state: &dyn Folded, handle: &Handle) -> Result<Value, crate::core::fold::state::StateError> {
+pub(super) fn row(
+    state: &dyn Folded,
+    handle: &Handle,
+) -> Result<Value, crate::core::fold::state::StateError> {
     let (depth, oldest) = views::queue_depth(state, &handle.name)?;
     let dead = views::dead_count(state, &handle.name)?;
     let status = handle.status.borrow().clone();
@@ -275,7 +278,9 @@ pub(super) async fn test(
 ) -> Result<Response, Problem> {
     let _: Value = body(&headers, bytes, "send `{}`")?;
     let handle = sink(&seen, &name)?.clone();
-    seen.auditor.note(&asking, "test_sink", name.as_str()).await?;
+    seen.auditor
+        .note(&asking, "test_sink", name.as_str())
+        .await?;
     match handle.test().await.ok_or(ENDING)? {
         Ok(took) => answer(
             StatusCode::OK,

@@ -116,12 +116,13 @@ pub(super) fn list(
     let mut items = Vec::new();
     for standing in lists::standing_episodes(state)? {
         let ack = views::acknowledgement(state, &standing.episode)?;
-        let muted = mutes.iter().filter(|mute| now < mute.until).any(|mute| {
-            match &mute.scope {
+        let muted = mutes
+            .iter()
+            .filter(|mute| now < mute.until)
+            .any(|mute| match &mute.scope {
                 Scope::Patient(key) => *key == standing.filed_under,
                 Scope::Rule(word) => *word == standing.classification,
-            }
-        });
+            });
         items.push(Item {
             standing,
             ack,
@@ -134,7 +135,12 @@ pub(super) fn list(
         .collect();
     items.retain(|item| show.takes(item));
     items.sort_by(|a, b| {
-        let key = |item: &Item| (std::cmp::Reverse(item.standing.severity), item.standing.opened_at);
+        let key = |item: &Item| {
+            (
+                std::cmp::Reverse(item.standing.severity),
+                item.standing.opened_at,
+            )
+        };
         key(a)
             .cmp(&key(b))
             .then_with(|| a.standing.episode.cmp(&b.standing.episode))

@@ -37,3 +37,4 @@ mod soak;
 mod tables;
 pub mod tls;
 mod trouble;
+mod web;

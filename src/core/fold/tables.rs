@@ -134,7 +134,9 @@ fn verify_meta(rest: &[u8], value: &[u8]) -> Result<(), StateError> {
         META_POLICY => decode::<PolicyMark>(META, value).map(drop),
         META_AUDIT => decode::<AuditEnd>(META, value).map(drop),
         META_STARTED => decode::<StartMark>(META, value).map(drop),
-        META_LAST_ALERT | META_LAST_STEP | META_ANSWERS | META_RETRIED => decode::<u64>(META, value).map(drop),
+        META_LAST_ALERT | META_LAST_STEP | META_ANSWERS | META_RETRIED => {
+            decode::<u64>(META, value).map(drop)
+        }
         _ => Err(foreign("an unknown name")),
     }
 }

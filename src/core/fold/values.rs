@@ -2,8 +2,8 @@
 
 use crate::core::audit::Audited;
 use crate::core::clinical::observation::PatientKey;
-use crate::core::episode::{Delivery, Severity, TransitionKind};
 use crate::core::delivery::Acknowledged;
+use crate::core::episode::{Delivery, Severity, TransitionKind};
 use crate::core::extract::Refusal;
 use crate::core::fact::{JournalPosition, MergeUndone};
 use crate::core::time::Timestamp;

@@ -112,7 +112,9 @@ pub(in crate::web) async fn show(
     Extension(asking): Extension<Asking>,
     Path(id): Path<String>,
 ) -> Result<Response, Problem> {
-    (seen.auditor).note(&asking, "view_alert", id.as_str()).await?;
+    (seen.auditor)
+        .note(&asking, "view_alert", id.as_str())
+        .await?;
     let state = seen.state.clone();
     let made = state
         .apart(move || {
@@ -215,8 +217,7 @@ fn is_about(mute: &Muted, transition: &Transition) -> bool {
     match &mute.scope {
         Scope::Patient(key) => *key == transition.filed_under,
         Scope::Rule(word) => {
-            *word == transition.alert.expose().classification
-                || *word == kind_word(transition.kind)
+            *word == transition.alert.expose().classification || *word == kind_word(transition.kind)
         }
     }
 }
@@ -269,7 +270,9 @@ pub(in crate::web) async fn acknowledge(
         known: form.known.is_some(),
         at: clock::now(),
     };
-    (seen.auditor).note(&asking, "acknowledge", id.as_str()).await?;
+    (seen.auditor)
+        .note(&asking, "acknowledge", id.as_str())
+        .await?;
     record_ack(&seen, fact).await?;
     back(&id, "acknowledged")
 }
@@ -340,7 +343,9 @@ pub(in crate::web) async fn lift(
     if !mutes.iter().any(|mute| mute.id == form.mute) {
         return Err(crate::web::alerts::NO_MUTE);
     }
-    (seen.auditor).note(&asking, "lift_mute", form.mute.as_str()).await?;
+    (seen.auditor)
+        .note(&asking, "lift_mute", form.mute.as_str())
+        .await?;
     let lifted = Unmuted {
         id: form.mute,
         by: asking.who.name.clone(),

@@ -95,7 +95,10 @@ pub(in crate::web) async fn list(
     (seen.auditor)
         .note(&asking, "search_messages", shown_query(&wanted))
         .await?;
-    wanted.before = query.paging()?.cursor.map(crate::core::fact::JournalPosition);
+    wanted.before = query
+        .paging()?
+        .cursor
+        .map(crate::core::fact::JournalPosition);
     let found = search(&seen, wanted, ROWS).await?;
     let frame = Frame::new(&seen, Some(&asking), "Messages", "/messages");
     let next = found.next.map(|next| {
@@ -124,7 +127,11 @@ pub(in crate::web) async fn list(
                 here: chosen == Some(outcome),
             })
             .collect(),
-        rows: found.entries.into_iter().map(|one| row(one, &frame)).collect(),
+        rows: found
+            .entries
+            .into_iter()
+            .map(|one| row(one, &frame))
+            .collect(),
         next,
         indexed: found.indexed,
         behind: synced.0.saturating_sub(found.through.0),
@@ -133,7 +140,13 @@ pub(in crate::web) async fn list(
 }
 
 fn row(entry: Entry, frame: &Frame) -> Row {
-    let dash = |text: String| if text.is_empty() { "–".to_owned() } else { text };
+    let dash = |text: String| {
+        if text.is_empty() {
+            "–".to_owned()
+        } else {
+            text
+        }
+    };
     Row {
         position: entry.position.0,
         at: frame.to_the_second(&entry.at.to_rfc3339()),
@@ -178,7 +191,12 @@ pub(in crate::web) async fn show(
     let index = seen.index.clone();
     let entry = tokio::task::spawn_blocking(move || index?.entry(at).ok().flatten()).await;
     let outcome = entry.ok().flatten().map(|entry| entry.outcome);
-    let frame = Frame::new(&seen, Some(&asking), &format!("Message {}", at.0), "/messages");
+    let frame = Frame::new(
+        &seen,
+        Some(&asking),
+        &format!("Message {}", at.0),
+        "/messages",
+    );
     let origin = kept.origin();
     let mut facts = vec![
         ("Received", frame.to_the_second(&kept.at().to_rfc3339())),
@@ -209,7 +227,11 @@ pub(in crate::web) async fn show(
                 ("Feed", read.feed),
                 ("Type", read.kind),
                 ("Control id", read.control_id.clone()),
-                ("Acknowledged", "accepted once it was on the disk; a relay passes the receiver's own answer".to_owned()),
+                (
+                    "Acknowledged",
+                    "accepted once it was on the disk; a relay passes the receiver's own answer"
+                        .to_owned(),
+                ),
             ]);
             if !read.control_id.is_empty() {
                 made.title = format!("Message {}", read.control_id);
@@ -224,7 +246,11 @@ pub(in crate::web) async fn show(
                 .into_iter()
                 .map(|entry| {
                     let reason = spaced(entry.refusal.reason.word());
-                    (reason, entry.refusal.place.to_string(), entry.refusal.remedy)
+                    (
+                        reason,
+                        entry.refusal.place.to_string(),
+                        entry.refusal.remedy,
+                    )
                 })
                 .collect();
             made.view = Some(read.view);

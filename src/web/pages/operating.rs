@@ -59,7 +59,10 @@ pub(in crate::web) async fn feeds(
 ) -> Result<Response, Problem> {
     let frame = Frame::new(&seen, Some(&asking), "Feeds", "/feeds").with_notices(&seen);
     let items = feeds::items(&seen).await?;
-    let rows = items.into_iter().map(|item| feed_row(item, &frame)).collect();
+    let rows = items
+        .into_iter()
+        .map(|item| feed_row(item, &frame))
+        .collect();
     Ok(page(&Feeds { frame, rows }))
 }
 
@@ -83,7 +86,10 @@ fn feed_row(item: feeds::Item, frame: &Frame) -> FeedRow {
             connection.ack_longest_seconds.unwrap_or_default() * 1e3
         ))
     });
-    let week = item.rhythm.map(|rhythm| rhythm.per_hour).unwrap_or_default();
+    let week = item
+        .rhythm
+        .map(|rhythm| rhythm.per_hour)
+        .unwrap_or_default();
     FeedRow {
         href: name.as_deref().map_or_else(
             || "/messages".to_owned(),
@@ -99,7 +105,11 @@ fn feed_row(item: feeds::Item, frame: &Frame) -> FeedRow {
             .map_or_else(|| "never".to_owned(), |at| frame.to_the_second(at)),
         silence: silence.map_or_else(|| "–".to_owned(), |one| seconds(one.seconds)),
         silent: silence.is_some_and(|one| one.beyond_rhythm),
-        clock: match item.clock.as_ref().map(|clock| (clock.off_seconds, clock.skew_seconds)) {
+        clock: match item
+            .clock
+            .as_ref()
+            .map(|clock| (clock.off_seconds, clock.skew_seconds))
+        {
             Some((Some(off), _)) => format!("{off} s wrong"),
             Some((None, Some(_))) => "right".to_owned(),
             _ => "not known".to_owned(),
@@ -119,7 +129,10 @@ fn bars(week: &[Option<u32>]) -> Vec<(usize, u32, String)> {
             *count = count.saturating_add(1);
         }
     }
-    let means: Vec<Option<u32>> = day.iter().map(|(sum, count)| sum.checked_div(*count)).collect();
+    let means: Vec<Option<u32>> = day
+        .iter()
+        .map(|(sum, count)| sum.checked_div(*count))
+        .collect();
     let most = means.iter().flatten().max().copied().unwrap_or_default();
     if most == 0 {
         return Vec::new();
@@ -129,7 +142,10 @@ fn bars(week: &[Option<u32>]) -> Vec<(usize, u32, String)> {
         .enumerate()
         .map(|(hour, mean)| {
             let mean = mean.unwrap_or_default();
-            let height = mean.saturating_mul(20).checked_div(most).unwrap_or_default();
+            let height = mean
+                .saturating_mul(20)
+                .checked_div(most)
+                .unwrap_or_default();
             (hour, height, format!("{hour}:00 usually {mean}"))
         })
         .collect()
@@ -205,7 +221,11 @@ pub(in crate::web) async fn queue(
             .map(|one| {
                 let row = crate::core::worklist::dead(one);
                 let id = one.0.transition.alert_id.0.clone();
-                (id, text(&row["dead_at"]), row["reason"].as_str().unwrap_or_default().to_owned())
+                (
+                    id,
+                    text(&row["dead_at"]),
+                    row["reason"].as_str().unwrap_or_default().to_owned(),
+                )
             })
             .collect(),
     });
@@ -298,7 +318,10 @@ pub(in crate::web) async fn quarantine(
             newest: entry.clone(),
         });
         group.count = group.count.saturating_add(1);
-        let is_new = group.messages.last().is_none_or(|(at, _)| *at != entry.position.0);
+        let is_new = group
+            .messages
+            .last()
+            .is_none_or(|(at, _)| *at != entry.position.0);
         if is_new && group.messages.len() < LINKED {
             let id = if entry.control_id.is_empty() {
                 format!("at {}", entry.position.0)
@@ -333,7 +356,9 @@ fn quoted(text: &str) -> String {
 async fn snippet(seen: &Seen, entry: &QuarantineEntry) -> Option<String> {
     let listener = quoted(&entry.listener);
     let of_listener = |lines: &str| {
-        Some(format!("# in the table of this listener\n[[listener]]\nname = {listener}\n{lines}\n"))
+        Some(format!(
+            "# in the table of this listener\n[[listener]]\nname = {listener}\n{lines}\n"
+        ))
     };
     match entry.refusal.reason {
         Reason::AmbiguousNumber => {
@@ -461,7 +486,10 @@ pub(in crate::web) async fn audit(
     Extension(asking): Extension<Asking>,
     RawQuery(asked): RawQuery,
 ) -> Result<Response, Problem> {
-    let asked = query::read(asked.as_deref().unwrap_or_default(), &["by", "act", "subject"])?;
+    let asked = query::read(
+        asked.as_deref().unwrap_or_default(),
+        &["by", "act", "subject"],
+    )?;
     let text = |name| asked.text(name).unwrap_or_default().trim().to_owned();
     let (by, act, subject) = (text("by"), text("act"), text("subject"));
     let given = |text: &String| (!text.is_empty()).then(|| text.clone());

@@ -108,7 +108,9 @@ pub(in crate::web) async fn show(
     let next = if is_review {
         more_reviews.map(|next| format!("/?show=review&cursor={next}"))
     } else {
-        listed.next.map(|next| format!("/?show={word}&cursor={next}"))
+        listed
+            .next
+            .map(|next| format!("/?show={word}&cursor={next}"))
     };
     Ok(page(&Worklist {
         filters: filters(&listed, show, is_review),
@@ -117,10 +119,7 @@ pub(in crate::web) async fn show(
             .iter()
             .map(|(item, person)| row(item, person, now, &frame))
             .collect(),
-        reviews: reviews
-            .into_iter()
-            .map(|one| review(one, &frame))
-            .collect(),
+        reviews: reviews.into_iter().map(|one| review(one, &frame)).collect(),
         is_review,
         heading: if is_review { "To review" } else { label },
         place: listed.place,
