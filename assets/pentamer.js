@@ -19,7 +19,7 @@
     if (fresh.innerHTML === list.dataset.was) return;
     const had = new Set([...list.querySelectorAll("[data-row]")].map((row) => row.dataset.row));
     const focused = document.activeElement;
-    const kept = focused && list.contains(focused) ? focused.id || focused.getAttribute("href") : null;
+    const kept = focused && focused !== document.body ? focused.id || focused.getAttribute("href") : null;
     const [x, y] = [window.scrollX, window.scrollY];
     list.dataset.was = fresh.innerHTML;
     list.replaceChildren(...fresh.childNodes);
@@ -27,16 +27,16 @@
     for (const row of list.querySelectorAll("[data-row]")) {
       if (!had.has(row.dataset.row)) { row.classList.add("fresh"); news += 1; }
     }
-    if (kept) {
-      const again = document.getElementById(kept) ||
-        [...list.querySelectorAll("a")].find((link) => link.getAttribute("href") === kept);
-      if (again) again.focus({ preventScroll: true });
-    }
-    window.scrollTo(x, y);
     for (const part of ["data-counts", "data-heading"]) {
       const [from, to] = [page.querySelector(`[${part}]`), document.querySelector(`[${part}]`)];
       if (from && to && from.innerHTML !== to.innerHTML) to.replaceChildren(...from.childNodes);
     }
+    if (kept && document.activeElement !== focused) {
+      const again = document.getElementById(kept) ||
+        [...document.links].find((link) => link.getAttribute("href") === kept);
+      if (again) again.focus({ preventScroll: true });
+    }
+    window.scrollTo(x, y);
     if (news > 0) {
       say(`${news} new`, true);
       document.title = `(${news}) ${document.title.replace(/^\(\d+\) /, "")}`;

@@ -6,7 +6,7 @@ use super::access::{Asking, Way};
 use super::guard;
 use super::pages::frame::Frame;
 use super::problem::Problem;
-use super::{Seen, pages};
+use super::{Seen, pages, statics};
 use crate::users::Role;
 use axum::extract::{ConnectInfo, MatchedPath, Request, State};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
@@ -129,6 +129,7 @@ pub(super) async fn nowhere() -> Problem {
 /// Before and after every route.
 pub(super) async fn door(State(seen): State<Seen>, mut request: Request, next: Next) -> Response {
     let path = request.uri().path().to_owned();
+    let asked = is_reading(&request).then(|| request.headers().clone());
     let is_api = path.starts_with("/api/");
     let peer = peer(&request);
     let asking = seen.access.asking(request.headers(), peer);
@@ -148,11 +149,40 @@ pub(super) async fn door(State(seen): State<Seen>, mut request: Request, next: N
         Err(problem) => problem.into_response(),
     };
     let answered = if is_api {
-        answered
+        match asked {
+            Some(asked) => tagged(answered, &asked).await,
+            None => answered,
+        }
     } else {
         as_page(&seen, kept.as_ref(), answered)
     };
     with_headers(answered, &seen)
+}
+
+/// What the API gives, with the hash of its body; nothing of it where the one who asks has it already.
+async fn tagged(answered: Response, asked: &HeaderMap) -> Response {
+    let kind = answered.headers().get(header::CONTENT_TYPE);
+    let is_json = kind.is_some_and(|kind| kind == "application/json");
+    let wanted = answered.status() == StatusCode::OK && is_json;
+    if !wanted || answered.headers().contains_key(header::ETAG) {
+        return answered;
+    }
+    let (mut head, body) = answered.into_parts();
+    // Made in memory already: nothing is waited for.
+    let Ok(bytes) = axum::body::to_bytes(body, usize::MAX).await else {
+        return StatusCode::INTERNAL_SERVER_ERROR.into_response();
+    };
+    let etag = statics::etag(&bytes);
+    let is_known = statics::is_known(asked, &etag);
+    if let Ok(etag) = HeaderValue::from_str(&etag) {
+        head.headers.insert(header::ETAG, etag);
+    }
+    if is_known {
+        head.status = StatusCode::NOT_MODIFIED;
+        head.headers.remove(header::CONTENT_LENGTH);
+        return Response::from_parts(head, axum::body::Body::empty());
+    }
+    Response::from_parts(head, bytes.into())
 }
 
 /// Address of the one who asks.

@@ -404,6 +404,7 @@ fn static_files_and_the_description_are_known_by_their_hash() {
         "/static/pentamer.css",
         "/static/pentamer.js",
         "/api/v1/openapi.json",
+        "/api/v1/mutes",
     ] {
         let first = get(&daemon, path);
         assert_eq!(first.status, 200, "{path}");
