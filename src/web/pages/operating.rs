@@ -122,7 +122,7 @@ fn feed_row(item: feeds::Item, frame: &Frame) -> FeedRow {
 
 /// The usual day of a week, hour by hour, as heights.
 fn bars(week: &[Option<u32>]) -> Vec<(usize, u32, String)> {
-    let mut day = vec![(0_u32, 0_u32); 24];
+    let mut day = [(0_u32, 0_u32); 24];
     for (slot, usual) in week.iter().enumerate() {
         if let (Some((sum, count)), Some(usual)) = (day.get_mut(slot % 24), usual) {
             *sum = sum.saturating_add(*usual);

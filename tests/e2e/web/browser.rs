@@ -289,14 +289,19 @@ fn a_quarantined_message_is_mended_and_sent_through() {
         return;
     };
     let daemon = Pentamer::start(Home::new("", ""));
-    let message = low_igm("MEND", "6001")
-        .replace("2472-9^IgM^LN", "IGMX^Immunoglobulin M^L")
-        .replace("0.21|g/L|0.4-2.3|", "21|units|||");
-    let message = message.replace("2465-3", "2465-3");
+    let message = low_igm("MEND", "6001").replace("|g/L|0.4-2.3|", "|||");
     assert_eq!(daemon.connect().exchange(&message), "AA");
     daemon.settle();
     indexed(&daemon, 1);
-    let row = "[[analyte]]\nanalyte = \"IgM\"\nsystem = \"L\"\ncode = \"IGMX\"\n[[interval]]\nanalyte = \"IgM\"\nlow = 0.4\nhigh = 2.3\nunit = \"g/L\"\n";
+    run(async {
+        let browser = driver.browser(NARROW, false).await;
+        open(&browser, &daemon, "/quarantine").await;
+        until(&browser, "main", "No unit").await;
+        until(&browser, "pre", "default_unit = \"g/L\"").await;
+        fits(&browser, "/quarantine").await;
+        browser.close().await.expect("closed");
+    });
+    let row = "[[analyte]]\nanalyte = \"IgM\"\nsystem = \"LN\"\ncode = \"2472-9\"\nfeed = \"LAB/HOSP\"\ndefault_unit = \"g/L\"\n";
     let text = std::fs::read_to_string(daemon.home.config()).expect("read");
     std::fs::write(
         daemon.home.path().join("pentamer.toml"),
@@ -310,14 +315,16 @@ fn a_quarantined_message_is_mended_and_sent_through() {
     daemon.settle();
     run(async {
         let browser = driver.browser(WIDE, false).await;
-        open(&browser, &daemon, "/messages?control_id=MEND").await;
+        open(&browser, &daemon, "/?show=open").await;
+        until(&browser, "[data-live]", "Nothing here").await;
+        open(&browser, &daemon, "/messages?outcome=quarantined").await;
         click(&browser, "tbody th a").await;
         click(&browser, "form[action$='/again'] button").await;
         until(&browser, "h1", "Message MEND").await;
+        open(&browser, &daemon, "/").await;
+        until(&browser, "[data-live]", "HOSP:6001").await;
         browser.close().await.expect("closed");
     });
-    daemon.settle();
-    indexed(&daemon, 2);
 }
 
 /// Data that shows each state.
