@@ -4,7 +4,7 @@
 //! `.ci/test` installs Debian's chromium and chromium-driver, and names axe-core by `PENTAMER_AXE`. Without
 //! them these tests say so and pass. `PENTAMER_PICTURES` names a folder for the pictures.
 
-use super::super::harness::{DEADLINE, Home, Pentamer, low_igm, panel, wait_for};
+use super::super::harness::{DEADLINE, Home, Pentamer, command, low_igm, panel, wait_for};
 use super::pages::indexed;
 use super::{PASSWORD, get, users};
 use fantoccini::wd::Capabilities;
@@ -406,6 +406,76 @@ fn every_page_keeps_the_rules_of_axe() {
     });
 }
 
+/// `pentamer demo`, killed when dropped.
+struct Demo {
+    child: Child,
+    http: String,
+    _home: tempfile::TempDir,
+}
+
+impl Drop for Demo {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+impl Demo {
+    /// Waits until everything is there.
+    fn start() -> Self {
+        let home = tempfile::tempdir().expect("a directory");
+        let said = home.path().join("said");
+        let child = command()
+            .args(["demo", "--pace", "1ms"])
+            .env("TMPDIR", home.path())
+            .stdout(std::fs::File::create(&said).expect("made"))
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("started");
+        let mut demo = Self {
+            child,
+            http: String::new(),
+            _home: home,
+        };
+        demo.http = wait_for("the demo", || {
+            let text = std::fs::read_to_string(&said).ok()?;
+            let url = text.split("http://").nth(1)?.split('/').next()?;
+            text.contains("That was all").then(|| url.to_owned())
+        });
+        demo
+    }
+
+    fn get(&self, path: &str) -> String {
+        super::get_at(self.http.parse().expect("an address"), path).body
+    }
+}
+
+#[test]
+fn the_demo_shows_each_state() {
+    let demo = Demo::start();
+    for (show, name) in [
+        ("open", "SAMPLE, FLORA"),
+        ("confirmed", "SAMPLE, HANNA"),
+        ("provisional", "SAMPLE, GEORG"),
+        ("acknowledged", "SAMPLE, HANNA"),
+        ("muted", "SAMPLE, JUNE"),
+        ("other", "EXAMPLE"),
+        ("review", "SAMPLE, IVAN"),
+    ] {
+        let page = demo.get(&format!("/?show={show}"));
+        assert!(page.contains(name), "{show}: {page}");
+    }
+    let course = demo.get("/patients/GENERAL%3A200001");
+    assert!(
+        course.contains("Falling for a year") && course.contains("class=\"ring\""),
+        "{course}"
+    );
+    assert!(
+        course.contains(" pre\"") && course.contains(" open\""),
+        "every kind of symbol"
+    );
+}
+
 #[test]
 fn pictures_of_every_page() {
     let Some(folder) = std::env::var_os("PENTAMER_PICTURES").map(PathBuf::from) else {
@@ -415,18 +485,43 @@ fn pictures_of_every_page() {
     let Some(driver) = Driver::start() else {
         return;
     };
-    let daemon = Pentamer::start_default();
-    states(&daemon);
+    let demo = Demo::start();
+    let list: Value =
+        serde_json::from_str(&demo.get("/api/v1/worklist?show=confirmed")).expect("JSON");
+    let id = list["items"][0]["alert_id"]
+        .as_str()
+        .expect("an alert")
+        .to_owned();
+    let found = wait_for("the index", || {
+        let list = demo.get("/api/v1/messages?outcome=quarantined");
+        let list: Value = serde_json::from_str(&list).ok()?;
+        list["items"][0]["position"].as_u64()
+    });
+    let pages = [
+        ("worklist", "/".to_owned()),
+        ("review", "/?show=review".to_owned()),
+        ("alert", format!("/alerts/{id}")),
+        ("patient", "/patients/GENERAL%3A200001".to_owned()),
+        ("messages", "/messages".to_owned()),
+        ("message", format!("/messages/{found}")),
+        ("feeds", "/feeds".to_owned()),
+        ("queue", "/queue".to_owned()),
+        ("quarantine", "/quarantine".to_owned()),
+        ("audit", "/audit".to_owned()),
+        ("error", "/patients/none%3A1".to_owned()),
+    ];
+    let windows = [
+        ((1_280, 1_400), false, "wide"),
+        ((1_280, 1_400), true, "wide-dark"),
+        ((400, 1_800), false, "narrow"),
+        ((400, 1_800), true, "narrow-dark"),
+    ];
     run(async {
-        for (window, dark, word) in [
-            (WIDE, false, "wide"),
-            (WIDE, true, "wide-dark"),
-            (NARROW, false, "narrow"),
-            (NARROW, true, "narrow-dark"),
-        ] {
+        for (window, dark, word) in windows {
             let browser = driver.browser(window, dark).await;
-            for (name, path) in paths(&daemon) {
-                open(&browser, &daemon, &path).await;
+            for (name, path) in &pages {
+                let url = format!("http://{}{path}", demo.http);
+                browser.goto(&url).await.expect("opened");
                 let picture = browser.screenshot().await.expect("a picture");
                 std::fs::write(folder.join(format!("{name}-{word}.png")), picture)
                     .expect("written");

@@ -8,7 +8,7 @@ mod stream;
 use super::harness::{Pentamer, command};
 use serde_json::Value;
 use std::io::{Read, Write};
-use std::net::TcpStream;
+use std::net::{SocketAddr, TcpStream};
 use std::process::Stdio;
 
 /// What was answered.
@@ -34,11 +34,15 @@ impl Reply {
 
 /// One request, written by hand: what is sent is what is tested.
 pub fn ask(daemon: &Pentamer, method: &str, path: &str, headers: &str, body: &str) -> Reply {
-    let mut stream = TcpStream::connect(daemon.http).expect("connected");
+    ask_at(daemon.http, method, path, headers, body)
+}
+
+fn ask_at(http: SocketAddr, method: &str, path: &str, headers: &str, body: &str) -> Reply {
+    let mut stream = TcpStream::connect(http).expect("connected");
     let host = if headers.to_ascii_lowercase().contains("host:") {
         String::new()
     } else {
-        format!("Host: {}\r\n", daemon.http)
+        format!("Host: {http}\r\n")
     };
     let length = body.len();
     let request = format!(
@@ -60,6 +64,10 @@ pub fn ask(daemon: &Pentamer, method: &str, path: &str, headers: &str, body: &st
 
 pub fn get(daemon: &Pentamer, path: &str) -> Reply {
     ask(daemon, "GET", path, "", "")
+}
+
+pub fn get_at(http: SocketAddr, path: &str) -> Reply {
+    ask_at(http, "GET", path, "", "")
 }
 
 pub const JSON: &str = "Content-Type: application/json\r\n";
