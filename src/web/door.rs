@@ -112,6 +112,10 @@ const NO_CSRF: Problem = Problem::new(
     StatusCode::FORBIDDEN,
     "the request does not come from a page of ours: load the page again (the API takes the header `X-CSRF-Token` with a session)",
 );
+const NOT_READ: Problem = Problem::new(
+    StatusCode::BAD_REQUEST,
+    "the path or the query cannot be read: a position is a number, texts are percent-encoded UTF-8",
+);
 const NO_ROUTE: Problem = Problem::new(
     StatusCode::NOT_FOUND,
     "there is no such page: the worklist is at `/`, the API below `/api/v1/`",
@@ -148,6 +152,7 @@ pub(super) async fn door(State(seen): State<Seen>, mut request: Request, next: N
         }
         Err(problem) => problem.into_response(),
     };
+    let answered = in_our_words(answered);
     let answered = if is_api {
         match asked {
             Some(asked) => tagged(answered, &asked).await,
@@ -157,6 +162,16 @@ pub(super) async fn door(State(seen): State<Seen>, mut request: Request, next: N
         as_page(&seen, kept.as_ref(), answered)
     };
     with_headers(answered, &seen)
+}
+
+/// What an extractor refuses (a path that is no number, bytes that are no text) it says as plain text.
+fn in_our_words(answered: Response) -> Response {
+    let kind = answered.headers().get(header::CONTENT_TYPE);
+    let is_plain = kind.is_some_and(|kind| kind.as_bytes().starts_with(b"text/plain"));
+    match answered.status() {
+        StatusCode::BAD_REQUEST if is_plain => NOT_READ.into_response(),
+        _ => answered,
+    }
 }
 
 /// What the API gives, with the hash of its body; nothing of it where the one who asks has it already.

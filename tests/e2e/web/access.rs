@@ -388,6 +388,8 @@ fn garbage_and_large_bodies_are_answered_and_harm_nothing() {
         "/alerts/'%20OR%201=1--",
         "/patients/%FF%FE",
         "/patients/..%2f..%2fetc%2fpasswd",
+        "/api/v1/messages/-1",
+        "/api/v1/alerts/%FF",
         "/messages/18446744073709551616",
         "/messages/-1",
         "/messages/0",
@@ -410,6 +412,10 @@ fn garbage_and_large_bodies_are_answered_and_harm_nothing() {
             reply.status
         );
         assert!(!reply.body.contains("<script>alert"), "{path}");
+        if path.starts_with("/api/") && reply.status != 200 {
+            let kind = reply.header("content-type");
+            assert_eq!(kind, Some("application/problem+json"), "{path}");
+        }
     }
     let large = "x".repeat(200_000);
     for (path, kind) in [
