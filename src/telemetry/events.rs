@@ -218,6 +218,30 @@ pub fn merge_undone(position: u64) {
     info!(event = "merge_undone", position, "a merge was taken back");
 }
 
+/// How far the audit is: where log lines are kept elsewhere, its entries can be held against this one.
+pub fn audit_at(number: u64, hash: &str) {
+    info!(
+        event = "audit_at",
+        number, hash, "entries of the audit so far, and the hash of the last"
+    );
+}
+
+/// The index of messages cannot be written or read; it is tried again, and searches are behind meanwhile.
+pub fn index_failing(why: &str) {
+    warn!(
+        event = "index_failing",
+        why, "the index of messages is behind"
+    );
+}
+
+/// A person had a message read again.
+pub fn sent_again(position: u64, by: &str) {
+    info!(
+        event = "sent_again",
+        position, by, "a message goes through again"
+    );
+}
+
 /// Something was quarantined.
 pub fn quarantined(reason: &'static str, times: u64) {
     counter!("pentamer_quarantine_total", "reason" => reason).increment(times);
