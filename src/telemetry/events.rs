@@ -218,6 +218,14 @@ pub fn merge_undone(position: u64) {
     info!(event = "merge_undone", position, "a merge was taken back");
 }
 
+/// Something was shown before its entry of the audit was durable: the disk does not answer, the entry waits.
+pub fn audit_late(act: &'static str) {
+    warn!(
+        event = "audit_late",
+        act, "shown before it could be recorded; the entry waits for the disk"
+    );
+}
+
 /// How far the audit is: where log lines are kept elsewhere, its entries can be held against this one.
 pub fn audit_at(number: u64, hash: &str) {
     info!(

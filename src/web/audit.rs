@@ -1,5 +1,7 @@
 //! The audit: one task that gives each entry its place in the chain and answers when it is durable.
-//! What cannot be recorded is not shown.
+//!
+//! While the disk does not answer, looking goes on: the entry waits in memory and is stored when it can be.
+//! So many may wait; beyond that nothing is shown that cannot be recorded.
 
 use super::access::Asking;
 use super::problem::Problem;
@@ -24,14 +26,14 @@ use tokio::time::timeout;
 
 /// Entries that wait at most, and that go into the journal together.
 const WAITING: usize = 1_024;
-/// How long a page waits for its entry to be durable.
-const STORE_WITHIN: Duration = Duration::from_secs(10);
+/// How long a page waits for its entry to be durable before it is shown all the same.
+const STORE_WITHIN: Duration = Duration::from_secs(2);
 /// Entries looked at for one page.
 const LOOK_AT: u64 = 20_000;
 
 const NOT_RECORDED: Problem = Problem::new(
     StatusCode::SERVICE_UNAVAILABLE,
-    "this is shown only when it is recorded in the audit, and the journal cannot store at present (see /readyz): try again",
+    "this is shown only when it is recorded in the audit, the journal cannot store at present (see /readyz), and too much waits already: try again",
 );
 
 struct Entry {
@@ -58,7 +60,7 @@ impl Auditor {
         Self(send)
     }
 
-    /// Records an act, and waits until it is durable.
+    /// Records an act. Waits until it is durable, or for two seconds while the disk does not answer.
     pub(super) async fn note(
         &self,
         asking: &Asking,
@@ -85,12 +87,15 @@ impl Auditor {
             subject: Phi::new(subject.into()),
             done,
         };
-        let recorded = async {
-            self.0.send(entry).await.map_err(|_| NOT_RECORDED)?;
-            answer.await.map_err(|_| NOT_RECORDED)
-        };
-        let recorded = timeout(STORE_WITHIN, recorded).await;
-        recorded.map_err(|_| NOT_RECORDED)?
+        let sent = timeout(STORE_WITHIN, self.0.send(entry)).await;
+        sent.map_err(|_| NOT_RECORDED)?.map_err(|_| NOT_RECORDED)?;
+        match timeout(STORE_WITHIN, answer).await {
+            Ok(answer) => answer.map_err(|_| NOT_RECORDED),
+            Err(_) => {
+                events::audit_late(act);
+                Ok(())
+            }
+        }
     }
 }
 
@@ -117,8 +122,6 @@ async fn run(
     let (mut number, mut hash) = (end.number, end.hash);
     let mut entries = Vec::new();
     while come.recv_many(&mut entries, WAITING).await > 0 {
-        // Nobody waits for them any more: so nothing was shown.
-        entries.retain(|entry| !entry.done.is_closed());
         let (mut next, mut previous) = (number, hash.clone());
         let mut group = Vec::with_capacity(entries.len());
         for entry in &entries {
@@ -134,9 +137,6 @@ async fn run(
             };
             previous = audited.hash();
             group.push(Draft::from(Fact::Audited(audited)));
-        }
-        if group.is_empty() {
-            continue;
         }
         // Waited for without an end: whether it became durable must be known before the next is linked.
         let stored = match appender.submit(group).await {
