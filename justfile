@@ -101,6 +101,23 @@ state-size PATIENTS="1000000":
 demo *ARGS:
     cargo run --release -- demo {{ARGS}}
 
+# Every operation of the API against its description, by a fuzzer (from PyPI, in a folder of its own)
+fuzz-api:
+    python3 -m venv target/schemathesis && target/schemathesis/bin/pip install --quiet schemathesis
+    rm -rf target/fuzz-api && mkdir -p target/fuzz-api
+    cargo build
+    cd target/fuzz-api && (../debug/pentamer demo --pace 10ms > out & echo $! > pid; \
+        until grep -q 'That was all' out; do sleep 0.2; done; \
+        url=$(grep -o 'http://[0-9.:]*' out | head -1); \
+        ../schemathesis/bin/schemathesis run "$url/api/v1/openapi.json" --checks not_a_server_error,status_code_conformance \
+            --exclude-path /api/v1/stream --max-examples 50; \
+        code=$?; kill $(cat pid); exit $code)
+
+# Pictures of every page, wide and narrow, light and dark, into docs/screenshots
+pictures:
+    mkdir -p docs/screenshots
+    PENTAMER_PICTURES="$PWD/docs/screenshots" cargo nextest run --features failpoints --test it pictures_of_every_page
+
 # The reference configuration must be right
 config:
     cargo run --quiet -- check --config config/pentamer.toml

@@ -15,7 +15,9 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("seal", &["core"]),
     ("pulse", &[]),
     ("service", &[]),
-    ("config", &["core", "clock", "tls", "seal"]),
+    ("config", &["core", "clock", "tls", "seal", "users"]),
+    ("users", &["core"]),
+    ("index", &["core", "journal", "engine", "seal", "telemetry"]),
     ("tls", &["core"]),
     ("telemetry", &["config"]),
     ("notice", &["core", "clock", "telemetry"]),
@@ -68,7 +70,10 @@ const ROOMS: &[(&str, &[&str])] = &[
             "notice",
             "journal",
             "engine",
+            "users",
+            "tls",
             "deliver",
+            "index",
         ],
     ),
     (
@@ -89,6 +94,8 @@ const ROOMS: &[(&str, &[&str])] = &[
             "service",
             "tls",
             "seal",
+            "users",
+            "index",
         ],
     ),
     (
@@ -106,6 +113,7 @@ const ROOMS: &[(&str, &[&str])] = &[
             "service",
             "tls",
             "seal",
+            "users",
         ],
     ),
     ("main", &["cli"]),
@@ -155,6 +163,7 @@ const ONLY_IN: &[(&str, &[&str])] = &[
             "src/config/",
             "src/cli/",
             "src/cache/guard",
+            "src/index/files",
             "src/failpoints",
             "src/deliver/file",
             "src/tls/files",
@@ -181,7 +190,16 @@ const ONLY_IN: &[(&str, &[&str])] = &[
 ];
 
 /// Who may look into a `Phi`: every caller keeps it out of logs, metrics and error texts.
-const MAY_EXPOSE: &[&str] = &["src/core/", "src/cli/explain", "src/cli/demo"];
+const MAY_EXPOSE: &[&str] = &[
+    "src/core/",
+    "src/cli/explain",
+    "src/cli/demo",
+    // Pages are made for those who may see patients.
+    "src/index/",
+    "src/web/pages/",
+    "src/web/worklist",
+    "src/web/messages",
+];
 
 /// Names that say nothing.
 const EMPTY_NAMES: &[&str] = &[

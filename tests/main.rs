@@ -23,6 +23,7 @@ mod formats;
 mod generate;
 mod journal_crash;
 mod laws;
+mod metrics;
 mod model;
 mod offline;
 mod simulation;

@@ -190,7 +190,7 @@ pub(super) fn explain_start(error: &StartError) -> String {
             dir.display()
         ),
         StartError::Handed(error) => error.remedy(),
-        StartError::Tls { source, .. } => source.remedy().to_owned(),
+        StartError::Tls { source, .. } | StartError::WebTls(source) => source.remedy().to_owned(),
         StartError::Thread(_) => "the machine is out of threads or memory".to_owned(),
     };
     text.push_str(&format!("\n  help: {help}"));

@@ -1,5 +1,7 @@
 //! `pentamer demo`: a daemon to look at, with bundled messages.
 
+mod states;
+
 use super::daemon_main::{Signals, explain_start, runtime};
 use super::{Exit, after_help, complain, print};
 use crate::clock;
@@ -134,7 +136,7 @@ async fn show(daemon: &Daemon, args: &Args) -> io::Result<()> {
         .copied()
         .unwrap_or(daemon.ports.http);
     print(&format!(
-        "A daemon with a throw-away directory, as of today.\n  page    http://{}/ (healthz, readyz, metrics)\n  MLLP    {mllp}\n\n",
+        "A daemon with a throw-away directory, as of today.\n  page    http://{}/\n  MLLP    {mllp}\n\n",
         daemon.ports.http
     ));
     let mut stream = TcpStream::connect(mllp).await?;
@@ -152,6 +154,20 @@ async fn show(daemon: &Daemon, args: &Args) -> io::Result<()> {
             _ = signals.next() => return Ok(()),
         }
     }
+    for message in states::messages() {
+        exchange(&mut stream, &message).await?;
+    }
+    settle(daemon).await;
+    let acts = states::acts(daemon.state.get().as_ref());
+    if let Ok(stored) = daemon.appender.submit(acts).await {
+        let _ = stored.await;
+    }
+    settle(daemon).await;
+    print(&format!(
+        "Some people more are on the page: a course over a year, one confirmed and acknowledged, one muted,\n\
+         one in part, one to review. Open http://{}/\n\n",
+        daemon.ports.http
+    ));
     if !args.once {
         print("That was all. The daemon goes on until Ctrl-C; its directory goes with it.\n");
         signals.next().await;

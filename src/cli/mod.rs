@@ -10,6 +10,7 @@ mod daemon_main;
 pub mod demo;
 pub mod explain;
 pub mod feeds;
+pub mod hash_password;
 pub mod journal;
 pub mod manual;
 pub mod mute;
@@ -94,6 +95,8 @@ enum Command {
     Send(send::Args),
     /// Copy the data directory, while the daemon runs or not, and verify the copy
     Backup(backup::Args),
+    /// Make the hash of a password, or a token, for the users of the pages
+    HashPassword(hash_password::Args),
     /// Print the completions of a shell
     Completions(completions::Args),
     #[command(hide = true)]
@@ -129,6 +132,7 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> Exit {
         Command::Check(args) => check::run(&args),
         Command::Send(args) => send::run(&args),
         Command::Backup(args) => backup::run(&args),
+        Command::HashPassword(args) => hash_password::run(&args),
         Command::Completions(args) => completions::run(&args),
         Command::Manual(args) => manual::run(&args),
         Command::VerifyCache(args) => verify_cache::run(&args),

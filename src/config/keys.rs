@@ -272,8 +272,43 @@ pub(super) const ESCALATION: Shape = Shape {
 pub(super) const HTTP: Shape = Shape {
     name: "http",
     repeated: false,
-    keys: &["bind", "public_url"],
-    planned: &["tls", "users", "session"],
+    keys: &[
+        "bind",
+        "public_url",
+        "tls",
+        "users",
+        "tokens",
+        "session",
+        "session_idle",
+        "trusted_header",
+        "trusted_proxies",
+        "next_steps",
+    ],
+    planned: &[],
+};
+
+/// `tls` of `[http]`; not a section of its own.
+pub(super) const HTTP_TLS: Shape = Shape {
+    name: "http.tls",
+    repeated: false,
+    keys: &["cert_file", "key_file"],
+    planned: &[],
+};
+
+/// One of `users` of `[http]`; not a section of its own.
+pub(super) const USER: Shape = Shape {
+    name: "http.users",
+    repeated: false,
+    keys: &["name", "password_hash", "roles"],
+    planned: &[],
+};
+
+/// One of `tokens` of `[http]`; not a section of its own.
+pub(super) const TOKEN: Shape = Shape {
+    name: "http.tokens",
+    repeated: false,
+    keys: &["name", "hash", "roles", "expires"],
+    planned: &[],
 };
 
 pub(super) const LIMITS: Shape = Shape {

@@ -310,7 +310,7 @@ fn header_field(section: &mut Section<'_>, key: &str) -> Option<String> {
     )
 }
 
-fn network(text: &str) -> Option<IpNet> {
+pub(super) fn network(text: &str) -> Option<IpNet> {
     text.parse::<IpNet>()
         .ok()
         .or_else(|| text.parse::<std::net::IpAddr>().ok().map(IpNet::from))

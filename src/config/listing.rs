@@ -1,6 +1,7 @@
 //! The effective configuration as TOML, in the order of the reference.
 
 use super::Config;
+use super::http::Http;
 use super::listed_sink::{escalation, sink};
 use super::listener::{ACK_MODES, ACK_POLICIES, BATCH_ACKS, Listener, MODES};
 use super::quantity::{show_age, show_duration, show_size};
@@ -14,6 +15,8 @@ use crate::core::clinical::association::AssociationRow;
 use crate::core::clinical::interval::IntervalRow;
 use crate::core::policy::{Detection, Site};
 use crate::core::time::Span;
+use crate::users::Role;
+use std::collections::BTreeSet;
 use std::fmt::{Display, Write as _};
 use std::time::Duration;
 
@@ -120,8 +123,7 @@ pub(super) fn toml(config: &Config) -> String {
         .iter()
         .for_each(|one| escalation(&mut lines, one));
     lines.heading("[http]");
-    lines.text("bind", &config.http.bind.to_string());
-    lines.optional("public_url", config.http.public_url.as_deref());
+    http(&mut lines, &config.http);
     lines.heading("[limits]");
     lines.size("frame_memory", config.limits.frame_memory);
     lines.size("tap_queue", config.limits.tap_queue);
@@ -189,6 +191,53 @@ fn listener(lines: &mut Lines, listener: &Listener) {
     }
     lines.word("on_trouble", TROUBLES, &listener.on_trouble);
     lines.duration("drain", listener.drain);
+}
+
+fn http(lines: &mut Lines, http: &Http) {
+    lines.text("bind", &http.bind.to_string());
+    lines.optional("public_url", http.public_url.as_deref());
+    if let Some(tls) = &http.tls {
+        lines.path("tls.cert_file", &tls.cert_file);
+        lines.path("tls.key_file", &tls.key_file);
+    }
+    let roles = |roles: &BTreeSet<Role>| {
+        let words: Vec<String> = roles.iter().map(|role| quoted(role.word())).collect();
+        format!("roles = [{}]", words.join(", "))
+    };
+    let users = http.users.iter().map(|user| {
+        let hash = user.password_hash.as_ref().map(|hash| {
+            let hash = quoted(hash.text());
+            format!("password_hash = {hash}, ")
+        });
+        let (name, hash) = (quoted(&user.name), hash.unwrap_or_default());
+        format!("{{ name = {name}, {hash}{} }}", roles(&user.roles))
+    });
+    let users: Vec<String> = users.collect();
+    lines.bare("users", format!("[{}]", users.join(", ")));
+    let tokens = http.tokens.iter().map(|token| {
+        let (name, hash) = (quoted(&token.name), quoted(&token.hash.to_string()));
+        let expires = token.expires.map(|at| {
+            let at = quoted(&at.to_rfc3339());
+            format!(", expires = {at}")
+        });
+        let roles = roles(&token.roles);
+        format!(
+            "{{ name = {name}, hash = {hash}, {roles}{} }}",
+            expires.unwrap_or_default()
+        )
+    });
+    let tokens: Vec<String> = tokens.collect();
+    lines.bare("tokens", format!("[{}]", tokens.join(", ")));
+    lines.duration("session", http.session);
+    lines.duration("session_idle", http.session_idle);
+    lines.optional("trusted_header", http.trusted_header.as_deref());
+    let proxies: Vec<String> = http
+        .trusted_proxies
+        .iter()
+        .map(ToString::to_string)
+        .collect();
+    lines.list("trusted_proxies", proxies.iter().map(String::as_str));
+    lines.list("next_steps", http.next_steps.iter().map(String::as_str));
 }
 
 fn site(lines: &mut Lines, site: &Site) {

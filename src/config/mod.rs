@@ -12,6 +12,7 @@
 mod checks;
 mod credentials;
 mod escalation;
+mod http;
 mod keys;
 mod layer;
 mod listed_sink;
@@ -35,6 +36,7 @@ mod validate;
 
 pub use crate::core::alert::PhiLevel;
 pub use crate::core::hl7::ack::{AckMode, AckPolicy, BatchAck};
+pub use http::Http;
 pub use keys::{SECTIONS, Shape};
 pub use listener::{Listener, Mode};
 pub use origin::Origin;
@@ -42,7 +44,7 @@ pub use problem::{Problem, Problems, Warning, Wrong};
 pub use relay::{Framing, OnTrouble, RelayTo};
 pub use reload::Changes;
 pub use secret::{keep_key, read_secret};
-pub use settings::{CacheKind, Http, Limits, Log, LogFormat, LogLevel, Storage};
+pub use settings::{CacheKind, Limits, Log, LogFormat, LogLevel, Storage};
 pub use sink::Sink;
 pub use sink_kind::{Amqp, Mllp, Nats, PRESETS, Preset, Security, SinkKind, Smtp, Webhook};
 pub use tables::Tables;
@@ -129,7 +131,7 @@ fn read(raw: &layer::Raw, problems: &mut Vec<Problem>) -> (Config, Vec<Warning>)
         site: site::site(raw, problems),
         detection: site::detection(raw, problems),
         tables: tables::read(raw, problems),
-        http: settings::http(raw, problems),
+        http: http::http(raw, problems),
         limits: settings::limits(raw, problems),
         log: settings::log(raw, problems),
         listeners,

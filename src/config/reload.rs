@@ -55,6 +55,7 @@ fn at_once(key: &str, relays: &[&str]) -> bool {
         // Ids of alerts depend on it: two of them must not be in force in one run.
         "site" => rest != "name",
         "log" => rest == "level",
+        "http" => matches!(rest, "users" | "tokens" | "session" | "session_idle"),
         "listener" => rest.rsplit_once('.').is_some_and(|(listener, key)| {
             let keys = if relays.contains(&listener) {
                 OF_RELAYED
@@ -111,6 +112,10 @@ impl Config {
             .extend(self.sinks.iter().filter(|sink| is_always(sink)).cloned());
         taken.escalations.clone_from(&new.escalations);
         taken.log.level = new.log.level;
+        taken.http.users.clone_from(&new.http.users);
+        taken.http.tokens.clone_from(&new.http.tokens);
+        taken.http.session = new.http.session;
+        taken.http.session_idle = new.http.session_idle;
         for listener in &mut taken.listeners {
             let same = new.listeners.iter().find(|one| one.name == listener.name);
             if let Some(new) = same {

@@ -1,10 +1,9 @@
-//! `[storage]`, `[http]`, `[limits]` and `[log]`.
+//! `[storage]`, `[limits]` and `[log]`.
 
-use super::keys::{HTTP, LIMITS, LOG, STORAGE};
+use super::keys::{LIMITS, LOG, STORAGE};
 use super::layer::Raw;
-use super::problem::{Problem, Wrong};
+use super::problem::Problem;
 use super::section::Section;
-use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -119,59 +118,6 @@ pub(super) fn storage(raw: &Raw, problems: &mut Vec<Problem>) -> Storage {
 /// A path that is not empty and holds no NUL.
 pub(super) fn path(text: &str) -> Option<PathBuf> {
     (!text.trim().is_empty() && !text.contains('\0')).then(|| PathBuf::from(text))
-}
-
-/// `[http]`.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Http {
-    /// Address and port of pages, API and metrics; port 0 takes a free one.
-    pub bind: SocketAddr,
-    /// Where people reach the pages, without a slash at the end: links in pages begin with it.
-    pub public_url: Option<String>,
-}
-
-impl Default for Http {
-    fn default() -> Self {
-        Self {
-            bind: SocketAddr::from((Ipv4Addr::LOCALHOST, 8025)),
-            public_url: None,
-        }
-    }
-}
-
-pub(super) fn http(raw: &Raw, problems: &mut Vec<Problem>) -> Http {
-    let default = Http::default();
-    let mut section = Section::open(&HTTP, raw.section(HTTP.name), problems);
-    let bind: Option<SocketAddr> = section.parsed(
-        "bind",
-        "an address and port such as `127.0.0.1:8025`",
-        "write an IP address, not a name",
-        |text| text.parse().ok(),
-    );
-    if let Some(bind) = bind.filter(|bind| !bind.ip().to_canonical().is_loopback()) {
-        section.report(
-            "bind",
-            Wrong::Conflict(format!(
-                "the pages show patients, and without users only loopback may serve them, not `{bind}`"
-            )),
-            "bind 127.0.0.1 or [::1], and put a proxy that asks for a password before it",
-        );
-    }
-    let public_url = section.parsed(
-        "public_url",
-        "a URL such as `https://pentamer.example.org`",
-        "it begins with `http://` or `https://`",
-        |text| {
-            let (scheme, rest) = text.split_once("://")?;
-            let plain = !rest.is_empty() && !rest.contains([' ', '?', '#', '"', '<', '>']);
-            let right = matches!(scheme, "http" | "https") && plain;
-            right.then(|| text.trim_end_matches('/').to_owned())
-        },
-    );
-    Http {
-        bind: bind.unwrap_or(default.bind),
-        public_url,
-    }
 }
 
 /// `[limits]`.

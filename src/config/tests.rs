@@ -108,6 +108,8 @@ fn the_commented_rows_of_the_reference_are_right() {
                 "relay_to",
                 "relay_tls",
                 "encryption_key_file",
+                // Holds with proxies only.
+                "trusted_header",
                 "url",
                 "secret_file",
                 "token_file",

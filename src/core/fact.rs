@@ -4,6 +4,7 @@
 //! computed again: results and identities are read from [`Fact::Received`], but episodes, alerts
 //! and deliveries only from the facts that recorded them.
 
+use super::audit::{Audited, Noted, Retried};
 use super::clinical::observation::PatientKey;
 use super::delivery::{
     Acknowledged, Escalated, Muted, Passed, Replayed, Requeued, SinksSeen, Unmuted,
@@ -422,6 +423,12 @@ pub enum Fact {
         /// Microseconds from the message's receipt to its answer.
         after_micros: u64,
     },
+    /// Somebody looked at a patient, searched, exported or did something.
+    Audited(Audited),
+    /// A person wrote something down about a patient.
+    Noted(Noted),
+    /// A person had a message read again.
+    Retried(Retried),
     /// A person took note of an alert.
     Acknowledged(Acknowledged),
     /// A person wants no pages for a patient or a rule for some time.

@@ -8,6 +8,7 @@
 )]
 
 pub mod alert;
+pub mod audit;
 pub mod clinical;
 pub mod delivery;
 pub mod episode;
@@ -17,6 +18,7 @@ pub mod feed;
 pub mod fold;
 pub mod hl7;
 pub mod identity;
+pub mod message;
 pub mod mllp;
 pub mod patient;
 pub mod phi;

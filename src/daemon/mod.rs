@@ -10,6 +10,7 @@ mod feeds;
 mod fold;
 mod found;
 mod gaps;
+mod pages;
 mod reload;
 mod sinks;
 mod state;
@@ -23,6 +24,7 @@ use crate::core::fold::views;
 use crate::core::policy::Policy;
 use crate::deliver::Ground;
 use crate::engine::{Checkpointing, Folder, Progress, Settings, StateHandle};
+use crate::index::{self, Index};
 use crate::journal::{self, Appender, Draft, JournalError, OsDisk, WriterHandle};
 use crate::listen::{self, Bound, Certificates, FrameMemory, Listener};
 use crate::notice::Notices;
@@ -37,6 +39,7 @@ use alive::{Alive, Watched};
 use feeds::FeedWatch;
 use gaps::Gaps;
 use metrics_exporter_prometheus::PrometheusHandle;
+use pages::Pages;
 use reload::Reload;
 use sinks::Sinks;
 use state::Keeper;
@@ -48,7 +51,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use tokio::runtime::{Handle, Runtime};
-use tokio::sync::watch as channel;
+use tokio::sync::{Semaphore, watch as channel};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use watch::Watch;
@@ -99,6 +102,9 @@ pub enum StartError {
         #[source]
         source: TlsFault,
     },
+    /// The certificates of the pages.
+    #[error("cannot use the certificates of the pages")]
+    WebTls(#[source] TlsFault),
     /// A socket that the service manager handed over.
     #[error("cannot listen where the service manager does")]
     Handed(#[source] HandedError),
@@ -168,6 +174,7 @@ pub struct Daemon {
     /// The door to the journal.
     pub appender: Appender,
     writer: WriterHandle,
+    follower: Option<index::Follower>,
 }
 
 impl Daemon {
@@ -189,6 +196,7 @@ impl Daemon {
             source,
         };
         let keys = seal::read(config.storage.encryption_key_file.as_deref())?;
+        let index_keys = keys.clone();
         let journal_pulse = Pulse::new("journal");
         let fold_pulse = Pulse::new("fold");
         let fold_watch_pulse = Pulse::new("fold-watch");
@@ -323,7 +331,13 @@ impl Daemon {
             reloadable.push(one.reloadable());
             bound.push(one);
         }
-        let certificates: Arc<[Certificates]> = bound.iter().map(Bound::certificates).collect();
+        let pages = Pages::new(&config.http)?;
+        let of_pages = pages.tls.clone().map(Certificates::of_pages);
+        let certificates: Arc<[Certificates]> = bound
+            .iter()
+            .map(Bound::certificates)
+            .chain(of_pages)
+            .collect();
         others.spawn(certificates::watch(
             Arc::clone(&certificates),
             notices.clone(),
@@ -345,6 +359,19 @@ impl Daemon {
             sinks.escalations.subscribe(),
         ));
         let ready = Arc::new(AtomicBool::new(false));
+        let index = open_index(&config.storage.dir, &index_keys);
+        let follower = index.clone().map(|index| {
+            let source = index::Source {
+                appender: appender.clone(),
+                state: state.clone(),
+                progress: progress.clone(),
+                policy: policy_in_force.clone(),
+                stop: stop_fold.clone(),
+            };
+            index::Follower::start(index, source, Handle::current())
+        });
+        let follower = follower.transpose().map_err(StartError::Thread)?;
+        let (acted, _) = channel::channel(0);
         let seen = web::Seen {
             status: appender.status(),
             progress: progress.clone(),
@@ -363,6 +390,14 @@ impl Daemon {
                 .any(crate::config::Listener::passes_on),
             bound: Arc::clone(&ready),
             metrics,
+            access: Arc::clone(&pages.access),
+            auditor: web::Auditor::start(appender.clone(), state.clone(), progress.clone()),
+            index: index.clone(),
+            acts: acted.subscribe(),
+            acted,
+            streams: Arc::new(Semaphore::new(web::STREAMS)),
+            next_steps: config.http.next_steps.clone().into(),
+            stop: stop_all.clone(),
         };
         let feed_watch = FeedWatch {
             state: state.clone(),
@@ -388,8 +423,9 @@ impl Daemon {
 
         sinks.replace(&config);
         let stop_web = stop_all.clone();
+        let tls = pages.tls;
         others.spawn(async move {
-            let _ = http.serve(stop_web).await;
+            let _ = http.serve(tls, stop_web).await;
         });
         for one in bound {
             one.start(&connections);
@@ -403,6 +439,7 @@ impl Daemon {
             listeners: reloadable,
             sinks,
             notices,
+            access: pages.access,
         };
         Ok(Self {
             ports,
@@ -423,6 +460,7 @@ impl Daemon {
             relays,
             appender,
             writer,
+            follower,
         })
     }
 
@@ -452,6 +490,9 @@ impl Daemon {
         drop((self.appender, self.reload));
         let _ = tokio::task::spawn_blocking(move || {
             let _ = self.folder.join();
+            if let Some(follower) = self.follower {
+                follower.join();
+            }
             self.writer.stop();
             self.tidier.stop();
             self.writer.join();
@@ -459,6 +500,14 @@ impl Daemon {
         .await;
         events::stopped();
     }
+}
+
+/// The index of messages, made again where it cannot be opened; without it searching says so, and nothing
+/// else minds.
+fn open_index(data: &std::path::Path, keys: &seal::Keyring) -> Option<Index> {
+    Index::open(data.join("index"), keys.clone())
+        .inspect_err(|error| events::index_failing(&error.to_string()))
+        .ok()
 }
 
 /// A loop that the service manager's watchdog hangs on.

@@ -7,6 +7,7 @@ use crate::core::policy::Policy;
 use crate::listen::Reloadable;
 use crate::notice::{NoticeKind, Notices};
 use crate::telemetry::events;
+use crate::web::Access;
 use std::sync::Arc;
 use tokio::sync::watch;
 
@@ -21,6 +22,7 @@ pub(super) struct Reload {
     pub(super) listeners: Vec<Reloadable>,
     pub(super) sinks: Sinks,
     pub(super) notices: Notices,
+    pub(super) access: Arc<Access>,
 }
 
 impl Reload {
@@ -58,6 +60,7 @@ impl Reload {
         });
         // All of them: what a file of theirs holds may be another secret now.
         self.sinks.take(&taken);
+        self.access.take(super::pages::rules(&taken.http));
         self.config = taken;
         events::reloaded(&changes.now.join(", "), &changes.restart.join(", "));
         self.notices.clear(NoticeKind::ConfigurationWrong);

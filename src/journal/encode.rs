@@ -4,6 +4,7 @@
 use super::duplicates::Fingerprint;
 use super::error::{AppendError, DecodeError};
 use super::layout::MAX_PAYLOAD;
+use crate::core::audit::{Audited, Noted, Retried};
 use crate::core::fact::{
     Decided, Fact, Gap, JournalPosition, LisAck, MergeUndone, Origin, Reason, Received, Refused,
 };
@@ -41,10 +42,13 @@ pub(crate) enum Kind {
     Replayed = 25,
     Passed = 26,
     Escalated = 27,
+    Audited = 30,
+    Noted = 31,
+    Retried = 32,
 }
 
 impl Kind {
-    const ALL: [Self; 22] = [
+    const ALL: [Self; 25] = [
         Self::Mark,
         Self::Received,
         Self::SeenAgain,
@@ -67,6 +71,9 @@ impl Kind {
         Self::Replayed,
         Self::Passed,
         Self::Escalated,
+        Self::Audited,
+        Self::Noted,
+        Self::Retried,
     ];
 
     fn from_number(number: u8) -> Option<Self> {
@@ -97,6 +104,9 @@ impl Kind {
             Self::Replayed => "replayed",
             Self::Passed => "passed",
             Self::Escalated => "escalated",
+            Self::Audited => "audited",
+            Self::Noted => "noted",
+            Self::Retried => "retried",
         }
     }
 }
@@ -284,6 +294,9 @@ pub(crate) fn encode(
         Fact::MergeUndone(undone) => record(Kind::MergeUndone, undone, &none),
         Fact::Deadline { at } => record(Kind::Deadline, &DeadlineMeta { at: *at }, &none),
         Fact::Gap(gap) => record(Kind::Gap, gap, &none),
+        Fact::Audited(audited) => record(Kind::Audited, audited, &none),
+        Fact::Noted(noted) => record(Kind::Noted, noted, &none),
+        Fact::Retried(retried) => record(Kind::Retried, retried, &none),
         Fact::LisAnswered {
             message,
             code,
@@ -419,6 +432,9 @@ pub(crate) fn decode(
             Fact::Deadline { at }
         }
         Kind::Gap => Fact::Gap(meta::<Gap>(kind, bytes)?),
+        Kind::Audited => Fact::Audited(meta::<Audited>(kind, bytes)?),
+        Kind::Noted => Fact::Noted(meta::<Noted>(kind, bytes)?),
+        Kind::Retried => Fact::Retried(meta::<Retried>(kind, bytes)?),
         Kind::LisAnswered => {
             let LisAnsweredMeta {
                 message,

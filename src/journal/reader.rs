@@ -53,6 +53,11 @@ impl Reader {
         JournalPosition(self.wanted.0.saturating_sub(1))
     }
 
+    /// The position behind which it reads on: what was lost before it is passed over.
+    pub fn behind(&self) -> JournalPosition {
+        self.position()
+    }
+
     /// The keys of the journal.
     pub(crate) fn keys(&self) -> &Keyring {
         &self.library.keys

@@ -30,6 +30,16 @@ impl Certificates {
         }
     }
 
+    /// Those of the pages.
+    pub fn of_pages(server: Arc<Server>) -> Self {
+        Self {
+            listener: "http".to_owned(),
+            server: Some(server),
+            client: None,
+            kept: Mutex::default(),
+        }
+    }
+
     /// Whether there are any.
     pub fn are_there(&self) -> bool {
         self.server.is_some() || self.client.is_some()

@@ -218,6 +218,38 @@ pub fn merge_undone(position: u64) {
     info!(event = "merge_undone", position, "a merge was taken back");
 }
 
+/// Something was shown before its entry of the audit was durable: the disk does not answer, the entry waits.
+pub fn audit_late(act: &'static str) {
+    warn!(
+        event = "audit_late",
+        act, "shown before it could be recorded; the entry waits for the disk"
+    );
+}
+
+/// How far the audit is: where log lines are kept elsewhere, its entries can be held against this one.
+pub fn audit_at(number: u64, hash: &str) {
+    info!(
+        event = "audit_at",
+        number, hash, "entries of the audit so far, and the hash of the last"
+    );
+}
+
+/// The index of messages cannot be written or read; it is tried again, and searches are behind meanwhile.
+pub fn index_failing(why: &str) {
+    warn!(
+        event = "index_failing",
+        why, "the index of messages is behind"
+    );
+}
+
+/// A person had a message read again.
+pub fn sent_again(position: u64, by: &str) {
+    info!(
+        event = "sent_again",
+        position, by, "a message goes through again"
+    );
+}
+
 /// Something was quarantined.
 pub fn quarantined(reason: &'static str, times: u64) {
     counter!("pentamer_quarantine_total", "reason" => reason).increment(times);

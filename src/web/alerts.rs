@@ -1,5 +1,6 @@
 //! `/api/v1/alerts` and mutes: what was told, who took note, and who need not be told.
 
+use super::access::{Asking, Way};
 use super::facts::{NO_STATE, author, body, given, record};
 use super::problem::Problem;
 use super::query::{self, Paging};
@@ -13,6 +14,7 @@ use crate::core::fold::views;
 use crate::core::phi::Phi;
 use crate::core::worklist::{self, Filter};
 use crate::telemetry::events;
+use axum::Extension;
 use axum::body::Bytes;
 use axum::extract::rejection::BytesRejection;
 use axum::extract::{Path, RawQuery, State};
@@ -20,8 +22,10 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
 use serde::{Deserialize, Serialize};
 
-const NO_ALERT: Problem = Problem::new(StatusCode::NOT_FOUND, "there is no alert of this id");
-const NO_MUTE: Problem = Problem::new(StatusCode::NOT_FOUND, "there is no mute of this id");
+pub(super) const NO_ALERT: Problem =
+    Problem::new(StatusCode::NOT_FOUND, "there is no alert of this id");
+pub(super) const NO_MUTE: Problem =
+    Problem::new(StatusCode::NOT_FOUND, "there is no mute of this id");
 
 pub(super) fn answer(status: StatusCode, value: &impl Serialize) -> Result<Response, Problem> {
     let body = serde_json::to_vec(value).map_err(|_| NO_STATE)?;
@@ -32,6 +36,7 @@ pub(super) fn answer(status: StatusCode, value: &impl Serialize) -> Result<Respo
 /// `acknowledged`, `since`, `until`.
 pub(super) async fn list(
     State(seen): State<Seen>,
+    Extension(asking): Extension<Asking>,
     RawQuery(query): RawQuery,
 ) -> Result<Response, Problem> {
     let asked = query::read(
@@ -54,6 +59,7 @@ pub(super) async fn list(
         until: asked.time("until")?,
     };
     let Paging { limit, cursor } = asked.paging()?;
+    seen.auditor.note(&asking, "view_alerts", "").await?;
     let site = seen.policy.borrow().site.name.clone();
     let read = move |state: &dyn crate::core::fold::state::State| {
         worklist::alerts(state, &filter, cursor, limit, &site)
@@ -64,8 +70,12 @@ pub(super) async fn list(
 /// `GET /api/v1/alerts/{id}`.
 pub(super) async fn show(
     State(seen): State<Seen>,
+    Extension(asking): Extension<Asking>,
     Path(id): Path<String>,
 ) -> Result<Response, Problem> {
+    seen.auditor
+        .note(&asking, "view_alert", id.as_str())
+        .await?;
     item(&seen, id, StatusCode::OK).await
 }
 
@@ -90,6 +100,7 @@ struct Ack {
 /// `POST /api/v1/alerts/{id}/ack`: 200 with the item, 202 where the state takes longer.
 pub(super) async fn acknowledge(
     State(seen): State<Seen>,
+    Extension(asking): Extension<Asking>,
     Path(id): Path<String>,
     headers: HeaderMap,
     bytes: Result<Bytes, BytesRejection>,
@@ -102,12 +113,15 @@ pub(super) async fn acknowledge(
     )?;
     let fact = Acknowledged {
         alert_id: id.clone(),
-        by: author(asked.by)?,
+        by: author(&asking, asked.by)?,
         comment: Phi::new(comment),
         informed: Phi::new(asked.informed.unwrap_or_default().trim().to_owned()),
         known: asked.known,
         at: clock::now(),
     };
+    seen.auditor
+        .note(&asking, "acknowledge", id.as_str())
+        .await?;
     let status = record_ack(&seen, fact).await?;
     item(&seen, id, status).await
 }
@@ -128,6 +142,14 @@ pub(super) async fn record_ack(seen: &Seen, fact: Acknowledged) -> Result<Status
     } else {
         StatusCode::ACCEPTED
     })
+}
+
+/// What a mute is about, for the audit.
+pub(super) fn scope_text(muted: &Muted) -> String {
+    match &muted.scope {
+        Scope::Patient(key) => key.exposed(),
+        Scope::Rule(word) => word.clone(),
+    }
 }
 
 /// `GET /api/v1/mutes`.
@@ -157,6 +179,7 @@ struct Mute {
 /// `POST /api/v1/mutes`: `patient` or `rule`, `until`, `by` and `reason` are all required.
 pub(super) async fn mute(
     State(seen): State<Seen>,
+    Extension(asking): Extension<Asking>,
     headers: HeaderMap,
     bytes: Result<Bytes, BytesRejection>,
 ) -> Result<Response, Problem> {
@@ -175,17 +198,25 @@ pub(super) async fn mute(
     let at = clock::now();
     let until = given(asked.until, "`until` is missing: a mute has an end")?;
     let until = query::instant(&until).filter(|until| *until > at);
-    let by = given(asked.by, "`by` is missing: say who wants it")?;
+    let local = asking.way == Way::Local;
+    let by = if local {
+        given(asked.by, "`by` is missing: say who wants it")?
+    } else {
+        String::new()
+    };
     let muted = Muted {
         id: format!("m{}", at.as_micros()),
         scope,
         until: until.ok_or(wrong(
             "`until` is a time to come, such as 2030-01-31T00:00:00Z",
         ))?,
-        by: author(Some(by))?,
+        by: author(&asking, Some(by))?,
         reason: Phi::new(given(asked.reason, "`reason` is missing: say why")?),
         at,
     };
+    seen.auditor
+        .note(&asking, "mute", scope_text(&muted))
+        .await?;
     events::muted(&muted.id, &muted.by);
     let folded = record(&seen, vec![Fact::Muted(muted.clone())]).await?;
     let status = if folded {
@@ -204,17 +235,19 @@ struct Lift {
 /// `POST /api/v1/mutes/{id}/lift`.
 pub(super) async fn lift(
     State(seen): State<Seen>,
+    Extension(asking): Extension<Asking>,
     Path(id): Path<String>,
     headers: HeaderMap,
     bytes: Result<Bytes, BytesRejection>,
 ) -> Result<Response, Problem> {
     let asked: Lift = body(&headers, bytes, "`by` is a text")?;
-    let by = author(asked.by)?;
+    let by = author(&asking, asked.by)?;
     let mutes = seen.state.read_apart(views::mutes).await?;
     if !mutes.iter().any(|mute| mute.id == id) {
         return Err(NO_MUTE);
     }
     let at = clock::now();
+    seen.auditor.note(&asking, "lift_mute", id.as_str()).await?;
     events::unmuted(&id, &by);
     record(&seen, vec![Fact::Unmuted(Unmuted { id, by, at })]).await?;
     self::mutes(State(seen)).await

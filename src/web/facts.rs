@@ -1,6 +1,7 @@
 //! What people do through the API, as facts: checked, stored, and waited for.
 
 use super::Seen;
+use super::access::Asking;
 use super::guard::is_json;
 use super::problem::Problem;
 use crate::core::fact::{Fact, JournalPosition};
@@ -70,8 +71,8 @@ pub(super) fn given(text: Option<String>, missing: &'static str) -> Result<Strin
     Ok(text)
 }
 
-/// Who; `local` where nobody is named.
-pub(super) fn author(by: Option<String>) -> Result<String, Problem> {
+/// Who: whoever is signed in, whatever the body says; without users the one it names, else `local`.
+pub(super) fn author(asking: &Asking, by: Option<String>) -> Result<String, Problem> {
     let by = by.unwrap_or_default().trim().to_owned();
     if by.chars().count() > LONGEST_NAME {
         return Err(Problem::new(
@@ -79,11 +80,12 @@ pub(super) fn author(by: Option<String>) -> Result<String, Problem> {
             "`by` holds at most 200 characters",
         ));
     }
-    Ok(if by.is_empty() {
+    let by = if by.is_empty() {
         "local".to_owned()
     } else {
         by
-    })
+    };
+    Ok(asking.author(by))
 }
 
 /// Makes facts durable, and waits for the state to know of them: whether it does.
@@ -103,5 +105,7 @@ pub(super) async fn record(seen: &Seen, facts: Vec<Fact>) -> Result<bool, Proble
         .unwrap_or_default();
     let mut progress = seen.progress.clone();
     let folding = progress.wait_for(|progress| progress.folded >= last);
-    Ok(matches!(timeout(FOLD_WITHIN, folding).await, Ok(Ok(_))))
+    let folded = matches!(timeout(FOLD_WITHIN, folding).await, Ok(Ok(_)));
+    seen.acted.send_modify(|acts| *acts = acts.wrapping_add(1));
+    Ok(folded)
 }

@@ -24,59 +24,67 @@ struct Page {
 
 /// A feed; without a name where somebody connects and no message of his could be read.
 #[derive(Serialize)]
-struct Item {
-    listener: String,
+pub(super) struct Item {
+    pub(super) listener: String,
     /// `MSH-3/MSH-4`.
-    feed: Option<String>,
+    pub(super) feed: Option<String>,
     /// Address of the last sender.
-    peer: String,
-    messages: u64,
-    first_message_at: Option<String>,
-    last_message_at: Option<String>,
-    silence: Option<SilenceView>,
-    clock: Option<ClockView>,
-    rhythm: Option<RhythmView>,
-    connection: Option<ConnectionView>,
+    pub(super) peer: String,
+    pub(super) messages: u64,
+    pub(super) first_message_at: Option<String>,
+    pub(super) last_message_at: Option<String>,
+    pub(super) silence: Option<SilenceView>,
+    pub(super) clock: Option<ClockView>,
+    pub(super) rhythm: Option<RhythmView>,
+    pub(super) connection: Option<ConnectionView>,
     /// What somebody should look at, in words.
-    warnings: Vec<String>,
+    pub(super) warnings: Vec<String>,
 }
 
 #[derive(Serialize)]
-struct SilenceView {
-    seconds: i64,
+pub(super) struct SilenceView {
+    pub(super) seconds: i64,
     /// Messages that usually come in such a time.
-    expected: f64,
-    beyond_rhythm: bool,
+    pub(super) expected: f64,
+    pub(super) beyond_rhythm: bool,
 }
 
 #[derive(Serialize)]
-struct ClockView {
+pub(super) struct ClockView {
     /// MSH-7 of the last message less its receipt.
-    skew_seconds: Option<f64>,
+    pub(super) skew_seconds: Option<f64>,
     /// By how much the sender's clock is wrong, where all of its last messages say so.
-    off_seconds: Option<i32>,
+    pub(super) off_seconds: Option<i32>,
 }
 
 #[derive(Serialize)]
-struct RhythmView {
-    timezone: String,
+pub(super) struct RhythmView {
+    pub(super) timezone: String,
     /// Usual messages in each hour of the week from Monday 00:00; null while too little is known.
-    per_hour: Vec<Option<u32>>,
+    pub(super) per_hour: Vec<Option<u32>>,
 }
 
 /// Since the daemon started, of all feeds from this address.
 #[derive(Serialize)]
-struct ConnectionView {
-    since: String,
-    answers: u64,
-    ack_mean_seconds: Option<f64>,
-    ack_longest_seconds: Option<f64>,
+pub(super) struct ConnectionView {
+    pub(super) since: String,
+    pub(super) answers: u64,
+    pub(super) ack_mean_seconds: Option<f64>,
+    pub(super) ack_longest_seconds: Option<f64>,
     /// How often its framing was not as the standard has it, by WIRE's names.
-    lenient_framing: BTreeMap<&'static str, u64>,
+    pub(super) lenient_framing: BTreeMap<&'static str, u64>,
 }
 
 /// `GET /api/v1/feeds`: `{"items": [{"listener", "feed", "peer", …}], "next": null}`.
 pub(super) async fn list(State(seen): State<Seen>) -> Result<Response, Problem> {
+    let items = items(&seen).await?;
+    let page = Page { items, next: None };
+    let body = serde_json::to_vec(&page).unwrap_or_default();
+    Ok(json(StatusCode::OK, body))
+}
+
+/// All feeds.
+pub(super) async fn items(seen: &Seen) -> Result<Vec<Item>, Problem> {
     let feeds = seen.state.read_apart(views::feeds).await?;
     let policy = Arc::clone(&seen.policy.borrow());
     let mut peers = BTreeMap::new();
@@ -90,19 +98,17 @@ pub(super) async fn list(State(seen): State<Seen>) -> Result<Response, Problem> 
             let address = canonical(&feed.mark.peer);
             let at = (feed.listener.clone(), address);
             let peer = peers.get(&at);
-            let item = item(feed, peer, &policy, &seen);
+            let item = item(feed, peer, &policy, seen);
             named.insert(at);
             item
         })
         .collect();
     for (at, peer) in &peers {
         if !named.contains(at) {
-            items.push(nameless(at, peer, &seen));
+            items.push(nameless(at, peer, seen));
         }
     }
-    let page = Page { items, next: None };
-    let body = serde_json::to_vec(&page).unwrap_or_default();
-    Ok(json(StatusCode::OK, body))
+    Ok(items)
 }
 
 fn canonical(address: &str) -> String {

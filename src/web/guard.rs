@@ -1,31 +1,29 @@
-//! Who may ask the API while there are no users: this machine, and no page of another site that a
-//! browser on this machine shows (DESIGN.md, "small print").
+//! From where may be asked: while there are no users from this machine, and never by a page of another
+//! site that a browser shows (DESIGN.md, "small print").
 
 use super::problem::Problem;
-use axum::extract::Request;
-use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
-use axum::middleware::Next;
-use axum::response::{IntoResponse, Response};
+use axum::http::{HeaderMap, HeaderName, StatusCode, header};
 use std::net::IpAddr;
 
-/// Turns foreign `Host` and `Origin` away; what is answered is for the one who asked, and not kept.
-pub(super) async fn guard(request: Request, next: Next) -> Response {
-    let mut response = if is_ours(request.headers()) {
-        next.run(request).await
+const FOREIGN: Problem = Problem::new(
+    StatusCode::FORBIDDEN,
+    "without users only this machine's own names and pages are answered: ask 127.0.0.1 or localhost",
+);
+const OTHER_PAGE: Problem = Problem::new(
+    StatusCode::FORBIDDEN,
+    "a page of another site may not ask here: `Origin` and `Host` are not the same",
+);
+
+/// Turns foreign `Origin` away, and while there are no users foreign `Host` too.
+pub(super) fn check(headers: &HeaderMap, is_local: bool) -> Result<(), Problem> {
+    if is_local && !is_ours(headers) {
+        return Err(FOREIGN);
+    }
+    if is_local || is_own_page(headers) {
+        Ok(())
     } else {
-        Problem::new(
-            StatusCode::FORBIDDEN,
-            "the API answers only to this machine's own names and to its own pages: ask 127.0.0.1 or localhost",
-        )
-        .into_response()
-    };
-    let headers = response.headers_mut();
-    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    headers.insert(
-        header::X_CONTENT_TYPE_OPTIONS,
-        HeaderValue::from_static("nosniff"),
-    );
-    response
+        Err(OTHER_PAGE)
+    }
 }
 
 /// `Host` names this machine: so no name that somebody else's DNS points here. `Origin`, where a
@@ -34,9 +32,13 @@ fn is_ours(headers: &HeaderMap) -> bool {
     let Some(host) = only(headers, header::HOST) else {
         return false;
     };
-    if !is_this_machine(host) {
+    is_this_machine(host) && is_own_page(headers)
+}
+
+fn is_own_page(headers: &HeaderMap) -> bool {
+    let Some(host) = only(headers, header::HOST) else {
         return false;
-    }
+    };
     if !headers.contains_key(header::ORIGIN) {
         return true;
     }
@@ -78,6 +80,7 @@ pub(super) fn is_json(headers: &HeaderMap) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use axum::http::HeaderValue;
 
     fn headers(list: &[(HeaderName, &str)]) -> HeaderMap {
         list.iter()

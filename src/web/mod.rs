@@ -2,16 +2,30 @@
 //!
 //! Patients' data is in answers only. No request is logged: paths hold identifiers.
 
+mod access;
 mod alerts;
+mod audit;
+mod door;
 mod facts;
 mod feeds;
 mod guard;
 mod links;
+mod messages;
 mod notices;
+mod openapi;
+mod pages;
 mod patients;
 mod problem;
 mod query;
 mod queue;
+mod serve;
+mod statics;
+mod stream;
+mod worklist;
+
+pub use access::{Access, Rules};
+pub use audit::Auditor;
+pub use pages::clinical::STEPS;
 
 use crate::clock;
 use crate::core::fact::JournalPosition;
@@ -21,10 +35,12 @@ use crate::core::policy::Policy;
 use crate::core::time::Timestamp;
 use crate::deliver::{Handle, Signer};
 use crate::engine::{Progress, StateHandle};
+use crate::index::Index;
 use crate::journal::{Appender, Status, Storing};
 use crate::notice::{Notice, NoticeKind, Notices};
 use crate::telemetry::events;
 use crate::telemetry::peers::Peers;
+use crate::tls::Server;
 use axum::extract::{DefaultBodyLimit, State};
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -36,7 +52,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use tokio::net::TcpListener;
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
 use tokio_util::sync::CancellationToken;
 
 /// Facts not yet folded above which the fold is behind: some seconds of its work.
@@ -76,7 +92,26 @@ pub struct Seen {
     pub bound: Arc<AtomicBool>,
     /// The recorder.
     pub metrics: PrometheusHandle,
+    /// Who may ask.
+    pub access: Arc<Access>,
+    /// Where every look at a patient is recorded.
+    pub auditor: Auditor,
+    /// Changes with every fact that a person made: what lists show may be other than before.
+    pub acts: watch::Receiver<u64>,
+    /// Counts them.
+    pub acted: watch::Sender<u64>,
+    /// Streams that may be open at once.
+    pub streams: Arc<Semaphore>,
+    /// The index of messages; `None` where it cannot be kept.
+    pub index: Option<Index>,
+    /// Suggested next steps that are shown, by their words (CLINICAL 7.6).
+    pub next_steps: Arc<[String]>,
+    /// The daemon ends: what stays open ends too.
+    pub stop: CancellationToken,
 }
+
+/// Streams of events that may be open at once.
+pub const STREAMS: usize = stream::MOST;
 
 /// A bound HTTP port.
 pub struct Bound {
@@ -107,9 +142,9 @@ pub async fn bind(
     let socket = match handed {
         Some(socket) => {
             let local = socket.local_addr()?;
-            if !local.ip().to_canonical().is_loopback() {
+            if !seen.access.rules().has_users() && !local.ip().to_canonical().is_loopback() {
                 let why = format!(
-                    "the pages show patients, and only loopback may serve them, not the socket {local} that was handed over"
+                    "the pages show patients, and without users only loopback may serve them, not the socket {local} that was handed over"
                 );
                 return Err(io::Error::new(io::ErrorKind::InvalidInput, why));
             }
@@ -128,38 +163,78 @@ pub async fn bind(
 
 impl Bound {
     /// Serves until the daemon ends.
-    pub async fn serve(self, stop: CancellationToken) -> io::Result<()> {
-        let api = Router::new()
-            .route("/api/v1/feeds", get(feeds::list))
-            .route("/api/v1/notices", get(notices::list))
-            .route("/api/v1/alerts", get(alerts::list))
-            .route("/api/v1/alerts/{id}", get(alerts::show))
-            .route("/api/v1/alerts/{id}/ack", post(alerts::acknowledge))
-            .route("/api/v1/mutes", get(alerts::mutes).post(alerts::mute))
-            .route("/api/v1/mutes/{id}/lift", post(alerts::lift))
-            .route("/api/v1/queue", get(queue::list))
-            .route("/api/v1/queue/{sink}", get(queue::show))
-            .route("/api/v1/queue/{sink}/dead", get(queue::dead))
-            .route("/api/v1/queue/{sink}/requeue", post(queue::requeue))
-            .route("/api/v1/queue/{sink}/replay", post(queue::replay))
-            .route("/api/v1/queue/{sink}/test", post(queue::test))
-            .route("/api/v1/patients/{key}", get(patients::show))
-            .route("/api/v1/patients/{key}/unmerge", post(patients::unmerge))
-            .layer(DefaultBodyLimit::max(LARGEST_BODY))
-            .layer(middleware::from_fn(guard::guard));
-        let routes = Router::new()
-            .route("/healthz", get(healthz))
-            .route("/readyz", get(readyz))
-            .route("/metrics", get(metrics_page))
-            // Behind a proxy the host is another: here the token is what lets in.
-            .route("/ack/{token}", get(links::show).post(links::acknowledge))
-            .layer(DefaultBodyLimit::max(LARGEST_BODY))
-            .merge(api)
-            .with_state(self.seen);
-        axum::serve(self.socket, routes)
+    pub async fn serve(self, tls: Option<Arc<Server>>, stop: CancellationToken) -> io::Result<()> {
+        let door = serve::Door::open(self.socket, self.address, tls);
+        let service = routes(self.seen).into_make_service_with_connect_info::<serve::Client>();
+        axum::serve(door, service)
             .with_graceful_shutdown(async move { stop.cancelled().await })
             .await
     }
+}
+
+/// All routes, each of which stands in [`door::ROUTES`] too.
+fn routes(seen: Seen) -> Router {
+    let api = Router::new()
+        .route("/api/v1/audit", get(audit::list))
+        .route("/api/v1/feeds", get(feeds::list))
+        .route("/api/v1/notices", get(notices::list))
+        .route("/api/v1/alerts", get(alerts::list))
+        .route("/api/v1/alerts/{id}", get(alerts::show))
+        .route("/api/v1/alerts/{id}/ack", post(alerts::acknowledge))
+        .route("/api/v1/mutes", get(alerts::mutes).post(alerts::mute))
+        .route("/api/v1/mutes/{id}/lift", post(alerts::lift))
+        .route("/api/v1/queue", get(queue::list))
+        .route("/api/v1/queue/{sink}", get(queue::show))
+        .route("/api/v1/queue/{sink}/dead", get(queue::dead))
+        .route("/api/v1/queue/{sink}/requeue", post(queue::requeue))
+        .route("/api/v1/queue/{sink}/replay", post(queue::replay))
+        .route("/api/v1/queue/{sink}/test", post(queue::test))
+        .route("/api/v1/openapi.json", get(openapi::show))
+        .route("/api/v1/messages", get(messages::list))
+        .route("/api/v1/messages/{position}", get(messages::show))
+        .route("/api/v1/messages/{position}/raw", get(messages::raw))
+        .route("/api/v1/messages/{position}/again", post(messages::again))
+        .route("/api/v1/quarantine", get(messages::quarantine))
+        .route("/api/v1/quarantine/{id}/retry", post(messages::again))
+        .route("/api/v1/review", get(worklist::api_review))
+        .route("/api/v1/stream", get(stream::stream))
+        .route("/api/v1/worklist", get(worklist::api))
+        .route("/api/v1/patients/{key}", get(patients::show))
+        .route("/api/v1/patients/{key}/unmerge", post(patients::unmerge));
+    let pages = Router::new()
+        .route("/", get(pages::worklist::show))
+        .route("/alerts/{id}", get(pages::alert::show))
+        .route("/alerts/{id}/ack", post(pages::alert::acknowledge))
+        .route("/alerts/{id}/mute", post(pages::alert::mute))
+        .route("/alerts/{id}/lift", post(pages::alert::lift))
+        .route("/patients/{key}", get(pages::patient::show))
+        .route("/patients/{key}/note", post(pages::patient::note))
+        .route("/messages", get(pages::messages::list))
+        .route("/messages/{position}", get(pages::messages::show))
+        .route("/messages/{position}/again", post(pages::messages::again))
+        .route("/feeds", get(pages::operating::feeds))
+        .route("/queue", get(pages::operating::queue))
+        .route("/queue/{sink}/requeue", post(pages::operating::requeue))
+        .route("/quarantine", get(pages::operating::quarantine))
+        .route("/quarantine/retry", post(pages::operating::retry))
+        .route("/audit", get(pages::operating::audit))
+        .route("/static/{file}", get(statics::show))
+        .route(
+            "/sign-in",
+            get(pages::sign_in::show).post(pages::sign_in::enter),
+        )
+        .route("/sign-out", post(pages::sign_in::leave));
+    Router::new()
+        .route("/healthz", get(healthz))
+        .route("/readyz", get(readyz))
+        .route("/metrics", get(metrics_page))
+        .route("/ack/{token}", get(links::show).post(links::acknowledge))
+        .merge(api)
+        .merge(pages)
+        .fallback(door::nowhere)
+        .layer(DefaultBodyLimit::max(LARGEST_BODY))
+        .layer(middleware::from_fn_with_state(seen.clone(), door::door))
+        .with_state(seen)
 }
 
 /// An answer of JSON.

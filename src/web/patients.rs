@@ -1,5 +1,6 @@
 //! `/api/v1/patients/{key}` and the undo of a merge.
 
+use super::access::Asking;
 use super::guard::is_json;
 use super::problem::Problem;
 use super::{Seen, json};
@@ -12,6 +13,7 @@ use crate::core::patient::{Moment, view};
 use crate::core::phi::Phi;
 use crate::journal::Draft;
 use crate::telemetry::events;
+use axum::Extension;
 use axum::body::Bytes;
 use axum::extract::rejection::{BytesRejection, PathRejection};
 use axum::extract::{Path, State};
@@ -34,7 +36,7 @@ const NO_KEY: Problem = Problem::new(
     StatusCode::BAD_REQUEST,
     "a patient's key is `authority:id`, percent-encoded, such as `HOSP%3A4711`",
 );
-const NO_PATIENT: Problem = Problem::new(
+pub(super) const NO_PATIENT: Problem = Problem::new(
     StatusCode::NOT_FOUND,
     "nothing was ever reported under this key; authority and id are written as the messages have them",
 );
@@ -60,9 +62,13 @@ impl From<StateError> for Problem {
 /// `GET /api/v1/patients/{key}`.
 pub(super) async fn show(
     State(seen): State<Seen>,
+    Extension(asking): Extension<Asking>,
     key: Result<Path<String>, PathRejection>,
 ) -> Result<Response, Problem> {
     let key = key_text(key)?;
+    seen.auditor
+        .note(&asking, "view_patient", key.as_str())
+        .await?;
     let state = seen.state.clone();
     let body = state.apart(move || shown(&seen, &key)).await;
     let body = body.ok_or(NO_STATE)??;
@@ -123,6 +129,7 @@ struct MergeUndoneView {
 /// again does no harm: what is undone is undone once.
 pub(super) async fn unmerge(
     State(seen): State<Seen>,
+    Extension(asking): Extension<Asking>,
     key: Result<Path<String>, PathRejection>,
     headers: HeaderMap,
     body: Result<Bytes, BytesRejection>,
@@ -141,6 +148,8 @@ pub(super) async fn unmerge(
         )
     })?;
     let Order { from, comment, by } = order(&body)?;
+    let by = asking.author(by);
+    seen.auditor.note(&asking, "unmerge", key.as_str()).await?;
     let found = {
         let seen = seen.clone();
         let state = seen.state.clone();
@@ -266,7 +275,7 @@ async fn store(seen: &Seen, facts: &[MergeUndone]) -> Result<Vec<JournalPosition
     Ok(stored.iter().map(|one| one.position).collect())
 }
 
-fn key_text(key: Result<Path<String>, PathRejection>) -> Result<String, Problem> {
+pub(super) fn key_text(key: Result<Path<String>, PathRejection>) -> Result<String, Problem> {
     let Ok(Path(text)) = key else {
         return Err(NO_KEY);
     };

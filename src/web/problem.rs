@@ -1,14 +1,14 @@
 //! Errors of the API as `application/problem+json` (RFC 9457). They name no patient.
 
-use axum::http::{StatusCode, header};
+use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde_json::json;
 
 /// Why a request was not served, and what to do.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Problem {
-    status: StatusCode,
-    detail: &'static str,
+    pub(super) status: StatusCode,
+    pub(super) detail: &'static str,
 }
 
 impl Problem {
@@ -27,6 +27,15 @@ impl IntoResponse for Problem {
             "detail": self.detail,
         });
         let kind = [(header::CONTENT_TYPE, "application/problem+json")];
-        (self.status, kind, body.to_string()).into_response()
+        let mut response = (self.status, kind, body.to_string()).into_response();
+        if self.status == StatusCode::UNAUTHORIZED {
+            let scheme = HeaderValue::from_static("Bearer");
+            response
+                .headers_mut()
+                .insert(header::WWW_AUTHENTICATE, scheme);
+        }
+        // For the door, which makes a page of it where people ask.
+        response.extensions_mut().insert(self);
+        response
     }
 }

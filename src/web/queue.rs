@@ -1,6 +1,7 @@
 //! `/api/v1/queue`: what waits at each sink, what was refused, and what to do about it.
 
 use super::Seen;
+use super::access::Asking;
 use super::alerts::{Page, answer};
 use super::facts::{author, body, given, record};
 use super::problem::Problem;
@@ -14,6 +15,7 @@ use crate::core::time::Timestamp;
 use crate::core::worklist;
 use crate::deliver::Handle;
 use crate::telemetry::events;
+use axum::Extension;
 use axum::body::Bytes;
 use axum::extract::rejection::BytesRejection;
 use axum::extract::{Path, RawQuery, State};
@@ -42,7 +44,10 @@ pub(super) async fn list(State(seen): State<Seen>) -> Result<Response, Problem> 
     answer(StatusCode::OK, &Page { items, next: None })
 }
 
-fn row(state: &dyn Folded, handle: &Handle) -> Result<Value, crate::core::fold::state::StateError> {
+pub(super) fn row(
+    state: &dyn Folded,
+    handle: &Handle,
+) -> Result<Value, crate::core::fold::state::StateError> {
     let (depth, oldest) = views::queue_depth(state, &handle.name)?;
     let dead = views::dead_count(state, &handle.name)?;
     let status = handle.status.borrow().clone();
@@ -138,6 +143,7 @@ struct Requeue {
 /// `POST /api/v1/queue/{sink}/requeue`: alerts by id, or all dead letters, or those with a reason.
 pub(super) async fn requeue(
     State(seen): State<Seen>,
+    Extension(asking): Extension<Asking>,
     Path(name): Path<String>,
     headers: HeaderMap,
     bytes: Result<Bytes, BytesRejection>,
@@ -146,7 +152,7 @@ pub(super) async fn requeue(
     let expected =
         "`alert_ids` is a list of texts, `all` is true or false, `reason` and `by` are texts";
     let asked: Requeue = body(&headers, bytes, expected)?;
-    let by = author(asked.by)?;
+    let by = author(&asking, asked.by)?;
     let wrong = |detail| Problem::new(StatusCode::UNPROCESSABLE_ENTITY, detail);
     let by_filter = asked.all || asked.reason.is_some();
     if by_filter != asked.alert_ids.is_empty() {
@@ -180,6 +186,7 @@ pub(super) async fn requeue(
     let alert_ids = found.ok_or(unknown)?;
     let count = alert_ids.len();
     if count > 0 {
+        seen.auditor.note(&asking, "requeue", sink.as_str()).await?;
         events::requeued(&sink, count, &by);
         let at = clock::now();
         let fact = Requeued {
@@ -193,6 +200,28 @@ pub(super) async fn requeue(
     answer(StatusCode::OK, &json!({"requeued": count}))
 }
 
+/// All dead letters of a sink once more.
+pub(super) async fn requeue_all(seen: &Seen, asking: &Asking, name: &str) -> Result<(), Problem> {
+    let sink = sink(seen, name)?.name.clone();
+    let of = sink.clone();
+    let read = move |state: &dyn Folded| views::dead(state, &of, 0, usize::MAX);
+    let dead = seen.state.read_apart(read).await?.into_iter();
+    let alert_ids: Vec<String> = dead.map(|(one, _)| one.transition.alert_id.0).collect();
+    if alert_ids.is_empty() {
+        return Ok(());
+    }
+    seen.auditor.note(asking, "requeue", sink.as_str()).await?;
+    let by = asking.who.name.clone();
+    events::requeued(&sink, alert_ids.len(), &by);
+    let fact = Requeued {
+        sink,
+        alert_ids,
+        by,
+        at: clock::now(),
+    };
+    record(seen, vec![Fact::Requeued(fact)]).await.map(drop)
+}
+
 #[derive(Debug, Deserialize)]
 struct Replay {
     since: Option<String>,
@@ -202,13 +231,14 @@ struct Replay {
 /// `POST /api/v1/queue/{sink}/replay`: everything decided since a time again, in order, with the same ids.
 pub(super) async fn replay(
     State(seen): State<Seen>,
+    Extension(asking): Extension<Asking>,
     Path(name): Path<String>,
     headers: HeaderMap,
     bytes: Result<Bytes, BytesRejection>,
 ) -> Result<Response, Problem> {
     let sink = sink(&seen, &name)?.name.clone();
     let asked: Replay = body(&headers, bytes, "`since` and `by` are texts")?;
-    let by = author(asked.by)?;
+    let by = author(&asking, asked.by)?;
     let since = given(asked.since, "`since` is missing: say from when on")?;
     let since = query::instant(&since).ok_or(Problem::new(
         StatusCode::UNPROCESSABLE_ENTITY,
@@ -223,6 +253,7 @@ pub(super) async fn replay(
     let (after, cursor) = seen.state.read_apart(read).await?;
     let count = cursor.saturating_sub(after);
     if count > 0 {
+        seen.auditor.note(&asking, "replay", sink.as_str()).await?;
         events::replayed(&sink, count, &by);
         let at = clock::now();
         let fact = Replayed {
@@ -240,12 +271,16 @@ pub(super) async fn replay(
 /// the reason.
 pub(super) async fn test(
     State(seen): State<Seen>,
+    Extension(asking): Extension<Asking>,
     Path(name): Path<String>,
     headers: HeaderMap,
     bytes: Result<Bytes, BytesRejection>,
 ) -> Result<Response, Problem> {
     let _: Value = body(&headers, bytes, "send `{}`")?;
     let handle = sink(&seen, &name)?.clone();
+    seen.auditor
+        .note(&asking, "test_sink", name.as_str())
+        .await?;
     match handle.test().await.ok_or(ENDING)? {
         Ok(took) => answer(
             StatusCode::OK,

@@ -43,6 +43,7 @@ pub struct Home {
     dir: tempfile::TempDir,
     listener: String,
     storage: String,
+    http: String,
     extra: String,
     namespace: Option<String>,
 }
@@ -56,6 +57,7 @@ impl Home {
             dir,
             listener: listener.to_owned(),
             storage: String::new(),
+            http: String::new(),
             extra: extra.to_owned(),
             namespace: None,
         }
@@ -70,6 +72,12 @@ impl Home {
     /// The same directory with more in `[storage]`.
     pub fn with_storage(mut self, storage: &str) -> Self {
         storage.clone_into(&mut self.storage);
+        self
+    }
+
+    /// The same directory with more in `[http]`.
+    pub fn with_http(mut self, http: &str) -> Self {
+        http.clone_into(&mut self.http);
         self
     }
 
@@ -103,10 +111,11 @@ impl Home {
         let text = format!(
             "[[listener]]\nname = \"lab\"\nbind = \"127.0.0.1:0\"\n{}\n\
              [storage]\ndir = \"{}\"\n{}\n\
-             [http]\nbind = \"127.0.0.1:0\"\n[log]\nformat = \"json\"\nlevel = \"debug\"\n{}\n",
+             [http]\nbind = \"127.0.0.1:0\"\n{}\n[log]\nformat = \"json\"\nlevel = \"debug\"\n{}\n",
             self.listener,
             self.data().display(),
             self.storage_keys(),
+            self.http,
             self.extra
         );
         fs::write(&path, text).expect("written");

@@ -38,3 +38,4 @@ mod soak;
 mod tables;
 pub mod tls;
 mod trouble;
+mod web;

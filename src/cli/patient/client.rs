@@ -22,6 +22,8 @@ const LARGEST_ANSWER: usize = 256 * 1024 * 1024;
 pub(in crate::cli) struct Server {
     host: String,
     port: u16,
+    /// What says who asks, where the daemon knows users.
+    token: Option<String>,
 }
 
 /// The daemon could not be asked; what failed, without the path.
@@ -46,7 +48,14 @@ impl Server {
         Some(Self {
             host: authority.host().to_owned(),
             port: authority.port_u16().unwrap_or(80),
+            token: None,
         })
+    }
+
+    /// The same, asking with a token.
+    pub(super) fn with_token(mut self, token: Option<String>) -> Self {
+        self.token = token;
+        self
     }
 
     /// `host:port`.
@@ -79,6 +88,10 @@ impl Server {
         let request = Request::builder()
             .uri(path)
             .header(header::HOST, self.shown());
+        let request = match &self.token {
+            Some(token) => request.header(header::AUTHORIZATION, format!("Bearer {token}")),
+            None => request,
+        };
         let request = match json {
             None => request.body(Full::default()),
             Some(json) => request

@@ -78,6 +78,9 @@ pub(super) struct DaemonArgs {
     /// The daemon's configuration file; without it /etc/pentamer/pentamer.toml if there, else http://127.0.0.1:8025
     #[arg(long, value_name = "FILE", conflicts_with = "server")]
     config: Option<PathBuf>,
+    /// File with a token of `[http] tokens`, where the daemon knows users
+    #[arg(long, value_name = "FILE")]
+    token_file: Option<PathBuf>,
 }
 
 /// Shows or parts; [`Exit::Failed`] where there is no such patient or merge, [`Exit::TryAgain`] where
@@ -146,7 +149,7 @@ pub(super) fn ask(
     path: &str,
     body: Option<String>,
 ) -> Result<(Server, Answer), Exit> {
-    let server = server(daemon)?;
+    let server = server(daemon)?.with_token(token(daemon)?);
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
@@ -167,6 +170,24 @@ pub(super) fn ask(
                 "is it running? name its HTTP address with `--server` or its `--config`",
             );
             Err(Exit::TryAgain)
+        }
+    }
+}
+
+/// The token of `--token-file`.
+fn token(daemon: &DaemonArgs) -> Result<Option<String>, Exit> {
+    let Some(path) = &daemon.token_file else {
+        return Ok(None);
+    };
+    match std::fs::read_to_string(path) {
+        Ok(text) => Ok(Some(text.trim().to_owned())),
+        Err(error) => {
+            complain(
+                &format!("cannot read the token: {error}"),
+                &format!("`--token-file {}`", path.display()),
+                "`pentamer hash-password --token` makes a token: keep its first line there",
+            );
+            Err(Exit::Usage)
         }
     }
 }

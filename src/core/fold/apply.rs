@@ -15,6 +15,7 @@ use crate::core::extract::{Extraction, PatientPart, Place, Refusal, Understood};
 use crate::core::fact::{Decided, Fact, Gap, JournalPosition, Origin, Reason, Received, Refused};
 use crate::core::policy::Policy;
 use crate::core::time::Timestamp;
+use std::collections::BTreeSet;
 
 /// Reads one message. The caller wraps `core::extract::extract` so that a panic becomes an
 /// extraction with a refusal of reason `internal`: the core itself catches nothing.
@@ -95,7 +96,7 @@ impl Fold<'_> {
             }
             Fact::SeenAgain { .. } => Ok(()),
             Fact::Refused(refused) => self.refused(position, refused),
-            Fact::Decided(decided) => self.decided(decided),
+            Fact::Decided(decided) => self.decided(decided, policy),
             Fact::Attempted { sink, alert_id, at } => self.delivery(sink, alert_id, |mark| {
                 mark.outcome = None;
                 mark.attempts = mark.attempts.saturating_add(1);
@@ -140,6 +141,9 @@ impl Fold<'_> {
             Fact::LisAnswered { message, code, .. } => {
                 answers::note(&mut self.overlay, *message, *code)
             }
+            Fact::Audited(audited) => self.audited(position, audited),
+            Fact::Noted(noted) => self.noted(position, noted),
+            Fact::Retried(retried) => self.retried(position, retried),
             Fact::Acknowledged(fact) => self.acknowledged(position, fact),
             Fact::Muted(fact) => self.muted(fact),
             Fact::Unmuted(fact) => {
@@ -165,8 +169,9 @@ impl Fold<'_> {
             self.effects.count(listener, name, *by);
         }
         self.heard(envelope.message, extraction, policy)?;
+        let again = !extraction.patients.is_empty() && self.is_again(envelope.position)?;
         for part in &extraction.patients {
-            self.part(envelope, part)?;
+            self.part(envelope, part, again)?;
         }
         for event in &extraction.identity {
             self.identity(envelope, event)?;
@@ -195,9 +200,15 @@ impl Fold<'_> {
         Ok(())
     }
 
-    fn part(&mut self, envelope: &Envelope<'_>, part: &PatientPart) -> Result<(), StateError> {
+    fn part(
+        &mut self,
+        envelope: &Envelope<'_>,
+        part: &PatientPart,
+        again: bool,
+    ) -> Result<(), StateError> {
         let overlay = &mut self.overlay;
-        let mut is_new = false;
+        // What a person has read again is decided about, also where it was known already.
+        let mut is_new = again;
         for observation in &part.observations {
             is_new |= records::add_observation(overlay, observation)?;
             super::withdrawals::index_order(overlay, observation)?;
@@ -341,7 +352,8 @@ impl Fold<'_> {
 
     /// What was decided is appended to the record that the episode is filed under and, as an alert,
     /// to the log of alerts; what it took into account is no longer open. An alert id counts once.
-    fn decided(&mut self, decided: &Decided) -> Result<(), StateError> {
+    fn decided(&mut self, decided: &Decided, policy: &Policy) -> Result<(), StateError> {
+        let mut episodes = BTreeSet::new();
         for transition in &decided.transitions {
             let id = keys::named(keys::ALERT_IDS, &transition.alert_id.0);
             if self.overlay.get(&id)?.is_some() {
@@ -351,6 +363,7 @@ impl Fold<'_> {
             let filed_under = &transition.filed_under;
             self.overlay
                 .store(tables::RECORDS, keys::step(filed_under, step), transition)?;
+            episodes.insert((filed_under, &transition.episode));
             // A silent reopening is a step of the episode, but nothing to tell.
             let place = match transition.kind {
                 TransitionKind::Reopened => None,
@@ -373,12 +386,21 @@ impl Fold<'_> {
                 delivery: transition.delivery,
             });
         }
+        let mut about = Vec::new();
         for (key, bytes) in self.overlay.scan_all(&[keys::DIRTY])? {
             let mark: DirtyMark = super::codec::decode(tables::DIRTY, &bytes)?;
-            if mark.position <= decided.through {
-                self.overlay.delete(key);
+            if mark.position > decided.through {
+                continue;
             }
+            if let Some((patient, _)) = key.get(1..).and_then(keys::read_patient) {
+                about.push((patient, mark));
+            }
+            self.overlay.delete(key);
         }
+        for (filed_under, episode) in episodes {
+            self.list_episode(filed_under, episode)?;
+        }
+        self.list_reviews(&about, decided.decided_at, policy)?;
         self.acks_told(decided.through)
     }
 

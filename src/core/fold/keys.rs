@@ -20,6 +20,10 @@
 //! | `r` | to be sent again | sink, place | `AgainMark` |
 //! | `s` | sinks | sink | cursor |
 //! | `t` | deliveries | sink, place | `DeliveryMark` |
+//! | `u` | audit | number | `AuditEntry` |
+//! | `i` | episodes that stand | episode | `StandingEpisode` |
+//! | `w` | reviews | patient | `ReviewMark` |
+//! | `v` | notes | patient, position | `Noted` |
 //! | `x` | dead letters | sink, place | nothing |
 //! | `y` | sinks that are given the past | sink | place up to which |
 //!
@@ -71,6 +75,14 @@ pub const QUARANTINE: u8 = b'q';
 pub const SINKS: u8 = b's';
 /// What became of an alert at a sink.
 pub const DELIVERIES: u8 = b't';
+/// Who looked at what and did what.
+pub const AUDIT: u8 = b'u';
+/// Episodes that stand.
+pub const STANDING: u8 = b'i';
+/// Patients whom a person should look at.
+pub const REVIEW: u8 = b'w';
+/// What people wrote down about patients.
+pub const NOTES: u8 = b'v';
 
 /// The part of a patient's record that an entry belongs to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -141,6 +153,13 @@ pub fn order(filler: &str, holder: &PatientKey) -> Vec<u8> {
 pub fn alert(place: u64) -> Vec<u8> {
     let mut key = vec![ALERTS];
     key.extend_from_slice(&place.to_be_bytes());
+    key
+}
+
+/// An entry of the audit.
+pub fn audit(number: u64) -> Vec<u8> {
+    let mut key = vec![AUDIT];
+    key.extend_from_slice(&number.to_be_bytes());
     key
 }
 

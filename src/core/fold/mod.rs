@@ -7,10 +7,12 @@
 //! - fold(a ++ b) = fold(fold(a), b), so a rebuild equals what was folded live;
 //! - the order of messages does not change what a patient's record or pool says.
 
+pub mod audit;
 pub mod codec;
 pub mod dossier;
 pub mod effects;
 pub mod keys;
+pub mod lists;
 pub mod overlay;
 pub mod pool;
 pub mod records;

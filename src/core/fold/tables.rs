@@ -5,9 +5,10 @@ use super::continuation::Waiting;
 use super::keys::{self, Kind};
 use super::state::StateError;
 use super::values::{
-    AckMark, AgainMark, AlertPointer, DeliveryMark, DirtyMark, PolicyMark, QuarantineEntry,
-    StartMark, UndoMark,
+    AckMark, AgainMark, AlertPointer, AuditEnd, AuditEntry, DeliveryMark, DirtyMark, PolicyMark,
+    QuarantineEntry, ReviewMark, StandingEpisode, StartMark, UndoMark,
 };
+use crate::core::audit::Noted;
 use crate::core::clinical::observation::{
     AssociationSeen, DemographicsReport, GroupWithdrawal, Observation,
 };
@@ -45,6 +46,14 @@ pub const QUARANTINE: &str = "quarantine";
 pub const SINKS: &str = "sinks";
 /// Deliveries.
 pub const DELIVERIES: &str = "deliveries";
+/// Audit.
+pub const AUDIT: &str = "audit";
+/// Episodes that stand.
+pub const STANDING: &str = "standing episodes";
+/// Reviews.
+pub const REVIEW: &str = "reviews";
+/// Notes about patients.
+pub const NOTES: &str = "notes";
 /// What a sink is to be given again.
 pub const AGAIN: &str = "again";
 /// Sinks that are given the past.
@@ -64,6 +73,10 @@ pub const OPEN_PAGES: &str = "open pages";
 pub const META_FOLDED_WITH: &str = "folded_with";
 /// Meta: [`PolicyMark`].
 pub const META_POLICY: &str = "policy";
+/// Meta: position of the last message that a person had read again.
+pub const META_RETRIED: &str = "retried";
+/// Meta: [`AuditEnd`].
+pub const META_AUDIT: &str = "audit";
 /// Meta: [`StartMark`].
 pub const META_STARTED: &str = "started";
 /// Meta: place of the last alert in the log.
@@ -97,6 +110,10 @@ pub fn verify(key: &[u8], value: &[u8]) -> Result<(), StateError> {
         keys::QUARANTINE => decode::<QuarantineEntry>(QUARANTINE, value).map(drop),
         keys::SINKS => decode::<u64>(SINKS, value).map(drop),
         keys::DELIVERIES => decode::<DeliveryMark>(DELIVERIES, value).map(drop),
+        keys::AUDIT => decode::<AuditEntry>(AUDIT, value).map(drop),
+        keys::STANDING => decode::<StandingEpisode>(STANDING, value).map(drop),
+        keys::REVIEW => decode::<ReviewMark>(REVIEW, value).map(drop),
+        keys::NOTES => decode::<Noted>(NOTES, value).map(drop),
         keys::AGAIN => decode::<AgainMark>(AGAIN, value).map(drop),
         keys::DEAD => decode::<()>(DEAD, value),
         keys::REPLAYS => decode::<u64>(REPLAYS, value).map(drop),
@@ -115,8 +132,11 @@ fn verify_meta(rest: &[u8], value: &[u8]) -> Result<(), StateError> {
     match name.as_str() {
         META_FOLDED_WITH => decode::<String>(META, value).map(drop),
         META_POLICY => decode::<PolicyMark>(META, value).map(drop),
+        META_AUDIT => decode::<AuditEnd>(META, value).map(drop),
         META_STARTED => decode::<StartMark>(META, value).map(drop),
-        META_LAST_ALERT | META_LAST_STEP | META_ANSWERS => decode::<u64>(META, value).map(drop),
+        META_LAST_ALERT | META_LAST_STEP | META_ANSWERS | META_RETRIED => {
+            decode::<u64>(META, value).map(drop)
+        }
         _ => Err(foreign("an unknown name")),
     }
 }

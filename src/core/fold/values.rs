@@ -1,7 +1,9 @@
 //! The small values of the state that are not shared vocabulary of the core.
 
+use crate::core::audit::Audited;
 use crate::core::clinical::observation::PatientKey;
 use crate::core::delivery::Acknowledged;
+use crate::core::episode::{Delivery, Severity, TransitionKind};
 use crate::core::extract::Refusal;
 use crate::core::fact::{JournalPosition, MergeUndone};
 use crate::core::time::Timestamp;
@@ -125,4 +127,74 @@ pub struct StartMark {
     pub at: Timestamp,
     /// The fact.
     pub position: JournalPosition,
+}
+
+/// One entry of the audit as the fold found it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AuditEntry {
+    /// The fact.
+    pub position: JournalPosition,
+    /// What it says.
+    pub audited: Audited,
+    /// It does not follow the entry before it: something was taken out, put between or changed.
+    pub broken: bool,
+}
+
+/// The end of the audit.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AuditEnd {
+    /// Number of the last entry.
+    pub number: u64,
+    /// Its hash.
+    pub hash: String,
+    /// How often the chain is broken.
+    pub breaks: u64,
+}
+
+/// An episode that stands: open, or of another pattern. The worklist's row but for the person.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StandingEpisode {
+    /// Its id.
+    pub episode: String,
+    /// The id that it is filed under.
+    pub filed_under: PatientKey,
+    /// The alert that said last what it is.
+    pub alert_id: String,
+    /// What that alert told.
+    pub kind: TransitionKind,
+    /// The highest of all its steps.
+    pub severity: Severity,
+    /// Page or worklist, of that alert.
+    pub delivery: Delivery,
+    /// As that alert said.
+    pub classification: String,
+    /// As that alert said.
+    pub tier: String,
+    /// As that alert said.
+    pub tier_reason: Option<String>,
+    /// As that alert said.
+    pub missing: Vec<String>,
+    /// Another pattern than isolated low IgM.
+    pub other: bool,
+    /// Low again later.
+    pub confirmed: bool,
+    /// Something of it paged.
+    pub paged: bool,
+    /// Its first step.
+    pub opened_at: Timestamp,
+    /// That alert's time.
+    pub last_at: Timestamp,
+}
+
+/// A patient whom a person should look at.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReviewMark {
+    /// The id that survives.
+    pub patient: PatientKey,
+    /// Why, as one word.
+    pub reason: String,
+    /// Reported as undetectable: to be looked at first.
+    pub first: bool,
+    /// Since when for this reason.
+    pub since: Timestamp,
 }

@@ -7,6 +7,7 @@ pub mod delimiters;
 pub mod envelope;
 pub mod escape;
 pub mod header;
+pub mod names;
 pub mod segment;
 pub mod segments;
 pub mod tally;

@@ -123,7 +123,7 @@ fn about_delivery(kind: u8, a: String, b: String, at: Timestamp, number: u64) ->
 fn facts() -> impl Strategy<Value = Fact> {
     let raw = prop::collection::vec(any::<u8>(), 0..200);
     (
-        0..21u8,
+        0..24u8,
         ".{0,12}",
         ".{0,12}",
         any::<i64>(),
@@ -209,6 +209,29 @@ fn facts() -> impl Strategy<Value = Fact> {
                     after_micros: number,
                 },
                 12 => Fact::Deadline { at },
+                21 => Fact::Audited(Audited {
+                    number,
+                    previous: a.clone(),
+                    at,
+                    by: a.clone(),
+                    from: a.clone(),
+                    act: a.clone(),
+                    subject: Phi::new(a),
+                }),
+                22 => Fact::Noted(Noted {
+                    patient: PatientKey {
+                        authority: a.clone(),
+                        id: Phi::new(a.clone()),
+                    },
+                    at,
+                    by: a.clone(),
+                    text: Phi::new(a),
+                }),
+                23 => Fact::Retried(Retried {
+                    message: JournalPosition(number),
+                    by: a,
+                    at,
+                }),
                 _ => about_delivery(kind, a, b, at, number),
             }
         })
