@@ -1,7 +1,7 @@
 //! RabbitMQ, NATS and a mail server from Debian, on free loopback ports in directories of their own.
 
 use super::{Server, free_port};
-use crate::e2e::harness::wait_for;
+use crate::e2e::harness::{DEADLINE, wait_for, wait_within};
 use std::fs;
 use std::net::TcpStream;
 use std::os::unix::fs::PermissionsExt;
@@ -184,7 +184,8 @@ impl Rabbit {
             command.uid(65_534).gid(65_534);
         }
         let child = command.spawn().expect("rabbitmq-server, see .ci/test");
-        wait_for("RabbitMQ", || {
+        // Its virtual machine takes tens of seconds to start beside other work.
+        wait_within(DEADLINE * 3, "RabbitMQ", || {
             let amqp = TcpStream::connect(("127.0.0.1", port)).ok()?;
             greets(amqp)
         });
