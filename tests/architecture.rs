@@ -181,7 +181,7 @@ const ONLY_IN: &[(&str, &[&str])] = &[
     ("chacha20poly1305", &["src/seal/"]),
     ("clap", &["src/cli/"]),
     ("axum", &["src/web/"]),
-    ("hyper", &["src/cli/patient/client"]),
+    ("hyper", &["src/cli/api/client"]),
     ("reqwest", &["src/deliver/webhook/"]),
     ("lettre", &["src/deliver/smtp"]),
     ("lapin", &["src/deliver/amqp"]),

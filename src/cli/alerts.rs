@@ -1,6 +1,6 @@
 //! `pentamer alerts`: what was told, and taking note of it.
 
-use super::patient::{DaemonArgs, ask, path_part, refused_with, tell};
+use super::api::{Common, call, harmless, listed, path_part};
 use super::{Exit, after_help, complain};
 use serde_json::{Value, json};
 use std::fmt::Write as _;
@@ -46,11 +46,8 @@ struct ListArgs {
     /// From what `next` of an earlier answer said
     #[arg(long, value_name = "CURSOR")]
     cursor: Option<String>,
-    /// Print the API's JSON
-    #[arg(long)]
-    json: bool,
     #[command(flatten)]
-    daemon: DaemonArgs,
+    common: Common,
 }
 
 #[derive(Debug, clap::Subcommand)]
@@ -70,11 +67,8 @@ struct ShowArgs {
     /// The alert's id
     #[arg(value_name = "ID")]
     id: String,
-    /// Print the API's JSON
-    #[arg(long)]
-    json: bool,
     #[command(flatten)]
-    daemon: DaemonArgs,
+    common: Common,
 }
 
 #[derive(Debug, clap::Args)]
@@ -94,11 +88,8 @@ struct AckArgs {
     /// Who acknowledges
     #[arg(long, value_name = "NAME")]
     by: Option<String>,
-    /// Print the API's JSON
-    #[arg(long)]
-    json: bool,
     #[command(flatten)]
-    daemon: DaemonArgs,
+    common: Common,
 }
 
 /// Lists, shows or acknowledges; [`Exit::Failed`] where there is no such alert, [`Exit::TryAgain`] where
@@ -126,23 +117,12 @@ fn list(args: &ListArgs) -> Exit {
             path.push_str(&format!("&{name}={}", path_part(value)));
         }
     }
-    get(&args.daemon, &path, args.json, rows)
+    call(&args.common, &path, None, rows, NOT_THERE)
 }
 
 fn show(args: &ShowArgs) -> Exit {
     let path = format!("/api/v1/alerts/{}", path_part(&args.id));
-    get(&args.daemon, &path, args.json, whole)
-}
-
-fn get(daemon: &DaemonArgs, path: &str, as_json: bool, text: fn(&Value) -> String) -> Exit {
-    let (server, answer) = match ask(daemon, path, None) {
-        Ok(answered) => answered,
-        Err(exit) => return exit,
-    };
-    if answer.status != 200 {
-        return refused_with(&server, &answer, NOT_THERE);
-    }
-    tell(&answer, as_json, text)
+    call(&args.common, &path, None, whole, NOT_THERE)
 }
 
 fn acknowledge(args: &AckArgs) -> Exit {
@@ -161,14 +141,7 @@ fn acknowledge(args: &AckArgs) -> Exit {
         "by": args.by,
         "known": args.known,
     });
-    let (server, answer) = match ask(&args.daemon, &path, Some(body.to_string())) {
-        Ok(answered) => answered,
-        Err(exit) => return exit,
-    };
-    if !matches!(answer.status, 200 | 202) {
-        return refused_with(&server, &answer, NOT_THERE);
-    }
-    tell(&answer, args.json, whole)
+    call(&args.common, &path, Some(body), whole, NOT_THERE)
 }
 
 fn at<'v>(value: &'v Value, pointer: &str) -> &'v str {
@@ -176,38 +149,33 @@ fn at<'v>(value: &'v Value, pointer: &str) -> &'v str {
     found.unwrap_or_default()
 }
 
-/// One line an alert, without more of the patient than the id.
+/// One line an alert.
 fn rows(page: &Value) -> String {
-    let mut out = String::new();
-    let items = page.get("items").and_then(Value::as_array);
-    for item in items.into_iter().flatten() {
-        let acknowledged = match at(item, "/acknowledged/by") {
-            "" => "open".to_owned(),
-            by => format!("acknowledged by {by}"),
-        };
-        let _ = writeln!(
-            out,
-            "{}  {:9} {:13} {:8} {}  {}:{}  {acknowledged}",
-            at(item, "/alert/time"),
-            at(item, "/alert/data/severity"),
-            at(item, "/alert/data/kind"),
-            at(item, "/alert/data/delivery"),
-            at(item, "/alert/id"),
-            at(item, "/alert/data/patient/authority"),
-            at(item, "/alert/data/patient/id"),
-        );
-    }
-    if out.is_empty() {
-        out.push_str("no alerts\n");
-    }
-    if let Some(next) = page.get("next").and_then(Value::as_str) {
-        let _ = writeln!(out, "more: --cursor {next}");
-    }
-    harmless(&out)
+    listed(page, "no alerts", line)
+}
+
+/// Without more of the patient than the id.
+fn line(out: &mut String, item: &Value) {
+    let acknowledged = match at(item, "/acknowledged/by") {
+        "" => "open".to_owned(),
+        by => format!("acknowledged by {by}"),
+    };
+    let _ = writeln!(
+        out,
+        "{}  {:9} {:13} {:8} {}  {}:{}  {acknowledged}",
+        at(item, "/alert/time"),
+        at(item, "/alert/data/severity"),
+        at(item, "/alert/data/kind"),
+        at(item, "/alert/data/delivery"),
+        at(item, "/alert/id"),
+        at(item, "/alert/data/patient/authority"),
+        at(item, "/alert/data/patient/id"),
+    );
 }
 
 fn whole(item: &Value) -> String {
-    let mut out = rows(&json!({"items": [item]}));
+    let mut out = String::new();
+    line(&mut out, item);
     let _ = writeln!(out, "{}", at(item, "/alert/data/explanation"));
     let evidence = item
         .pointer("/alert/data/evidence")
@@ -245,12 +213,4 @@ fn whole(item: &Value) -> String {
         );
     }
     harmless(&out)
-}
-
-/// Texts from outside command no terminal.
-pub(super) fn harmless(text: &str) -> String {
-    let kept = |c: char| c == '\n' || !c.is_control();
-    text.chars()
-        .map(|c| if kept(c) { c } else { '\u{fffd}' })
-        .collect()
 }

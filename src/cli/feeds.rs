@@ -1,6 +1,6 @@
 //! `pentamer feeds`: the sending systems as the running daemon sees them.
 
-use super::patient::{DaemonArgs, ask, refused, tell};
+use super::api::{Common, call, items};
 use super::{Exit, after_help};
 use serde_json::Value;
 use std::fmt::Write as _;
@@ -9,26 +9,19 @@ use std::fmt::Write as _;
 #[derive(Debug, clap::Args)]
 #[command(after_help = after_help("pentamer feeds\n  pentamer feeds --json"))]
 pub struct Args {
-    /// Print the API's JSON
-    #[arg(long)]
-    json: bool,
     #[command(flatten)]
-    daemon: DaemonArgs,
+    common: Common,
 }
 
 /// Lists them; [`Exit::TryAgain`] where the daemon is not reachable or not ready.
 pub fn run(args: &Args) -> Exit {
-    match ask(&args.daemon, "/api/v1/feeds", None) {
-        Ok((_, answer)) if answer.status == 200 => tell(&answer, args.json, text),
-        Ok((server, answer)) => refused(&server, &answer),
-        Err(exit) => exit,
-    }
+    let not_there = "is it a daemon of this version?";
+    call(&args.common, "/api/v1/feeds", None, text, not_there)
 }
 
 fn text(page: &Value) -> String {
     let mut text = String::new();
-    let items = page.get("items").and_then(Value::as_array);
-    let items = items.map(Vec::as_slice).unwrap_or_default();
+    let items = items(page);
     if items.is_empty() {
         return "no feed has sent a message yet\n".to_owned();
     }

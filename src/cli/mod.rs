@@ -3,6 +3,7 @@
 //! Data goes to stdout, diagnostics go to stderr. `NO_COLOR` is honoured.
 
 pub mod alerts;
+mod api;
 pub mod backup;
 pub mod check;
 pub mod completions;

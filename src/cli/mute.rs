@@ -1,7 +1,6 @@
 //! `pentamer mute`: page nobody for a patient or a rule for some time.
 
-use super::alerts::harmless;
-use super::patient::{DaemonArgs, ask, path_part, refused_with, tell};
+use super::api::{Common, call, harmless, items, path_part};
 use super::{Exit, after_help, complain};
 use crate::clock;
 use crate::core::time::Span;
@@ -42,15 +41,6 @@ enum Action {
     /// Lift a mute before its time
     #[command(after_help = after_help("pentamer mute lift m1700000000000000 --by jansen"))]
     Lift(LiftArgs),
-}
-
-#[derive(Debug, clap::Args)]
-struct Common {
-    /// Print the API's JSON
-    #[arg(long)]
-    json: bool,
-    #[command(flatten)]
-    daemon: DaemonArgs,
 }
 
 #[derive(Debug, clap::Args)]
@@ -115,20 +105,11 @@ fn mute(scope: &str, args: &MuteArgs) -> Exit {
 }
 
 fn request(common: &Common, path: &str, body: Option<Value>, text: fn(&Value) -> String) -> Exit {
-    let body = body.map(|body| body.to_string());
-    let (server, answer) = match ask(&common.daemon, path, body) {
-        Ok(answered) => answered,
-        Err(exit) => return exit,
-    };
-    if !matches!(answer.status, 200..=202) {
-        return refused_with(&server, &answer, NOT_THERE);
-    }
-    tell(&answer, common.json, text)
+    call(common, path, body, text, NOT_THERE)
 }
 
 fn list(page: &Value) -> String {
-    let items = page.get("items").and_then(Value::as_array);
-    let mut out: String = items.into_iter().flatten().map(one).collect();
+    let mut out: String = items(page).iter().map(one).collect();
     if out.is_empty() {
         out.push_str("no mutes\n");
     }

@@ -1,7 +1,6 @@
 //! `pentamer queue`: what waits at each sink, what was refused, and what to do about it.
 
-use super::alerts::harmless;
-use super::patient::{DaemonArgs, ask, path_part, refused_with, tell};
+use super::api::{Common, ask, call, harmless, items, listed, path_part, refused, tell};
 use super::{Exit, after_help, complain, print};
 use serde_json::{Value, json};
 use std::fmt::Write as _;
@@ -24,15 +23,6 @@ pub struct Args {
     common: Common,
     #[command(subcommand)]
     action: Option<Action>,
-}
-
-#[derive(Debug, clap::Args)]
-struct Common {
-    /// Print the API's JSON
-    #[arg(long)]
-    json: bool,
-    #[command(flatten)]
-    daemon: DaemonArgs,
 }
 
 #[derive(Debug, clap::Subcommand)]
@@ -168,7 +158,7 @@ fn requeue(args: &RequeueArgs) -> Exit {
 
 fn test(args: &TestArgs) -> Exit {
     let path = path(&args.sink, "/test");
-    let (server, answer) = match ask(&args.common.daemon, &path, Some("{}".to_owned())) {
+    let (server, answer) = match ask(&args.common.daemon, &path, Some(json!({}))) {
         Ok(answered) => answered,
         Err(exit) => return exit,
     };
@@ -189,20 +179,12 @@ fn test(args: &TestArgs) -> Exit {
             );
             Exit::Failed
         }
-        _ => refused_with(&server, &answer, NOT_THERE),
+        _ => refused(&server, &answer, NOT_THERE),
     }
 }
 
 fn request(common: &Common, path: &str, body: Option<Value>, text: fn(&Value) -> String) -> Exit {
-    let body = body.map(|body| body.to_string());
-    let (server, answer) = match ask(&common.daemon, path, body) {
-        Ok(answered) => answered,
-        Err(exit) => return exit,
-    };
-    if answer.status != 200 {
-        return refused_with(&server, &answer, NOT_THERE);
-    }
-    tell(&answer, common.json, text)
+    call(common, path, body, text, NOT_THERE)
 }
 
 fn text<'v>(value: &'v Value, key: &str) -> &'v str {
@@ -211,11 +193,6 @@ fn text<'v>(value: &'v Value, key: &str) -> &'v str {
 
 fn number(value: &Value, key: &str) -> u64 {
     value.get(key).and_then(Value::as_u64).unwrap_or_default()
-}
-
-fn items(value: &Value) -> &[Value] {
-    let items = value.get("items").and_then(Value::as_array);
-    items.map_or(&[], Vec::as_slice)
 }
 
 fn sinks(page: &Value) -> String {
@@ -242,8 +219,7 @@ fn sinks(page: &Value) -> String {
 }
 
 fn rows(page: &Value) -> String {
-    let mut out = String::new();
-    for row in items(page) {
+    listed(page, "nothing", |out, row| {
         let _ = write!(
             out,
             "{}  {:9} {:13} {}",
@@ -256,14 +232,7 @@ fn rows(page: &Value) -> String {
             let _ = write!(out, "  {}: {}", text(row, "dead_at"), text(row, "reason"));
         }
         out.push('\n');
-    }
-    if out.is_empty() {
-        out.push_str("nothing\n");
-    }
-    if let Some(next) = page.get("next").and_then(Value::as_str) {
-        let _ = writeln!(out, "more: --cursor {next}");
-    }
-    harmless(&out)
+    })
 }
 
 fn count(answer: &Value) -> String {

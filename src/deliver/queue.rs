@@ -1,6 +1,7 @@
 //! One queue a sink: next alert, `Attempted`, send, `Delivered` or `Dead`, next. Beside it go notices,
 //! signs of life and tests, which are not recorded: they are about the way, not about patients.
 
+mod aside;
 mod flood;
 
 use super::{Choice, Letter, Links, Sink, SinkError};
@@ -181,6 +182,8 @@ enum Dealt {
     Done,
     /// Nothing waits.
     Nothing,
+    /// The fold has yet to see what was recorded.
+    Behind,
     /// What waits is held for a digest.
     Held(Instant),
 }
@@ -231,6 +234,7 @@ impl Queue {
                         continue;
                     }
                     Ok(Dealt::Nothing) => (failures, held_until) = (0, None),
+                    Ok(Dealt::Behind) => held_until = None,
                     Ok(Dealt::Held(until)) => (failures, held_until) = (0, Some(until)),
                     Err(Failed { id, error }) => {
                         failures = failures.saturating_add(1);
@@ -276,14 +280,6 @@ impl Queue {
         }
     }
 
-    async fn test(&mut self) -> Tested {
-        let Self { settings, .. } = self;
-        let letter = Letter::test(&settings.site, &settings.name, clock::now());
-        let begun = clock::monotonic();
-        self.send(&letter).await?;
-        Ok(clock::monotonic().saturating_duration_since(begun))
-    }
-
     async fn deliver_next(&mut self) -> Result<Dealt, Failed> {
         self.beat().await?;
         self.tell_notices().await?;
@@ -292,11 +288,11 @@ impl Queue {
         if progress.folded >= self.kept.recorded {
             self.kept.ahead = 0;
             self.kept.in_advance = 0;
-        } else if self.kept.ahead == 0 {
-            return Ok(Dealt::Nothing);
+        } else if self.kept.ahead == 0 || self.settings.digest.is_some() {
+            return Ok(Dealt::Behind);
         }
         if !progress.current {
-            return Ok(Dealt::Nothing);
+            return Ok(Dealt::Behind);
         }
         // A state that cannot be read is the fold's to mend; when it is, the progress changes.
         let Ok((next, cursor)) = self.next().await else {
@@ -333,8 +329,14 @@ impl Queue {
                 let ahead = Some(waiting.place).filter(|place| {
                     *place > cursor && waiting.step == 0 && self.settings.digest.is_none()
                 });
-                let recorded = self.deliver(*waiting).await;
-                let recorded = recorded.map_err(|error| Failed { id, error })?;
+                let recorded = match self.deliver(*waiting).await {
+                    Ok(recorded) => recorded,
+                    Err(error) => {
+                        // Since when it is tried is in the state, once that has seen the first try.
+                        self.kept.ahead = 0;
+                        return Err(Failed { id, error });
+                    }
+                };
                 match ahead {
                     Some(place) if self.kept.in_advance < IN_ADVANCE => {
                         self.kept.ahead = place;
@@ -456,71 +458,6 @@ impl Queue {
             self.kept.heartbeat_at = next;
         }
         sent
-    }
-
-    /// A sign of life, when it is time for one.
-    async fn beat(&mut self) -> Result<(), Failed> {
-        if self
-            .kept
-            .heartbeat_at
-            .is_none_or(|at| clock::monotonic() < at)
-        {
-            return Ok(());
-        }
-        let Self { settings, .. } = self;
-        let letter = Letter::heartbeat(&settings.site, &settings.name, clock::now());
-        self.send_aside(&letter).await
-    }
-
-    /// Tells of notices that were raised or are over since the sink was last told. What came and went
-    /// while the sink was away is not told of.
-    async fn tell_notices(&mut self) -> Result<(), Failed> {
-        if !self.settings.choice.notices {
-            return Ok(());
-        }
-        let standing: Vec<Notice> = self
-            .standing
-            .borrow_and_update()
-            .values()
-            .cloned()
-            .collect();
-        let same =
-            |one: &Notice, other: &Notice| one.kind == other.kind && one.since == other.since;
-        let over: Vec<Notice> = self
-            .kept
-            .told
-            .iter()
-            .filter(|told| !standing.iter().any(|stands| same(stands, told)))
-            .cloned()
-            .collect();
-        for notice in over {
-            let letter = Letter::notice(&notice, false, &self.settings.site, clock::now());
-            self.send_aside(&letter).await?;
-            self.kept.told.retain(|told| !same(told, &notice));
-        }
-        for notice in standing {
-            if self.kept.told.iter().any(|told| same(told, &notice)) {
-                continue;
-            }
-            let letter = Letter::notice(&notice, true, &self.settings.site, clock::now());
-            self.send_aside(&letter).await?;
-            self.kept.told.push(notice);
-        }
-        Ok(())
-    }
-
-    /// Sends what is not recorded; a refusal for good is told and left at that.
-    async fn send_aside(&mut self, letter: &Letter) -> Result<(), Failed> {
-        let id = letter.id().to_owned();
-        match self.send(letter).await {
-            Ok(()) => events::delivered(&self.settings.name, &id),
-            Err(SinkError::Never(why)) => events::dead_letter(&self.settings.name, &id, &why),
-            Err(error @ SinkError::Later { .. }) => return Err(Failed { id, error }),
-        }
-        if let Some(every) = self.settings.heartbeat {
-            self.kept.heartbeat_at = Some(clock::monotonic() + every);
-        }
-        Ok(())
     }
 
     async fn record(&mut self, fact: Fact) -> Result<JournalPosition, SinkError> {
