@@ -59,6 +59,8 @@ fn every_page_shows_what_came() {
             page.body
         );
     }
+    // An entry is recorded before its page is shown, and on this page when the fold has seen it.
+    daemon.settle();
     let audit = get(&daemon, "/audit").body;
     for act in ["view worklist", "view alert", "view patient"] {
         assert!(audit.contains(act), "{act}");
@@ -125,6 +127,7 @@ fn a_person_acknowledges_mutes_and_notes() {
             .contains("asked for subclasses")
     );
     // All of it is in the chain, and each entry follows the one before.
+    daemon.settle();
     let entries = get(&daemon, "/api/v1/audit?limit=1000").json();
     let items = entries["items"].as_array().expect("a list").clone();
     let acts: Vec<&str> = items.iter().filter_map(|one| one["act"].as_str()).collect();
