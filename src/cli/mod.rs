@@ -14,8 +14,10 @@ pub mod feeds;
 pub mod hash_password;
 pub mod journal;
 pub mod manual;
+pub mod messages;
 pub mod mute;
 pub mod patient;
+pub mod quarantine;
 pub mod queue;
 pub mod run;
 pub mod send;
@@ -82,6 +84,10 @@ enum Command {
     Patient(patient::Args),
     /// List, show and acknowledge alerts of the running daemon
     Alerts(alerts::Args),
+    /// Search the messages of the running daemon, show one with our reading, or send it through again
+    Messages(messages::Args),
+    /// List what the running daemon did not understand, or have it read again after a change of the tables
+    Quarantine(quarantine::Args),
     /// Show what waits at each sink, and send, test or give it again
     Queue(queue::Args),
     /// Page nobody for a patient or a rule for some time
@@ -126,6 +132,8 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> Exit {
         Command::Explain(args) => explain::run(&args),
         Command::Patient(args) => patient::run(&args),
         Command::Alerts(args) => alerts::run(&args),
+        Command::Messages(args) => messages::run(&args),
+        Command::Quarantine(args) => quarantine::run(&args),
         Command::Queue(args) => queue::run(&args),
         Command::Mute(args) => mute::run(&args),
         Command::Feeds(args) => feeds::run(&args),

@@ -105,6 +105,8 @@ pub enum Reason {
     WithdrawalOtherPatient,
     /// A relay lost sight of messages that it passed on (P-6); only the record of the gap is kept.
     TapGap,
+    /// OBX-3 names an immunoglobulin, and no row of the analyte map has its code (CLINICAL 3.4).
+    UnknownCode,
 }
 
 impl Reason {
@@ -137,6 +139,7 @@ impl Reason {
             Self::SpecimenAmbiguous => "specimen_ambiguous",
             Self::WithdrawalOtherPatient => "withdrawal_other_patient",
             Self::TapGap => "tap_gap",
+            Self::UnknownCode => "unknown_code",
         }
     }
 }

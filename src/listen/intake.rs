@@ -191,7 +191,11 @@ fn judge(listener: &Listener, message: &RawMessage<'_>, received: &Received) -> 
         }
         extract::extract(received, JournalPosition::START, &listener.policy)
     }));
-    let refusal = read.ok().and_then(|read| read.refusals.into_iter().next());
+    // A code that we do not know is ours to map; nothing is wrong with the message.
+    let refusal = read.ok().and_then(|read| {
+        let mut refusals = read.refusals.into_iter();
+        refusals.find(|refusal| refusal.reason != Reason::UnknownCode)
+    });
     refusal.map_or(Verdict::Accepted, |refusal| {
         Verdict::Refused(Fault::of_refusal(&refusal))
     })

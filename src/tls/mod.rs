@@ -11,10 +11,12 @@ mod files;
 mod server;
 #[cfg(test)]
 mod tests;
+mod trust;
 
 pub use client::{Client, ClientFiles};
 pub use fault::TlsFault;
 pub use server::{Refusal, Server, ServerFiles, why_refused};
+pub use trust::Trust;
 
 use crate::core::time::Timestamp;
 use rustls::crypto::CryptoProvider;

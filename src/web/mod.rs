@@ -215,8 +215,8 @@ fn routes(seen: Seen) -> Router {
         .route("/feeds", get(pages::operating::feeds))
         .route("/queue", get(pages::operating::queue))
         .route("/queue/{sink}/requeue", post(pages::operating::requeue))
-        .route("/quarantine", get(pages::operating::quarantine))
-        .route("/quarantine/retry", post(pages::operating::retry))
+        .route("/quarantine", get(pages::quarantine::show))
+        .route("/quarantine/retry", post(pages::quarantine::retry))
         .route("/audit", get(pages::operating::audit))
         .route("/static/{file}", get(statics::show))
         .route(

@@ -24,6 +24,7 @@ mod memory;
 mod outage;
 mod patient;
 mod phi;
+mod prometheus;
 mod queue;
 mod receivers;
 pub mod relay;

@@ -99,6 +99,17 @@ pub fn connect(
     identity: Option<&Identity>,
     versions: &[&'static SupportedProtocolVersion],
 ) -> Stream {
+    connect_to("lab.example", to, authority, identity, versions)
+}
+
+/// The same, to a server of this name.
+pub fn connect_to(
+    name: &str,
+    to: std::net::SocketAddr,
+    authority: &Authority,
+    identity: Option<&Identity>,
+    versions: &[&'static SupportedProtocolVersion],
+) -> Stream {
     let builder = ClientConfig::builder_with_provider(provider())
         .with_protocol_versions(versions)
         .expect("versions")
@@ -110,7 +121,7 @@ pub fn connect(
             builder.with_client_auth_cert(chain, key).expect("fits")
         }
     };
-    let name = ServerName::try_from("lab.example").expect("a name");
+    let name = ServerName::try_from(name.to_owned()).expect("a name");
     let session = ClientConnection::new(Arc::new(config), name).expect("a session");
     let stream = TcpStream::connect(to).expect("connected");
     stream.set_read_timeout(Some(DEADLINE)).expect("set");

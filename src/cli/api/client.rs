@@ -1,14 +1,18 @@
-//! A request to the running daemon, over plain HTTP.
+//! A request to the running daemon, over HTTP or HTTPS.
 
+use crate::tls::Trust;
 use bytes::Bytes;
 use http_body_util::{BodyExt as _, Full, Limited};
 use hyper::client::conn::http1;
 use hyper::{Request, Uri, header};
 use hyper_util::rt::TokioIo;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use rustls_pki_types::ServerName;
 use std::time::Duration;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
+use tokio_rustls::TlsConnector;
 
 /// How long a connection may take.
 const CONNECT_WITHIN: Duration = Duration::from_secs(5);
@@ -22,6 +26,8 @@ const LARGEST_ANSWER: usize = 256 * 1024 * 1024;
 pub(in crate::cli) struct Server {
     host: String,
     port: u16,
+    /// Over TLS, and whom we believe then.
+    tls: Option<Trust>,
     /// What says who asks, where the daemon knows users.
     token: Option<String>,
 }
@@ -38,16 +44,22 @@ pub(in crate::cli) struct Answer {
 }
 
 impl Server {
-    /// An `http://host:port`; `None` for anything else.
+    /// An `http://host:port` or `https://host:port`; `None` for anything else.
     pub(super) fn parse(text: &str) -> Option<Self> {
         let uri: Uri = text.parse().ok()?;
-        let plain = uri.scheme_str() == Some("http") && matches!(uri.path(), "" | "/");
-        let authority = uri.authority().filter(|authority| {
-            plain && uri.query().is_none() && !authority.as_str().contains('@')
-        })?;
+        let (tls, port) = match uri.scheme_str()? {
+            "http" => (None, 80),
+            "https" => (Some(Trust::System), 443),
+            _ => return None,
+        };
+        let root = matches!(uri.path(), "" | "/") && uri.query().is_none();
+        let authority = uri
+            .authority()
+            .filter(|authority| root && !authority.as_str().contains('@'))?;
         Some(Self {
             host: authority.host().to_owned(),
-            port: authority.port_u16().unwrap_or(80),
+            port: authority.port_u16().unwrap_or(port),
+            tls,
             token: None,
         })
     }
@@ -58,8 +70,24 @@ impl Server {
         self
     }
 
-    /// `host:port`.
+    /// The same over TLS, believing whom `trust` says.
+    pub(super) fn with_trust(mut self, trust: Trust) -> Self {
+        self.tls = Some(trust);
+        self
+    }
+
+    /// Whether it is asked over TLS.
+    pub(super) const fn has_tls(&self) -> bool {
+        self.tls.is_some()
+    }
+
+    /// `http://host:port`.
     pub(super) fn shown(&self) -> String {
+        let scheme = if self.has_tls() { "https" } else { "http" };
+        format!("{scheme}://{}", self.authority())
+    }
+
+    fn authority(&self) -> String {
         format!("{}:{}", self.host, self.port)
     }
 
@@ -81,13 +109,34 @@ impl Server {
             .await
             .map_err(|_| Unreachable("no connection in time".to_owned()))?
             .map_err(|error| Unreachable(error.to_string()))?;
+        let Some(trust) = &self.tls else {
+            return self.converse(stream, path, json).await;
+        };
+        let settings = trust
+            .settings()
+            .map_err(|fault| Unreachable(fault.to_string()))?;
+        let name = ServerName::try_from(host.to_owned())
+            .map_err(|_| Unreachable("no certificate can hold this host's name".to_owned()))?;
+        let stream = TlsConnector::from(settings)
+            .connect(name, stream)
+            .await
+            .map_err(|error| Unreachable(format!("no TLS: {error}")))?;
+        self.converse(stream, path, json).await
+    }
+
+    async fn converse(
+        &self,
+        stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
+        path: &str,
+        json: Option<String>,
+    ) -> Result<Answer, Unreachable> {
         let (mut sender, connection) = http1::handshake(TokioIo::new(stream))
             .await
             .map_err(|error| Unreachable(error.to_string()))?;
         tokio::spawn(connection);
         let request = Request::builder()
             .uri(path)
-            .header(header::HOST, self.shown());
+            .header(header::HOST, self.authority());
         let request = match &self.token {
             Some(token) => request.header(header::AUTHORIZATION, format!("Bearer {token}")),
             None => request,
@@ -134,17 +183,22 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_server_is_a_plain_http_address() {
+    fn a_server_is_an_address_of_http_or_https() {
         let shown = |text| Server::parse(text).map(|server| server.shown());
         assert_eq!(
             shown("http://127.0.0.1:8025").as_deref(),
-            Some("127.0.0.1:8025")
+            Some("http://127.0.0.1:8025")
         );
-        assert_eq!(shown("http://localhost/").as_deref(), Some("localhost:80"));
-        assert_eq!(shown("http://[::1]:8025").as_deref(), Some("[::1]:8025"));
+        for (text, whole) in [
+            ("http://localhost/", "http://localhost:80"),
+            ("http://[::1]:8025", "http://[::1]:8025"),
+            ("https://pentamer.example", "https://pentamer.example:443"),
+        ] {
+            assert_eq!(shown(text).as_deref(), Some(whole));
+        }
         for wrong in [
             "127.0.0.1:8025",
-            "https://localhost",
+            "ftp://localhost",
             "http://localhost/api",
             "http://localhost/?a",
             "http://user@localhost",

@@ -4,6 +4,7 @@ mod client;
 
 use super::{Exit, complain, environment, print};
 use crate::config;
+use crate::tls::Trust;
 pub(super) use client::path_part;
 use client::{Answer, Server};
 use serde_json::Value;
@@ -29,6 +30,9 @@ pub(super) struct DaemonArgs {
     /// The daemon's configuration file; without it /etc/pentamer/pentamer.toml if there, else http://127.0.0.1:8025
     #[arg(long, value_name = "FILE", conflicts_with = "server")]
     config: Option<PathBuf>,
+    /// Authorities that the daemon's certificate must lead to, where `--server` is https; without it the system's
+    #[arg(long, value_name = "FILE", requires = "server")]
+    ca_file: Option<PathBuf>,
     /// File with a token of `[http] tokens`, where the daemon knows users
     #[arg(long, value_name = "FILE")]
     token_file: Option<PathBuf>,
@@ -90,7 +94,7 @@ pub(super) fn ask(
         Err(error) => {
             complain(
                 &format!("cannot ask the daemon: {error}"),
-                &format!("http://{}", server.shown()),
+                &server.shown(),
                 "is it running? name its HTTP address with `--server` or its `--config`",
             );
             Err(Exit::TryAgain)
@@ -118,14 +122,26 @@ fn token(daemon: &DaemonArgs) -> Result<Option<String>, Exit> {
 
 fn server(daemon: &DaemonArgs) -> Result<Server, Exit> {
     if let Some(url) = &daemon.server {
-        return Server::parse(url).ok_or_else(|| {
+        let Some(server) = Server::parse(url) else {
             complain(
                 "not a server that can be asked",
                 "`--server`",
-                "write `http://host:port`, such as http://127.0.0.1:8025",
+                "write `http://host:port` or `https://host:port`, such as http://127.0.0.1:8025",
             );
-            Exit::Usage
-        });
+            return Err(Exit::Usage);
+        };
+        return match &daemon.ca_file {
+            None => Ok(server),
+            Some(file) if server.has_tls() => Ok(server.with_trust(Trust::Authority(file.clone()))),
+            Some(_) => {
+                complain(
+                    "an authority is named, and the server is not asked over TLS",
+                    "`--ca-file`",
+                    "write `--server https://…`, or leave `--ca-file` out",
+                );
+                Err(Exit::Usage)
+            }
+        };
     }
     let loaded = config::load(daemon.config.as_deref(), environment()).map_err(|problems| {
         eprint!("{problems}");
@@ -141,7 +157,12 @@ fn server(daemon: &DaemonArgs) -> Result<Server, Exit> {
         return Err(Exit::Usage);
     }
     let url = format!("http://{}", reachable(bind));
-    Server::parse(&url).ok_or(Exit::Usage)
+    let server = Server::parse(&url).ok_or(Exit::Usage)?;
+    Ok(match loaded.config.http.tls {
+        // On this machine it is known which certificate it is.
+        Some(files) => server.with_trust(Trust::Certificate(files.cert_file)),
+        None => server,
+    })
 }
 
 /// Where something bound to this address is reached from this machine.
@@ -165,7 +186,7 @@ pub(super) fn refused(server: &Server, answer: &Answer, not_there: &str) -> Exit
     };
     complain(
         told("detail").unwrap_or("the daemon refused without a reason"),
-        &format!("http://{}, status {}", server.shown(), answer.status),
+        &format!("{}, status {}", server.shown(), answer.status),
         help,
     );
     match answer.status {

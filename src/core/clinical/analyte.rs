@@ -13,7 +13,7 @@ mod name;
 mod screen;
 
 pub use loinc::is_loinc;
-use name::{Named, named_in};
+use name::{Named, named_in, only_named};
 use screen::Screen;
 
 /// One coding of OBX-3: components 1-3, 4-6 or 10-12 (code, text, system), unescaped.
@@ -32,6 +32,8 @@ pub struct Triplet<'a> {
 pub enum Match {
     /// Nothing of ours.
     No,
+    /// No row's code, and a name that says this analyte and nothing else.
+    Unlisted(Analyte),
     /// One analyte.
     One(Matched),
     /// Two codings that name different analytes.
@@ -88,6 +90,8 @@ pub struct AnalyteMap {
     rows: Vec<Row>,
     /// Words of a text that say that a local mnemonic means something else.
     exclusions: Vec<String>,
+    /// Words that say nothing about what is measured.
+    neutral: Vec<String>,
     /// Made of the rows.
     #[serde(skip)]
     screen: Screen,
@@ -157,12 +161,13 @@ enum Fit {
 #[serde(deny_unknown_fields)]
 struct File {
     analyte: Vec<FileRow>,
-    exclusions: Exclusions,
+    exclusions: Words,
+    neutral: Words,
 }
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Exclusions {
+struct Words {
     words: Vec<String>,
 }
 
@@ -185,6 +190,7 @@ static BUILT_IN: LazyLock<AnalyteMap> = LazyLock::new(|| {
         screen: Screen::new(&rows),
         rows,
         exclusions: file.exclusions.words,
+        neutral: file.neutral.words,
     }
 });
 
@@ -268,7 +274,7 @@ impl AnalyteMap {
             (row.guarded, *guessed, !is_loinc_system(triplet.system))
         });
         let Some((triplet, row, guessed)) = found.first() else {
-            return Match::No;
+            return (self.unlisted(triplets, feed)).map_or(Match::No, Match::Unlisted);
         };
         let analyte = row.row.analyte;
         let only_weak = found
@@ -310,6 +316,26 @@ impl AnalyteMap {
     /// character is not `\`, and the field has it, the caller must not ask.
     pub fn may_match(&self, raw_obx3: &str) -> bool {
         raw_obx3.contains('\\') || self.screen.may_match(raw_obx3)
+    }
+
+    /// IgM, IgG or IgA by name alone: a local code that the site has yet to map, or to leave out. A code of
+    /// LOINC says what it is, and a row of the site has had its word.
+    fn unlisted(&self, triplets: &[Triplet<'_>], feed: &str) -> Option<Analyte> {
+        let told = triplets.iter().any(|triplet| {
+            is_loinc_system(triplet.system)
+                || is_loinc(triplet.code.trim())
+                || (self.rows.iter()).any(|row| fit(&row.row, triplet, feed).is_some())
+        });
+        if told || self.is_excluded(triplets) {
+            return None;
+        }
+        let mut named = triplets.iter().filter_map(|triplet| {
+            let by_text = only_named(triplet.text, &self.neutral);
+            by_text.or_else(|| only_named(triplet.code, &self.neutral))
+        });
+        let first = named.next()?;
+        let ours = matches!(first, Analyte::IgM | Analyte::IgG | Analyte::IgA);
+        (ours && named.all(|other| other == first)).then_some(first)
     }
 
     /// The row for one coding, and whether its system had to be guessed. A disabled row ends the search.

@@ -9,6 +9,7 @@ mod order;
 mod patient;
 mod place;
 mod read;
+mod reading;
 mod repeats;
 mod shown;
 mod specimen;

@@ -1,31 +1,26 @@
 //! One OBX that the analyte map names, as a version of a result (WIRE 4.4).
 
 use super::message::{Line, Message};
-use super::note;
 use super::order::Order;
+use super::reading::{
+    Reading, has_mass_unit, is_amount, is_known_type, read_notes, read_values, units, value_kind,
+};
 use super::repeats::{Draft, settle_repeats, settle_withdrawals, tell_apart};
 use super::shown::{laboratory, method, reported};
 use super::specimen::{self, OrderSpecimen, Verdict};
 use super::status::result_status;
 use super::walk::ResultLines;
 use super::{Refusal, first_eight};
-use crate::core::clinical::Unit;
 use crate::core::clinical::analyte::{Match, Matched, Triplet};
 use crate::core::clinical::observation::{
-    Analyte, Flag, Observation, PatientKey, ReportedRange, ReportedValue, ResultId, ResultStatus,
-    Shown, Specimen, StatusClass,
+    Analyte, Observation, PatientKey, ReportedRange, ReportedValue, ResultId, ResultStatus, Shown,
+    Specimen, StatusClass,
 };
-use crate::core::clinical::range::read_range;
-use crate::core::clinical::value::{ValueKind, ValueText, read_value};
 use crate::core::fact::Reason;
-use crate::core::hl7::segment::{Field, Segment};
+use crate::core::hl7::segment::Segment;
 use crate::core::phi::Phi;
 use jiff::civil::Date;
-use rust_decimal::Decimal;
 use sha2::{Digest, Sha256};
-
-/// Text longer than this is a document, not a value.
-const LONGEST_VALUE: usize = 4096;
 
 /// What the results of one order share.
 pub(super) struct OrderContext<'a, 'm> {
@@ -37,16 +32,6 @@ pub(super) struct OrderContext<'a, 'm> {
     pub(super) visit: &'a str,
     /// Earliest day of birth, where PID-7 gives one.
     pub(super) born: Option<Date>,
-}
-
-/// What OBX-5 to OBX-8 say.
-struct Reading {
-    value: ReportedValue,
-    unit: Unit,
-    range: ReportedRange,
-    flag: Option<Flag>,
-    /// Why not, and at which field.
-    refusal: Option<(Reason, u32)>,
 }
 
 /// All results of one order.
@@ -83,6 +68,13 @@ fn read_result<'m>(
     let mut refuse = |reason, field| refusals.push(message.refuse_result(reason, lines.obx, field));
     let (matched, mismatch) = match look_up(message, &obx) {
         Match::No => return None,
+        Match::Unlisted(_) => {
+            let elsewhere = specimen::judge(context.specimen.kind, None) == Verdict::NotOurs;
+            if !elsewhere && is_amount(message, &obx) {
+                refuse(Reason::UnknownCode, 3);
+            }
+            return None;
+        }
         Match::One(matched) => (matched, false),
         Match::TextMismatch(analyte) => (mismatched(message, &obx, analyte), true),
         Match::Conflict => {
@@ -278,201 +270,6 @@ fn mismatched(message: &Message<'_>, obx: &Segment<'_>, analyte: Analyte) -> Mat
         needs_mass_unit: false,
         guessed: false,
     }
-}
-
-/// OBX-2; `None` for documents, which are skipped without decoding.
-fn value_kind(type_name: &str, value: &str) -> Option<ValueKind> {
-    let kind = match type_name {
-        "NM" => ValueKind::Nm,
-        "SN" => ValueKind::Sn,
-        "CE" | "CWE" | "IS" => ValueKind::Coded,
-        "ED" | "RP" | "CF" => return None,
-        _ => ValueKind::Text,
-    };
-    (value.len() <= LONGEST_VALUE).then_some(kind)
-}
-
-fn is_known_type(type_name: &str) -> bool {
-    matches!(
-        type_name,
-        "NM" | "SN"
-            | "ST"
-            | "TX"
-            | "FT"
-            | "CE"
-            | "CWE"
-            | "CF"
-            | "ED"
-            | "RP"
-            | "DT"
-            | "TM"
-            | "DTM"
-            | "TS"
-            | "NA"
-            | "IS"
-            | "ID"
-    )
-}
-
-fn components(message: &Message<'_>, field: Field<'_, '_>) -> Vec<Vec<String>> {
-    field
-        .repetitions()
-        .map(|repetition| {
-            repetition
-                .components()
-                .map(|component| message.text(component.raw()))
-                .collect()
-        })
-        .collect()
-}
-
-fn units(message: &Message<'_>, obx: &Segment<'_>) -> Unit {
-    let all = components(message, obx.field(6));
-    match all.first().map(|first| Unit::read(first)) {
-        Some(Unit::Other(text)) if text.trim() == "\"\"" => Unit::Missing,
-        Some(unit) => unit,
-        None => Unit::Missing,
-    }
-}
-
-/// A mnemonic such as IGM counts only with a mass unit (CLINICAL 3.4), or where an earlier version of
-/// the same order may have to give way and no unit is needed: withdrawn, promoted, or without value.
-fn has_mass_unit(message: &Message<'_>, obx: &Segment<'_>, class: StatusClass) -> bool {
-    let unit = units(message, obx);
-    if unit != Unit::Missing {
-        return unit.to_gram_per_litre(Decimal::ONE).is_some();
-    }
-    let value = message.word(obx.field(5).component(1).raw());
-    matches!(class, StatusClass::Withdrawal | StatusClass::Promotion)
-        || value.is_empty()
-        || message.policy.words.no_result(&value)
-}
-
-/// OBX-8: the first repetition that is one of ours, and whether any is `<`.
-fn read_flags(message: &Message<'_>, obx: &Segment<'_>) -> (Option<Flag>, bool) {
-    let codes: Vec<String> = obx
-        .field(8)
-        .repetitions()
-        .map(|repetition| {
-            repetition
-                .components()
-                .map(|component| message.word(component.subcomponent(1)))
-                .find(|code| !code.is_empty())
-                .unwrap_or_default()
-                .to_uppercase()
-        })
-        .collect();
-    let known = codes.iter().find_map(|code| {
-        Some(match code.as_str() {
-            "L" | "LOW" | "<" => Flag::Low,
-            "LL" => Flag::VeryLow,
-            "H" | "HIGH" | ">" => Flag::High,
-            "HH" => Flag::VeryHigh,
-            "N" | "NORMAL" => Flag::Normal,
-            _ => return None,
-        })
-    });
-    (known, codes.iter().any(|code| code == "<"))
-}
-
-fn read_values(
-    message: &Message<'_>,
-    obx: &Segment<'_>,
-    kind: ValueKind,
-    matched: &Matched,
-    notes: &[String],
-) -> Reading {
-    let (flag, flag_below) = read_flags(message, obx);
-    let repetitions = components(message, obx.field(5));
-    let decimal = message.reading.decimal;
-    let text = ValueText {
-        kind,
-        repetitions: &repetitions,
-        decimal,
-        flag_below,
-    };
-    let read = read_value(&text, &message.policy.words);
-    let flag = flag.or(read.flag);
-    let stated = units(message, obx);
-    let contradiction = match &read.unit {
-        Some(of_text) => stated != Unit::Missing && stated != *of_text,
-        None => false,
-    };
-    let unit = match (stated, read.unit) {
-        (Unit::Missing, Some(of_text)) => of_text,
-        (Unit::Missing, None) => matched.default_unit.clone().unwrap_or(Unit::Missing),
-        (stated, _) => stated,
-    };
-    let ranges = components(message, obx.field(7));
-    let range = read_range(&ranges, &unit, decimal, &message.policy.words);
-    if let Some(count) = range.count {
-        message.tally.add(count);
-    }
-    let refusal = read
-        .refusal
-        .map(|reason| (reason, 5))
-        .or(contradiction.then_some((Reason::UnknownUnit, 6)))
-        .or_else(|| refuse_value(&read.value, &unit, &range.range, flag))
-        .or_else(|| {
-            let told = read.value == ReportedValue::Absent
-                && notes
-                    .iter()
-                    .any(|note| note::may_hold_value(matched.analyte, note));
-            told.then_some((Reason::ValueInNote, 5))
-        });
-    Reading {
-        value: read.value,
-        unit,
-        range: range.range,
-        flag,
-        refusal,
-    }
-}
-
-/// V-8, and CLINICAL 9.7: a unit is needed only where neither interval nor flag serves.
-fn refuse_value(
-    value: &ReportedValue,
-    unit: &Unit,
-    range: &ReportedRange,
-    flag: Option<Flag>,
-) -> Option<(Reason, u32)> {
-    let numbers = match value {
-        ReportedValue::Amount(amount) => [amount.value, amount.value],
-        ReportedValue::Range(low, high) => [*low, *high],
-        _ => return None,
-    };
-    let impossible = |number: Decimal| {
-        let converted = unit.to_gram_per_litre(number).unwrap_or(number);
-        (number.is_sign_negative() && !number.is_zero()) || converted > Decimal::from(1_000_000)
-    };
-    if numbers.into_iter().any(impossible) {
-        return Some((Reason::Implausible, 5));
-    }
-    if *range != ReportedRange::None || flag.is_some() {
-        return None;
-    }
-    match unit {
-        Unit::Missing => Some((Reason::NoUnit, 6)),
-        unit if unit.to_gram_per_litre(Decimal::ONE).is_none() => Some((Reason::UnknownUnit, 6)),
-        _ => None,
-    }
-}
-
-fn read_notes(message: &Message<'_>, lines: &ResultLines<'_>) -> Vec<String> {
-    lines
-        .notes
-        .iter()
-        .map(|line| {
-            let nte = Segment::parse(line.raw, &message.delimiters);
-            let repetitions: Vec<String> = nte
-                .field(3)
-                .repetitions()
-                .map(|repetition| message.text(repetition.raw()))
-                .collect();
-            repetitions.join("\n")
-        })
-        .filter(|note| !note.trim().is_empty())
-        .collect()
 }
 
 /// Over the content of the version: not over position, receipt, and what names the copy (control id,

@@ -75,6 +75,9 @@ pub(super) fn remedy(reason: Reason) -> &'static str {
         Reason::SpecimenAmbiguous => {
             "have the laboratory send one SPM per order, or a specimen code of table 0487"
         }
+        Reason::UnknownCode => {
+            "map the code in `[[analyte]]`, or leave it out with `enabled = false`; its messages can be read again then"
+        }
         Reason::TapGap => "have the sender or its archive send these messages again",
         Reason::WithdrawalOtherPatient => {
             "check under which patient the result belongs; have the laboratory withdraw it there"

@@ -8,6 +8,7 @@ pub(super) mod messages;
 pub(super) mod operating;
 pub(super) mod patient;
 mod plot;
+pub(super) mod quarantine;
 pub(super) mod sign_in;
 pub(super) mod worklist;
 

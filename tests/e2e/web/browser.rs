@@ -289,19 +289,24 @@ fn a_quarantined_message_is_mended_and_sent_through() {
         return;
     };
     let daemon = Pentamer::start(Home::new("", ""));
-    let message = low_igm("MEND", "6001").replace("|g/L|0.4-2.3|", "|||");
+    let message = low_igm("MEND", "6001").replace("2472-9^IgM^LN", "IMMM^Immunoglobulin M^L");
+    assert!(message.contains("IMMM"));
     assert_eq!(daemon.connect().exchange(&message), "AA");
     daemon.settle();
     indexed(&daemon, 1);
     run(async {
         let browser = driver.browser(NARROW, false).await;
         open(&browser, &daemon, "/quarantine").await;
-        until(&browser, "main", "No unit").await;
-        until(&browser, "pre", "default_unit = \"g/L\"").await;
+        until(&browser, "main", "Unknown code").await;
+        until(&browser, "pre", "code = \"IMMM\"").await;
         fits(&browser, "/quarantine").await;
         browser.close().await.expect("closed");
     });
-    let row = "[[analyte]]\nanalyte = \"IgM\"\nsystem = \"LN\"\ncode = \"2472-9\"\nfeed = \"LAB/HOSP\"\ndefault_unit = \"g/L\"\n";
+    // The lines that the page gives, as they are.
+    let row =
+        "[[analyte]]\nanalyte = \"IgM\"\nsystem = \"L\"\ncode = \"IMMM\"\nfeed = \"LAB/HOSP\"\n";
+    let page = get(&daemon, "/quarantine").body.replace("&#34;", "\"");
+    assert!(page.contains(row), "{page}");
     let text = std::fs::read_to_string(daemon.home.config()).expect("read");
     std::fs::write(
         daemon.home.path().join("pentamer.toml"),
@@ -375,6 +380,13 @@ fn paths(daemon: &Pentamer) -> Vec<(&'static str, String)> {
     .into()
 }
 
+/// Violations of axe-core on the page that is open.
+async fn violations(browser: &Client, axe: &str) -> Value {
+    browser.execute(axe, Vec::new()).await.expect("axe");
+    let check = "const done = arguments[0]; axe.run().then(r => done(r.violations.map(v => [v.id, v.nodes.map(n => n.html + ' ' + n.failureSummary)])));";
+    browser.execute_async(check, Vec::new()).await.expect("run")
+}
+
 #[test]
 fn every_page_keeps_the_rules_of_axe() {
     let Some(driver) = Driver::start() else {
@@ -389,21 +401,73 @@ fn every_page_keeps_the_rules_of_axe() {
     };
     let axe = std::fs::read_to_string(axe).expect("axe-core");
     let daemon = Pentamer::start_default();
+    let closed = Pentamer::start(Home::new("", "").with_http(&doctor()));
     states(&daemon);
     run(async {
         for (window, dark) in [(WIDE, false), (NARROW, true)] {
             let browser = driver.browser(window, dark).await;
             for (name, path) in paths(&daemon) {
                 open(&browser, &daemon, &path).await;
-                browser.execute(&axe, Vec::new()).await.expect("axe");
-                let check = "const done = arguments[0]; axe.run().then(r => done(r.violations.map(v => [v.id, v.nodes.map(n => n.html + ' ' + n.failureSummary)])));";
-                let found = browser.execute_async(check, Vec::new()).await.expect("run");
+                let found = violations(&browser, &axe).await;
                 assert_eq!(found, json!([]), "{name}, dark: {dark}");
                 fits(&browser, &path).await;
             }
+            // Signing in, and being turned away.
+            open(&browser, &closed, "/").await;
+            assert_eq!(violations(&browser, &axe).await, json!([]), "dark: {dark}");
+            fits(&browser, "/sign-in").await;
+            fill(&browser, "#name", "nobody").await;
+            fill(&browser, "#password", "wrong").await;
+            click(&browser, "form button").await;
+            until(&browser, "[role=alert]", "wrong").await;
+            assert_eq!(violations(&browser, &axe).await, json!([]), "dark: {dark}");
             browser.close().await.expect("closed");
         }
     });
+}
+
+/// The rules that the standard makes, by html-validate; not those of taste.
+const HTML_RULES: &str = r#"{"root": true, "extends": ["html-validate:standard"]}"#;
+
+#[test]
+fn every_page_is_valid_html() {
+    let Some(program) = std::env::var_os("PENTAMER_HTML_VALIDATE")
+        .map(PathBuf::from)
+        .filter(|path| path.exists())
+    else {
+        eprintln!(
+            "skipped: PENTAMER_HTML_VALIDATE names no html-validate (npm install html-validate)"
+        );
+        return;
+    };
+    let daemon = Pentamer::start_default();
+    let closed = Pentamer::start(Home::new("", "").with_http(&doctor()));
+    states(&daemon);
+    let folder = tempfile::tempdir().expect("a directory");
+    let file = |name: &str, text: &str| {
+        std::fs::write(folder.path().join(name), text).expect("written");
+    };
+    file(".htmlvalidate.json", HTML_RULES);
+    for (name, path) in paths(&daemon) {
+        file(&format!("{name}.html"), &get(&daemon, &path).body);
+    }
+    file("sign-in.html", &get(&closed, "/sign-in").body);
+    let validate = || {
+        Command::new(&program)
+            .args(["--formatter", "text", "."])
+            .current_dir(folder.path())
+            .output()
+            .expect("run")
+    };
+    let said = validate();
+    let text = String::from_utf8_lossy(&said.stdout).into_owned();
+    assert!(said.status.success(), "{text}");
+    // It finds what is there to be found.
+    file(
+        "broken.html",
+        "<!DOCTYPE html><html lang=en><head><title>x</title></head><body><p><div></p></body></html>",
+    );
+    assert!(!validate().status.success(), "a wrong page is found");
 }
 
 /// `pentamer demo`, killed when dropped.
@@ -486,6 +550,7 @@ fn pictures_of_every_page() {
         return;
     };
     let demo = Demo::start();
+    let closed = Pentamer::start(Home::new("", "").with_http(&doctor()));
     let list: Value =
         serde_json::from_str(&demo.get("/api/v1/worklist?show=confirmed")).expect("JSON");
     let id = list["items"][0]["alert_id"]
@@ -509,6 +574,7 @@ fn pictures_of_every_page() {
         ("quarantine", "/quarantine".to_owned()),
         ("audit", "/audit".to_owned()),
         ("error", "/patients/none%3A1".to_owned()),
+        ("sign-in", "/sign-in".to_owned()),
     ];
     let windows = [
         ((1_280, 1_400), false, "wide"),
@@ -520,7 +586,10 @@ fn pictures_of_every_page() {
         for (window, dark, word) in windows {
             let browser = driver.browser(window, dark).await;
             for (name, path) in &pages {
-                let url = format!("http://{}{path}", demo.http);
+                let url = match *name {
+                    "sign-in" => format!("http://{}{path}", closed.http),
+                    _ => format!("http://{}{path}", demo.http),
+                };
                 browser.goto(&url).await.expect("opened");
                 let picture = browser.screenshot().await.expect("a picture");
                 std::fs::write(folder.join(format!("{name}-{word}.png")), picture)

@@ -2,6 +2,7 @@
 
 mod access;
 mod browser;
+mod commands;
 mod pages;
 mod stream;
 

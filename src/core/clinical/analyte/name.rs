@@ -39,6 +39,21 @@ pub(super) fn named_in(text: &str) -> Vec<Named> {
     named
 }
 
+/// The one immunoglobulin that a text names, where every other word of it is `neutral`, such as `serum`.
+pub(super) fn only_named(text: &str, neutral: &[String]) -> Option<Analyte> {
+    let lower = text.to_lowercase();
+    let says_more = lower
+        .split(|letter: char| !letter.is_alphanumeric())
+        .filter(|word| !word.is_empty() && !is_spelt_out(word))
+        .filter(|word| word.strip_prefix("ig").is_none_or(|class| !is_class(class)))
+        // The letter of `Immunoglobulin M`; `Ig M` apart is too short to go by.
+        .any(|word| !is_class(word) && !neutral.iter().any(|one| one == word));
+    match named_in(&lower).as_slice() {
+        [Named::Analyte(analyte)] if !says_more => Some(*analyte),
+        _ => None,
+    }
+}
+
 /// `immunoglobulin`, `immunglobuline`, `inmunoglobulina`, …
 fn is_spelt_out(word: &str) -> bool {
     [

@@ -3,6 +3,9 @@
 use super::Row;
 use aho_corasick::AhoCorasick;
 
+/// What every name that [`only_named`](super::name::only_named) takes has in it.
+const NAMES: [&str; 5] = ["igm", "igg", "iga", "munoglobulin", "munglobulin"];
+
 /// All codes and texts of an analyte map, sought for at once.
 #[derive(Debug, Clone)]
 pub(super) enum Screen {
@@ -13,6 +16,7 @@ pub(super) enum Screen {
 }
 
 impl Screen {
+    /// With the names of immunoglobulins, by which a code that is not mapped is noticed.
     pub(super) fn new(rows: &[Row]) -> Self {
         let texts = || {
             rows.iter()
@@ -26,7 +30,7 @@ impl Screen {
         }
         AhoCorasick::builder()
             .ascii_case_insensitive(true)
-            .build(texts())
+            .build(texts().chain(NAMES))
             // Too many texts for it: slower, and never wrong.
             .map_or(Self::Everything, Self::Texts)
     }

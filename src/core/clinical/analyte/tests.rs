@@ -26,7 +26,7 @@ fn lookup(map: &AnalyteMap, field: &str) -> Match {
 fn one(field: &str) -> Option<Matched> {
     match lookup(&AnalyteMap::built_in(), field) {
         Match::One(matched) => Some(matched),
-        Match::No | Match::Conflict | Match::TextMismatch(_) => None,
+        Match::No | Match::Unlisted(_) | Match::Conflict | Match::TextMismatch(_) => None,
     }
 }
 
@@ -179,17 +179,56 @@ fn traps_never_match() {
         "2472^IgM^LN",
         "IGAS^IgA subclasses^L",
         "IGGS^IgG subclasses^L",
-        "IGMS^IgM^L",
-        "IMMM^IgM^L",
-        "^IgM^L",
-        "^Immunoglobulin M",
-        "X17^IgM^L",
-        "IGM1^IgM^L",
         "",
         "^^",
     ] {
         assert_eq!(lookup(&AnalyteMap::built_in(), field), Match::No, "{field}");
     }
+}
+
+#[test]
+fn a_local_code_that_names_an_immunoglobulin_is_noticed() {
+    let map = AnalyteMap::built_in();
+    for (field, analyte) in [
+        ("IGMS^IgM^L", Analyte::IgM),
+        ("IMMM^IgM^L", Analyte::IgM),
+        ("^IgM^L", Analyte::IgM),
+        ("^Immunoglobulin M", Analyte::IgM),
+        ("X17^S-Immunglobulin M^L", Analyte::IgM),
+        ("IGM1^IgM, total (serum)^L", Analyte::IgM),
+        ("7^IgM im Serum^L", Analyte::IgM),
+        ("4711^Immunoglobuline G^L", Analyte::IgG),
+        ("IgA-S^^L", Analyte::IgA),
+        ("X^IgA^L^Y^Immunoglobulin A^M", Analyte::IgA),
+    ] {
+        assert_eq!(lookup(&map, field), Match::Unlisted(analyte), "{field}");
+    }
+    for field in [
+        // Something else, or more than one.
+        "X^IgM anti-A^L",
+        "X^Rubella IgM^L",
+        "X^Pigeon IgG^L",
+        "X^IgM/IgG^L",
+        "X^IgM^L^Y^IgA^L",
+        "X^IgG1^L",
+        "X^IgE^L",
+        "X^IgM in CSF^L",
+        "X^IgM ratio^L",
+        "X^Sigmoid^L",
+        // LOINC has its own word.
+        "5126-8^IgM^LN",
+        "99999-9^IgM^LN",
+        "X^IgM^L^5126-8^CMV IgM^LN",
+    ] {
+        assert_eq!(lookup(&map, field), Match::No, "{field}");
+    }
+    // A site that has left the code out has had its word.
+    let off = AnalyteRow {
+        enabled: false,
+        ..local("X17", "")
+    };
+    let told = AnalyteMap::built_in().with_rows(vec![off]);
+    assert_eq!(lookup(&told, "X17^IgM^L"), Match::No);
 }
 
 #[test]
@@ -285,9 +324,10 @@ fn a_site_maps_its_own_codes() {
         assert!(!matched.needs_mass_unit);
     }
     assert_eq!(map.lookup(&triplets("6IGM"), "OTHER/HOSP"), Match::No);
-    for field in ["4711^^L", "4711", "IGM_S", "^Immunglobulin M im Serum 2"] {
+    for field in ["4711^^L", "4711", "^Immunglobulin M im Serum 2"] {
         assert_eq!(lookup(&map, field), Match::No, "{field}");
     }
+    assert_eq!(lookup(&map, "IGM_S"), Match::Unlisted(Analyte::IgM));
     // A site's own code is believed whatever LOINC code stands beside it, a text is not.
     assert!(matches!(
         lookup(&map, "6IGM^IgM^L^13950-1^Hepatitis A^LN"),
@@ -297,10 +337,10 @@ fn a_site_maps_its_own_codes() {
         lookup(&map, "^Immunglobulin M im Serum^^13950-1^Hepatitis A^LN"),
         Match::Conflict
     );
-    // Without the site's word a text alone is nothing.
+    // Without the site's word a text alone is told of, and counts for nothing.
     assert_eq!(
         lookup(&AnalyteMap::built_in(), "^Immunglobulin M im Serum"),
-        Match::No
+        Match::Unlisted(Analyte::IgM)
     );
 }
 

@@ -46,6 +46,32 @@ fn field_3_a_code_behind_an_escape_is_seen() {
 }
 
 #[test]
+fn field_3_a_code_that_is_not_mapped_is_told_of() {
+    let unknown = obx("NM|IMMM^Immunoglobulin M^L||0.21|g/L|0.4-2.3|L|||F");
+    assert_eq!(
+        refused(&unknown),
+        (
+            Reason::UnknownCode,
+            "OBX[1]-3 observation identifier".to_owned()
+        )
+    );
+    let igm = |read: &Extraction| {
+        (only_patient(read).observations.iter()).any(|one| one.id.analyte == Analyte::IgM)
+    };
+    assert!(!igm(&unknown), "nothing is taken from it");
+    for quiet in [
+        "NM|IMMM^Immunoglobulin M^L||12|U/mL|0-9|H|||F",
+        "ST|IMMM^Immunoglobulin M^L||NEGATIVE|g/L||||F",
+        "NM|IMMM^Immunoglobulin M^L|||g/L||||F",
+        "NM|IMMM^Immunoglobulin M^L||0.21|||||F",
+    ] {
+        assert!(obx(quiet).refusals.is_empty(), "{quiet}");
+    }
+    let urine = m1_with("OBX|1|NM|IMMM^IgM^L||0.21|g/L||||F\rSPM|1|||UR\r");
+    assert!(read(&urine).refusals.is_empty());
+}
+
+#[test]
 fn field_3_a_mnemonic_needs_a_mass_unit() {
     let ours = |fields: &str| {
         let read = obx(fields);
