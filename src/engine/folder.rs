@@ -349,8 +349,12 @@ impl Folder {
     }
 
     /// Other tables are to come into force: what is folded by now is decided, or recorded as considered,
-    /// with the old ones, so that the new ones page nobody for it. False while that cannot be recorded.
+    /// with the old ones, so that the new ones page nobody for it. False while that cannot be recorded, or
+    /// takes more than one decision.
     fn consider_with_these_tables(&mut self, state: &dyn State) -> Result<bool, FoldError> {
+        if views::dirty_count(state)? > fold::AT_ONCE {
+            return Ok(false);
+        }
         let before = self.decided_at;
         self.decide(state)?;
         let Some((_, decided_at)) = self.unrecorded else {

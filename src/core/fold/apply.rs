@@ -1,6 +1,7 @@
 //! Facts into state. Pure: the same facts on the same state give the same batch.
 
 use super::continuation::{self, Whole};
+use super::decide::marks;
 use super::effects::{Applied, Effects, NewAlert};
 use super::keys;
 use super::overlay::Overlay;
@@ -386,16 +387,9 @@ impl Fold<'_> {
                 delivery: transition.delivery,
             });
         }
-        let mut about = Vec::new();
-        for (key, bytes) in self.overlay.scan_all(&[keys::DIRTY])? {
-            let mark: DirtyMark = super::codec::decode(tables::DIRTY, &bytes)?;
-            if mark.position > decided.through {
-                continue;
-            }
-            if let Some((patient, _)) = key.get(1..).and_then(keys::read_patient) {
-                about.push((patient, mark));
-            }
-            self.overlay.delete(key);
+        let about = marks(&self.overlay, decided.through)?;
+        for (patient, _) in &about {
+            self.overlay.delete(keys::patient(keys::DIRTY, patient));
         }
         for (filed_under, episode) in episodes {
             self.list_episode(filed_under, episode)?;

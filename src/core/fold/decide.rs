@@ -10,20 +10,33 @@ use crate::core::clinical::observation::PatientKey;
 use crate::core::episode::EpisodeId;
 use crate::core::episode::decide::decide as decide_patient;
 use crate::core::episode::taken_note::acknowledged;
-use crate::core::fact::Decided;
+use crate::core::fact::{Decided, JournalPosition};
 use crate::core::policy::Policy;
 use std::collections::BTreeSet;
 
-/// Decides about every patient with news, once for each person that the ids amount to.
+/// Patients with news that one decision is about at most: more are decided in turn, oldest news first.
+pub const AT_ONCE: usize = 10_000;
+
+/// Decides about the patients with news, once for each person that the ids amount to.
 ///
 /// `None` where there is no news. Otherwise the fact to record, even without transitions: it says
-/// that everything up to the state's position has been considered. Its time is the receipt of the
-/// newest fact among the news, never a clock's: deciding again after a crash gives the same fact.
+/// that everything up to its `through` has been considered, which is the state's position unless more
+/// than [`AT_ONCE`] patients have news. Its time is the receipt of the newest fact among the news,
+/// never a clock's: deciding again after a crash gives the same fact.
 pub fn decide(state: &dyn State, policy: &Policy) -> Result<Option<Decided>, StateError> {
-    let through = state.position()?;
+    decide_some(state, policy, AT_ONCE)
+}
+
+fn decide_some(
+    state: &dyn State,
+    policy: &Policy,
+    at_once: usize,
+) -> Result<Option<Decided>, StateError> {
     let overlay = Overlay::new(state);
-    let marked = marks(&overlay)?;
-    let acks = acks(&overlay)?;
+    let through = reach(&overlay, at_once)?.unwrap_or(state.position()?);
+    let marked = marks(&overlay, through)?;
+    let mut acks = acks(&overlay)?;
+    acks.retain(|ack| ack.position <= through);
     let newest_mark = newest(marked.iter().map(|(_, mark)| *mark));
     let newest_ack = acks.iter().map(|ack| (ack.position, ack.fact.at)).max();
     let Some((_, now)) = newest_mark.max(newest_ack) else {
@@ -85,10 +98,28 @@ pub fn decide(state: &dyn State, policy: &Policy) -> Result<Option<Decided>, Sta
     }))
 }
 
-/// All dirty marks, in order of the patients.
-fn marks(overlay: &Overlay<'_>) -> Result<Vec<(PatientKey, DirtyMark)>, StateError> {
+/// Up to which fact the news of so many patients reach; `None` where no more have any.
+fn reach(overlay: &Overlay<'_>, at_once: usize) -> Result<Option<JournalPosition>, StateError> {
+    let mut positions = Vec::new();
+    overlay.visit(&[keys::DIRTY], |_, bytes| {
+        let mark: DirtyMark = codec::decode(tables::DIRTY, bytes)?;
+        positions.push(mark.position);
+        Ok(())
+    })?;
+    if positions.len() <= at_once {
+        return Ok(None);
+    }
+    let (_, last, _) = positions.select_nth_unstable(at_once.saturating_sub(1));
+    Ok(Some(*last))
+}
+
+/// The dirty marks of facts up to `through`, in order of the patients.
+pub(super) fn marks(
+    overlay: &Overlay<'_>,
+    through: JournalPosition,
+) -> Result<Vec<(PatientKey, DirtyMark)>, StateError> {
     let mut marked = Vec::new();
-    for (key, bytes) in overlay.scan_all(&[keys::DIRTY])? {
+    overlay.visit(&[keys::DIRTY], |key, bytes| {
         let patient = key.get(1..).and_then(keys::read_patient);
         let Some((patient, _)) = patient else {
             return Err(StateError::Value {
@@ -96,8 +127,12 @@ fn marks(overlay: &Overlay<'_>) -> Result<Vec<(PatientKey, DirtyMark)>, StateErr
                 why: "expected a patient in the key, but found none".to_owned(),
             });
         };
-        marked.push((patient, codec::decode(tables::DIRTY, &bytes)?));
-    }
+        let mark: DirtyMark = codec::decode(tables::DIRTY, bytes)?;
+        if mark.position <= through {
+            marked.push((patient, mark));
+        }
+        Ok(())
+    })?;
     Ok(marked)
 }
 

@@ -36,5 +36,5 @@ pub(crate) mod testing;
 pub use apply::{Extract, apply};
 pub use codec::VERSION as STATE_VERSION;
 pub use continuation::next_deadline;
-pub use decide::decide;
+pub use decide::{AT_ONCE, decide};
 pub use effects::{Applied, Effects, NewAlert};

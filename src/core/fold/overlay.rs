@@ -8,6 +8,8 @@ use std::collections::BTreeMap;
 
 /// How many entries are asked of the store at once when everything under a prefix is wanted.
 const CHUNK: usize = 1024;
+/// And how many at most, where they are looked at one by one.
+const LARGEST_CHUNK: usize = 65_536;
 
 /// Reads through to a state and keeps writes for one [`Batch`]; what was written is seen at once.
 pub struct Overlay<'a> {
@@ -134,6 +136,27 @@ impl<'a> Overlay<'a> {
             if is_last {
                 return Ok(all);
             }
+        }
+    }
+
+    /// Looks at every entry with the prefix, in order, without holding all of them.
+    pub fn visit(
+        &self,
+        prefix: &[u8],
+        mut look: impl FnMut(&[u8], &[u8]) -> Result<(), StateError>,
+    ) -> Result<(), StateError> {
+        let mut from = prefix.to_vec();
+        let mut size = CHUNK;
+        loop {
+            let chunk = self.scan(prefix, &from, size)?;
+            for (key, value) in &chunk {
+                look(key, value)?;
+            }
+            match chunk.last() {
+                Some((last, _)) if chunk.len() == size => from = keys::after(last),
+                _ => return Ok(()),
+            }
+            size = size.saturating_mul(2).min(LARGEST_CHUNK);
         }
     }
 

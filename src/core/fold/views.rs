@@ -256,7 +256,12 @@ pub fn inactive_merges(
 
 /// How many patients have news that no decision covers yet.
 pub fn dirty_count(state: &dyn State) -> Result<usize, StateError> {
-    Ok(Overlay::new(state).scan_all(&[keys::DIRTY])?.len())
+    let mut count = 0_usize;
+    Overlay::new(state).visit(&[keys::DIRTY], |_, _| {
+        count = count.saturating_add(1);
+        Ok(())
+    })?;
+    Ok(count)
 }
 
 /// The policy in force as last recorded; `None` if no change was ever recorded.

@@ -335,3 +335,43 @@ proptest! {
         prop_assert_eq!(live.decide(), vec![]);
     }
 }
+
+/// All that was decided over this journal, with so many patients at once.
+fn in_turn(at_once: usize) -> Vec<(String, TransitionKind)> {
+    let mut live = Live::new(vec![
+        isolated("1", "A", 0, ""),
+        isolated("2", "B", 0, ""),
+        isolated("3", "C", 1, ""),
+        isolated("1", "D", 60, ""),
+    ]);
+    for (_, fact) in live.script.facts() {
+        live.append(fact);
+    }
+    let mut told = Vec::new();
+    while let Some(decided) = decide_some(&live.state, &POLICY, at_once).unwrap() {
+        let last = decided.through == live.state.position().unwrap();
+        for one in &decided.transitions {
+            told.push((one.filed_under.id.expose().clone(), one.kind));
+        }
+        live.append(Fact::Decided(decided));
+        if !last {
+            assert!(views::dirty_count(&live.state).unwrap() > 0);
+        }
+    }
+    assert_eq!(views::dirty_count(&live.state).unwrap(), 0);
+    told
+}
+
+#[test]
+fn a_backlog_is_decided_in_turn_and_comes_to_the_same() {
+    let mut all = in_turn(100);
+    all.sort();
+    assert!(all.len() >= 4, "{all:?}");
+    for at_once in [1, 2] {
+        let mut some = in_turn(at_once);
+        // Patient 1 has the newest news, so it comes last.
+        assert_eq!(some.last().map(|(id, _)| id.as_str()), Some("1"));
+        some.sort();
+        assert_eq!(some, all, "{at_once} at once");
+    }
+}
