@@ -199,6 +199,7 @@ const MAY_EXPOSE: &[&str] = &[
     "src/web/pages/",
     "src/web/worklist",
     "src/web/messages",
+    "src/web/reassess",
 ];
 
 /// Names that say nothing.

@@ -4,7 +4,7 @@
 //! are replaced by names that only the key can tell; all of one patient still lies together. The other
 //! keys (numbers, ids of alerts, names of feeds and sinks) stay as they are, and so does their order.
 
-use crate::core::fold::keys::{self, DIRTY, ORDERS, RECORDS};
+use crate::core::fold::keys::{self, DIRTY, NOTES, ORDERS, QUIET, RECORDS, REVIEW};
 use crate::core::fold::state::{Entry, StateError};
 use crate::seal::Sealer;
 
@@ -33,7 +33,7 @@ impl Sealing {
     pub(super) fn keeps_order(prefix: &[u8]) -> bool {
         prefix
             .first()
-            .is_some_and(|table| ![DIRTY, ORDERS, RECORDS].contains(table))
+            .is_some_and(|table| ![DIRTY, ORDERS, RECORDS, QUIET, REVIEW, NOTES].contains(table))
     }
 
     /// With what the places of all begin that have such a prefix.

@@ -19,6 +19,7 @@ pub mod mute;
 pub mod patient;
 pub mod quarantine;
 pub mod queue;
+pub mod reassess;
 pub mod run;
 pub mod send;
 mod story;
@@ -88,6 +89,8 @@ enum Command {
     Messages(messages::Args),
     /// List what the running daemon did not understand, or have it read again after a change of the tables
     Quarantine(quarantine::Args),
+    /// Show what the tables in force would find in everything received so far, and have it told
+    Reassess(reassess::Args),
     /// Show what waits at each sink, and send, test or give it again
     Queue(queue::Args),
     /// Page nobody for a patient or a rule for some time
@@ -134,6 +137,7 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> Exit {
         Command::Alerts(args) => alerts::run(&args),
         Command::Messages(args) => messages::run(&args),
         Command::Quarantine(args) => quarantine::run(&args),
+        Command::Reassess(args) => reassess::run(&args),
         Command::Queue(args) => queue::run(&args),
         Command::Mute(args) => mute::run(&args),
         Command::Feeds(args) => feeds::run(&args),

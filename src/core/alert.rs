@@ -207,6 +207,6 @@ pub const fn severity_word(severity: Severity) -> &'static str {
 pub const fn delivery_word(delivery: Delivery) -> &'static str {
     match delivery {
         Delivery::Page => "page",
-        Delivery::Worklist => "worklist",
+        Delivery::Worklist | Delivery::Quiet => "worklist",
     }
 }

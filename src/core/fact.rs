@@ -10,6 +10,7 @@ use super::delivery::{
     Acknowledged, Escalated, Muted, Passed, Replayed, Requeued, SinksSeen, Unmuted,
 };
 use super::episode::Transition;
+use super::lookback::{Primed, Reassessed};
 use super::phi::Phi;
 use super::time::Timestamp;
 use bytes::Bytes;
@@ -448,4 +449,8 @@ pub enum Fact {
     Passed(Passed),
     /// An unacknowledged page goes out again.
     Escalated(Escalated),
+    /// What follows is of an archive.
+    Primed(Primed),
+    /// A person had patients decided about anew.
+    Reassessed(Reassessed),
 }

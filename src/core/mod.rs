@@ -18,6 +18,7 @@ pub mod feed;
 pub mod fold;
 pub mod hl7;
 pub mod identity;
+pub mod lookback;
 pub mod message;
 pub mod mllp;
 pub mod patient;

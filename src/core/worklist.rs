@@ -86,7 +86,7 @@ fn wanted(filter: &Filter, transition: &Transition, acknowledged: bool) -> bool 
             .is_none_or(|least| transition.severity >= least)
         && filter
             .delivery
-            .is_none_or(|delivery| transition.delivery == delivery)
+            .is_none_or(|delivery| transition.delivery.shown() == delivery)
         && filter
             .acknowledged
             .is_none_or(|wanted| wanted == acknowledged)
@@ -147,7 +147,7 @@ fn episode(all: &[Transition], id: &EpisodeId) -> Value {
                 "n": step.number,
                 "kind": step.kind,
                 "severity": step.severity,
-                "delivery": step.delivery,
+                "delivery": step.delivery.shown(),
                 "at": step.at.to_rfc3339(),
                 "alert_id": step.alert_id.0,
             })
@@ -169,7 +169,7 @@ pub fn waiting(waiting: &Waiting) -> Value {
         "alert_id": transition.alert_id.0,
         "kind": transition.kind,
         "severity": transition.severity,
-        "delivery": transition.delivery,
+        "delivery": transition.delivery.shown(),
         "at": transition.at.to_rfc3339(),
         "attempted_at": waiting.attempted.map(Timestamp::to_rfc3339),
         "escalation": waiting.step,

@@ -8,6 +8,7 @@ use crate::core::audit::{Audited, Noted, Retried};
 use crate::core::fact::{
     Decided, Fact, Gap, JournalPosition, LisAck, MergeUndone, Origin, Reason, Received, Refused,
 };
+use crate::core::lookback::{Primed, Reassessed};
 use crate::core::time::Timestamp;
 use bytes::Bytes;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
@@ -45,10 +46,12 @@ pub(crate) enum Kind {
     Audited = 30,
     Noted = 31,
     Retried = 32,
+    Primed = 33,
+    Reassessed = 34,
 }
 
 impl Kind {
-    const ALL: [Self; 25] = [
+    const ALL: [Self; 27] = [
         Self::Mark,
         Self::Received,
         Self::SeenAgain,
@@ -74,6 +77,8 @@ impl Kind {
         Self::Audited,
         Self::Noted,
         Self::Retried,
+        Self::Primed,
+        Self::Reassessed,
     ];
 
     fn from_number(number: u8) -> Option<Self> {
@@ -107,6 +112,8 @@ impl Kind {
             Self::Audited => "audited",
             Self::Noted => "noted",
             Self::Retried => "retried",
+            Self::Primed => "primed",
+            Self::Reassessed => "reassessed",
         }
     }
 }
@@ -297,6 +304,8 @@ pub(crate) fn encode(
         Fact::Audited(audited) => record(Kind::Audited, audited, &none),
         Fact::Noted(noted) => record(Kind::Noted, noted, &none),
         Fact::Retried(retried) => record(Kind::Retried, retried, &none),
+        Fact::Primed(primed) => record(Kind::Primed, primed, &none),
+        Fact::Reassessed(fact) => record(Kind::Reassessed, fact, &none),
         Fact::LisAnswered {
             message,
             code,
@@ -435,6 +444,8 @@ pub(crate) fn decode(
         Kind::Audited => Fact::Audited(meta::<Audited>(kind, bytes)?),
         Kind::Noted => Fact::Noted(meta::<Noted>(kind, bytes)?),
         Kind::Retried => Fact::Retried(meta::<Retried>(kind, bytes)?),
+        Kind::Primed => Fact::Primed(meta::<Primed>(kind, bytes)?),
+        Kind::Reassessed => Fact::Reassessed(meta::<Reassessed>(kind, bytes)?),
         Kind::LisAnswered => {
             let LisAnsweredMeta {
                 message,

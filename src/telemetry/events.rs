@@ -250,6 +250,14 @@ pub fn sent_again(position: u64, by: &str) {
     );
 }
 
+/// A person has patients decided about anew.
+pub fn reassessed(patients: usize, page: bool, by: &str) {
+    info!(
+        event = "reassessed",
+        patients, page, by, "patients are decided about anew"
+    );
+}
+
 /// Something was quarantined.
 pub fn quarantined(reason: &'static str, times: u64) {
     counter!("pentamer_quarantine_total", "reason" => reason).increment(times);

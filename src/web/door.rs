@@ -81,6 +81,8 @@ pub(super) const ROUTES: &[(&str, &str, Needs)] = &[
     ("POST", "/api/v1/messages/{position}/again", MEND),
     ("GET", "/api/v1/quarantine", LOOK),
     ("POST", "/api/v1/quarantine/{id}/retry", MEND),
+    ("GET", "/api/v1/reassess", MEND),
+    ("POST", "/api/v1/reassess", MEND),
     ("GET", "/api/v1/review", LOOK),
     ("GET", "/api/v1/stream", LOOK),
     ("GET", "/api/v1/worklist", LOOK),

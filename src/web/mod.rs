@@ -18,6 +18,7 @@ mod patients;
 mod problem;
 mod query;
 mod queue;
+mod reassess;
 mod serve;
 mod statics;
 mod stream;
@@ -195,6 +196,10 @@ fn routes(seen: Seen) -> Router {
         .route("/api/v1/messages/{position}/raw", get(messages::raw))
         .route("/api/v1/messages/{position}/again", post(messages::again))
         .route("/api/v1/quarantine", get(messages::quarantine))
+        .route(
+            "/api/v1/reassess",
+            get(reassess::preview).post(reassess::act),
+        )
         .route("/api/v1/quarantine/{id}/retry", post(messages::again))
         .route("/api/v1/review", get(worklist::api_review))
         .route("/api/v1/stream", get(stream::stream))

@@ -89,6 +89,21 @@ fn about(method: &str, path: &str) -> Option<About> {
             body: &[],
             ..NOTHING
         },
+        ("GET", "reassess") => About {
+            summary: "What would be told if everybody were decided about anew by the tables in force",
+            parameters: &["cursor"],
+            ..NOTHING
+        },
+        ("POST", "reassess") => About {
+            summary: "Decide about these patients anew; what is found pages only with `page`",
+            body: &[
+                ("patients", "array", true),
+                ("page", "boolean", false),
+                ("comment", "string", true),
+                ("by", "string", false),
+            ],
+            ..NOTHING
+        },
         ("GET", "mutes") => About {
             summary: "Mutes that are not lifted",
             ..NOTHING

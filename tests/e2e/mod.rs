@@ -26,6 +26,7 @@ mod patient;
 mod phi;
 mod prometheus;
 mod queue;
+mod reassess;
 mod receivers;
 pub mod relay;
 mod reload;

@@ -380,7 +380,7 @@ fn the_command_says_when_no_daemon_answers() {
         "{said}"
     );
     assert!(!said.contains("HOSP"), "no patient in a diagnosis: {said}");
-    let (status, said) = code(&["HOSP:1", "--server", "https://localhost"]);
+    let (status, said) = code(&["HOSP:1", "--server", "ftp://localhost"]);
     assert_eq!(status, Some(2), "{said}");
     assert_eq!(code(&["HOSP:1", "--config", "/does/not/exist"]).0, Some(2));
 }

@@ -49,6 +49,8 @@ const fn word(fact: &Fact) -> &'static str {
         Fact::Audited(_) => "audited",
         Fact::Noted(_) => "noted",
         Fact::Retried(_) => "retried",
+        Fact::Primed(_) => "primed",
+        Fact::Reassessed(_) => "reassessed",
         Fact::Acknowledged(_) => "acknowledged",
         Fact::Muted(_) => "muted",
         Fact::Unmuted(_) => "unmuted",

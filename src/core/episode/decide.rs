@@ -143,7 +143,9 @@ impl<'d, 'a> Decision<'d, 'a> {
             .or_insert_with(|| Recorded::new(id, opening.igm.id().clone()));
         match record.standing {
             Standing::None | Standing::OtherOnly => {
-                if let Some(sight) = episode.first_sight(|anchor| self.pages_at_sight(anchor)) {
+                let quiet = record.quiet_through;
+                let sight = episode.first_sight(|anchor| self.pages_at_sight(anchor, quiet));
+                if let Some(sight) = sight {
                     self.detect(record, episode, sight);
                 }
             }

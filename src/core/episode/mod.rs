@@ -76,6 +76,20 @@ pub enum Delivery {
     Worklist,
     /// All sinks.
     Page,
+    /// As `worklist`, for a person asked that what was received up to then page nobody: what it rests on pages
+    /// nobody later either.
+    Quiet,
+}
+
+impl Delivery {
+    /// As the outside knows it: a page, or on the worklist.
+    #[must_use]
+    pub const fn shown(self) -> Self {
+        match self {
+            Self::Page => Self::Page,
+            Self::Worklist | Self::Quiet => Self::Worklist,
+        }
+    }
 }
 
 /// One recorded step of an episode, complete with the alert that it gives.

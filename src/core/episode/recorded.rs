@@ -2,6 +2,7 @@
 
 use super::{AlertId, Delivery, EpisodeId, Severity, Transition, TransitionKind};
 use crate::core::clinical::observation::{PatientKey, ResultId};
+use crate::core::fact::JournalPosition;
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -55,6 +56,8 @@ pub struct Recorded<'t> {
     pub other: BTreeSet<String>,
     /// The last `detected` or `other_pattern`: what a new `detected` supersedes.
     pub last_sight: Option<AlertId>,
+    /// What was received up to here was to page nobody.
+    pub quiet_through: JournalPosition,
     /// The listener of its last transition.
     pub listener: String,
 }
@@ -76,6 +79,7 @@ impl<'t> Recorded<'t> {
             detected: BTreeSet::new(),
             other: BTreeSet::new(),
             last_sight: None,
+            quiet_through: JournalPosition::START,
             listener: String::new(),
         }
     }
@@ -86,12 +90,16 @@ impl<'t> Recorded<'t> {
     pub fn apply(&mut self, transition: &Transition, members: Cow<'t, [ResultId]>) {
         self.number = self.number.max(transition.number);
         self.listener.clone_from(&transition.listener);
+        if transition.delivery == Delivery::Quiet {
+            self.quiet_through = self.quiet_through.max(transition.evidence_through);
+        }
         let alert = transition.alert.expose();
         match transition.kind {
             TransitionKind::Acknowledged => return,
             TransitionKind::Retracted => {
                 *self = Self {
                     number: self.number,
+                    quiet_through: self.quiet_through,
                     filed_under: self.filed_under.clone(),
                     listener: self.listener.clone(),
                     ..Self::new(self.id.clone(), self.opening.clone())

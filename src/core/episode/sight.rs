@@ -9,6 +9,7 @@ use crate::core::clinical::chart::Anchor;
 use crate::core::clinical::classify::Tier;
 use crate::core::clinical::explain::{self, Seen};
 use crate::core::clinical::severity;
+use crate::core::fact::JournalPosition;
 
 impl<'a> Decision<'_, 'a> {
     /// First sight, or again with a number of its own (CLINICAL 9.15).
@@ -66,7 +67,8 @@ impl<'a> Decision<'_, 'a> {
         if record.paged {
             return;
         }
-        let paging = episode.loudest_of(|anchor| self.pages_at_sight(anchor));
+        let quiet = record.quiet_through;
+        let paging = episode.loudest_of(|anchor| self.pages_at_sight(anchor, quiet));
         if let Some(anchor) = paging {
             self.detect(record, episode, anchor);
             return;
@@ -83,10 +85,11 @@ impl<'a> Decision<'_, 'a> {
         }
     }
 
-    /// Whether a `detected` on this ground, of an open episode, is a page.
-    pub(super) fn pages_at_sight(&self, anchor: &Anchor<'a>) -> bool {
+    /// Whether a `detected` on this ground, of an open episode, is a page: what was received up to `quiet` is not.
+    pub(super) fn pages_at_sight(&self, anchor: &Anchor<'a>, quiet: JournalPosition) -> bool {
         let kind = TransitionKind::Detected;
-        self.delivery(kind, anchor, anchor.severity, anchor.wants_page) == Delivery::Page
+        anchor.igm.current.position > quiet
+            && self.delivery(kind, anchor, anchor.severity, anchor.wants_page) == Delivery::Page
     }
 
     /// Low again within `reopen_after`: silent, unless more severe than anything before.

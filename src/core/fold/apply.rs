@@ -4,6 +4,7 @@ use super::continuation::{self, Whole};
 use super::decide::marks;
 use super::effects::{Applied, Effects, NewAlert};
 use super::keys;
+use super::lookback::is_quiet;
 use super::overlay::Overlay;
 use super::state::{State, StateError};
 use super::values::{
@@ -36,6 +37,7 @@ pub fn apply(
     let mut fold = Fold {
         overlay: Overlay::new(state),
         effects: Effects::default(),
+        primed_through: None,
     };
     let folded_with = keys::named(keys::META, tables::META_FOLDED_WITH);
     if !facts.is_empty() && fold.overlay.get(&folded_with)?.is_none() {
@@ -60,6 +62,8 @@ pub fn apply(
 pub(super) struct Fold<'a> {
     pub(super) overlay: Overlay<'a>,
     pub(super) effects: Effects,
+    /// Up to where facts are of an archive, once that was asked.
+    pub(super) primed_through: Option<JournalPosition>,
 }
 
 /// The message that is being folded.
@@ -156,6 +160,8 @@ impl Fold<'_> {
             Fact::Replayed(fact) => self.replayed(fact),
             Fact::Passed(fact) => self.passed(fact),
             Fact::Escalated(fact) => self.escalated(fact),
+            Fact::Primed(fact) => self.primed(position, fact),
+            Fact::Reassessed(fact) => self.reassessed(position, fact),
         }
     }
 
@@ -169,7 +175,10 @@ impl Fold<'_> {
         for (name, by) in &extraction.counts {
             self.effects.count(listener, name, *by);
         }
-        self.heard(envelope.message, extraction, policy)?;
+        // An archive says nothing of how a feed is now.
+        if !self.is_primed(envelope.position)? {
+            self.heard(envelope.message, extraction, policy)?;
+        }
         let again = !extraction.patients.is_empty() && self.is_again(envelope.position)?;
         for part in &extraction.patients {
             self.part(envelope, part, again)?;
@@ -234,11 +243,25 @@ impl Fold<'_> {
     pub(super) fn dirty(
         &mut self,
         patient: &PatientKey,
+        news: (JournalPosition, Timestamp),
+        identity: bool,
+    ) -> Result<(), StateError> {
+        let quiet = self.is_primed(news.0)?;
+        self.mark(patient, news, identity, quiet)
+    }
+
+    /// As [`dirty`](Self::dirty); what is decided pages nobody where all news are quiet.
+    pub(super) fn mark(
+        &mut self,
+        patient: &PatientKey,
         (position, at): (JournalPosition, Timestamp),
         identity: bool,
+        quiet: bool,
     ) -> Result<(), StateError> {
         let key = keys::patient(keys::DIRTY, patient);
         let earlier: Option<DirtyMark> = self.overlay.load(tables::DIRTY, &key)?;
+        let has_other_news = earlier.is_some() && !is_quiet(&self.overlay, patient)?;
+        self.hush(patient, quiet, has_other_news)?;
         let mark = DirtyMark {
             position,
             at,
@@ -390,6 +413,7 @@ impl Fold<'_> {
         let about = marks(&self.overlay, decided.through)?;
         for (patient, _) in &about {
             self.overlay.delete(keys::patient(keys::DIRTY, patient));
+            self.overlay.delete(keys::patient(keys::QUIET, patient));
         }
         for (filed_under, episode) in episodes {
             self.list_episode(filed_under, episode)?;

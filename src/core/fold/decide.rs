@@ -1,16 +1,18 @@
 //! From what is new about patients to a decision; nothing is written here, a decision is a fact first.
 
 use super::apply::newest;
+use super::lookback::is_quiet;
 use super::overlay::Overlay;
 use super::pool::Component;
 use super::state::{State, StateError};
 use super::values::{AckMark, DirtyMark};
 use super::{codec, keys, records, tables};
 use crate::core::clinical::observation::PatientKey;
-use crate::core::episode::EpisodeId;
 use crate::core::episode::decide::decide as decide_patient;
 use crate::core::episode::taken_note::acknowledged;
+use crate::core::episode::{Delivery, EpisodeId, Transition};
 use crate::core::fact::{Decided, JournalPosition};
+use crate::core::phi::Phi;
 use crate::core::policy::Policy;
 use std::collections::BTreeSet;
 
@@ -34,17 +36,23 @@ fn decide_some(
 ) -> Result<Option<Decided>, StateError> {
     let overlay = Overlay::new(state);
     let through = reach(&overlay, at_once)?.unwrap_or(state.position()?);
-    let marked = marks(&overlay, through)?;
+    let mut marked = Vec::new();
+    for (patient, mark) in marks(&overlay, through)? {
+        let quiet = is_quiet(&overlay, &patient)?;
+        marked.push((quiet, patient, mark));
+    }
+    // A person of whom one id has news that may page is told of as such.
+    marked.sort_by_key(|(quiet, ..)| *quiet);
     let mut acks = acks(&overlay)?;
     acks.retain(|ack| ack.position <= through);
-    let newest_mark = newest(marked.iter().map(|(_, mark)| *mark));
+    let newest_mark = newest(marked.iter().map(|(.., mark)| *mark));
     let newest_ack = acks.iter().map(|ack| (ack.position, ack.fact.at)).max();
     let Some((_, now)) = newest_mark.max(newest_ack) else {
         return Ok(None);
     };
     let mut done: BTreeSet<PatientKey> = BTreeSet::new();
     let mut transitions = Vec::new();
-    for (patient, mark) in &marked {
+    for (quiet, patient, mark) in &marked {
         let component = Component::around(&overlay, patient)?;
         let mut survivors = if mark.identity {
             component.survivors()
@@ -76,8 +84,8 @@ fn decide_some(
                     .filter(|transition| !view.lost.contains(&transition.episode)),
             );
         }
-        transitions.append(&mut taken_back);
-        transitions.append(&mut news);
+        let told = taken_back.into_iter().chain(news);
+        transitions.extend(told.map(|step| if *quiet { hushed(step, through) } else { step }));
     }
     for ack in &acks {
         let recorded = records::transitions(&overlay, &ack.filed_under)?;
@@ -96,6 +104,18 @@ fn decide_some(
         decided_at: now,
         transitions,
     }))
+}
+
+/// A step that is on the worklist and pages nobody, nor does what was known by then.
+fn hushed(step: Transition, through: JournalPosition) -> Transition {
+    let mut alert = step.alert.into_exposed();
+    alert.delivery = Delivery::Worklist;
+    Transition {
+        delivery: Delivery::Quiet,
+        evidence_through: through,
+        alert: Phi::new(alert),
+        ..step
+    }
 }
 
 /// Up to which fact the news of so many patients reach; `None` where no more have any.

@@ -9,6 +9,7 @@
 //! | `e` | pages nobody acknowledged | episode, place | `OpenPage` |
 //! | `f` | feeds | listener, feed | `FeedMark` |
 //! | `g` | rhythms of feeds | listener, feed | `Rhythm` |
+//! | `h` | quiet marks | patient | nothing |
 //! | `j` | acknowledgements to decide about | position | episode |
 //! | `k` | acknowledgements | episode | `AckMark` |
 //! | `l` | refusals by laboratory systems | position | `LisAck` |
@@ -57,6 +58,8 @@ pub const AGAIN: u8 = b'r';
 pub const REPLAYS: u8 = b'y';
 /// Dead letters of a sink.
 pub const DEAD: u8 = b'x';
+/// Patients about whom what is decided pages nobody.
+pub const QUIET: u8 = b'h';
 /// Feeds seen.
 pub const FEEDS: u8 = b'f';
 /// The weeks of feeds.

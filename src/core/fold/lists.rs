@@ -127,7 +127,7 @@ fn standing(steps: &[Transition], episode: &EpisodeId) -> Option<StandingEpisode
         alert_id: last.alert_id.0.clone(),
         kind: last.kind,
         severity: recorded.severity,
-        delivery: last.delivery,
+        delivery: last.delivery.shown(),
         classification: alert.classification.clone(),
         tier: alert.tier.clone(),
         tier_reason: alert.tier_reason.clone(),

@@ -27,6 +27,7 @@ mod continuation;
 mod decide;
 mod feeds;
 mod identities;
+mod lookback;
 mod sinks;
 mod withdrawals;
 
@@ -38,3 +39,4 @@ pub use codec::VERSION as STATE_VERSION;
 pub use continuation::next_deadline;
 pub use decide::{AT_ONCE, decide};
 pub use effects::{Applied, Effects, NewAlert};
+pub use lookback::{Preview, WouldTell, preview};

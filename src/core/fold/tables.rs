@@ -28,6 +28,8 @@ pub const ALERT_IDS: &str = "alert ids";
 pub const PARTS: &str = "parts";
 /// Dirty marks.
 pub const DIRTY: &str = "dirty";
+/// Patients about whom a decision is to page nobody.
+pub const QUIET: &str = "quiet";
 /// Feeds.
 pub const FEEDS: &str = "feeds";
 /// The weeks of feeds.
@@ -75,6 +77,8 @@ pub const META_FOLDED_WITH: &str = "folded_with";
 pub const META_POLICY: &str = "policy";
 /// Meta: position of the last message that a person had read again.
 pub const META_RETRIED: &str = "retried";
+/// Meta: position of the last fact that is of an archive.
+pub const META_PRIMED: &str = "primed";
 /// Meta: [`AuditEnd`].
 pub const META_AUDIT: &str = "audit";
 /// Meta: [`StartMark`].
@@ -101,6 +105,7 @@ pub fn verify(key: &[u8], value: &[u8]) -> Result<(), StateError> {
             }
             decode::<DirtyMark>(DIRTY, value).map(drop)
         }
+        keys::QUIET => decode::<()>(QUIET, value),
         keys::FEEDS => decode::<FeedMark>(FEEDS, value).map(drop),
         keys::RHYTHMS => decode::<Rhythm>(RHYTHMS, value).map(drop),
         keys::ANSWERS => decode::<LisAck>(ANSWERS, value).map(drop),
@@ -134,7 +139,7 @@ fn verify_meta(rest: &[u8], value: &[u8]) -> Result<(), StateError> {
         META_POLICY => decode::<PolicyMark>(META, value).map(drop),
         META_AUDIT => decode::<AuditEnd>(META, value).map(drop),
         META_STARTED => decode::<StartMark>(META, value).map(drop),
-        META_LAST_ALERT | META_LAST_STEP | META_ANSWERS | META_RETRIED => {
+        META_LAST_ALERT | META_LAST_STEP | META_ANSWERS | META_RETRIED | META_PRIMED => {
             decode::<u64>(META, value).map(drop)
         }
         _ => Err(foreign("an unknown name")),

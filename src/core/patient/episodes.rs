@@ -133,7 +133,7 @@ fn transition(step: &Transition, rows: &Rows<'_>) -> TransitionView {
         n: step.number,
         kind: step.kind,
         severity: step.severity,
-        delivery: step.delivery,
+        delivery: step.delivery.shown(),
         at: step.at.to_rfc3339(),
         alert_id: step.alert_id.0.clone(),
         classification: alert.classification.clone(),

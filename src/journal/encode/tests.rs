@@ -3,6 +3,7 @@ use crate::core::alert::{AlertData, AlertPatient};
 use crate::core::clinical::observation::{Analyte, OrderNumber, PatientKey, ResultId, Specimen};
 use crate::core::episode::{AlertId, Delivery, EpisodeId, Severity, Transition, TransitionKind};
 use crate::core::fact::GapCause;
+use crate::core::lookback::{Primed, Reassessed};
 use crate::core::phi::Phi;
 use proptest::prelude::*;
 
@@ -123,7 +124,7 @@ fn about_delivery(kind: u8, a: String, b: String, at: Timestamp, number: u64) ->
 fn facts() -> impl Strategy<Value = Fact> {
     let raw = prop::collection::vec(any::<u8>(), 0..200);
     (
-        0..24u8,
+        0..26u8,
         ".{0,12}",
         ".{0,12}",
         any::<i64>(),
@@ -226,6 +227,22 @@ fn facts() -> impl Strategy<Value = Fact> {
                     at,
                     by: a.clone(),
                     text: Phi::new(a),
+                }),
+                24 => Fact::Primed(Primed {
+                    facts: number as u32,
+                    by: a,
+                    at,
+                }),
+                25 => Fact::Reassessed(Reassessed {
+                    patients: vec![PatientKey {
+                        authority: a.clone(),
+                        id: Phi::new(b.clone()),
+                    }],
+                    page: number.is_multiple_of(2),
+                    by: a,
+                    comment: Phi::new(b.clone()),
+                    policy: b,
+                    at,
                 }),
                 23 => Fact::Retried(Retried {
                     message: JournalPosition(number),

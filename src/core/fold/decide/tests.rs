@@ -1,3 +1,4 @@
+use super::super::lookback::preview;
 use super::super::testing::*;
 use super::super::views;
 use super::*;
@@ -5,7 +6,7 @@ use crate::core::clinical::observation::{Given, Observation, Sex};
 use crate::core::clinical::sample::{self, Person, Sample};
 use crate::core::episode::TransitionKind;
 use crate::core::fact::{Fact, JournalPosition, MergeUndone};
-use crate::core::phi::Phi;
+use crate::core::lookback::{Primed, Reassessed};
 use proptest::prelude::*;
 use std::sync::LazyLock;
 
@@ -373,5 +374,110 @@ fn a_backlog_is_decided_in_turn_and_comes_to_the_same() {
         assert_eq!(some.last().map(|(id, _)| id.as_str()), Some("1"));
         some.sort();
         assert_eq!(some, all, "{at_once} at once");
+    }
+}
+
+fn primed(facts: u32) -> Fact {
+    Fact::Primed(Primed {
+        facts,
+        by: "me".to_owned(),
+        at: at(0),
+    })
+}
+
+/// Kind and delivery of what is decided now, recorded and folded; the alert says the same.
+fn delivered(live: &mut Live) -> Vec<(TransitionKind, Delivery)> {
+    let Some(decided) = decide(&live.state, &POLICY).unwrap() else {
+        return Vec::new();
+    };
+    let told = decided
+        .transitions
+        .iter()
+        .map(|step| {
+            assert_eq!(step.alert.expose().delivery, step.delivery.shown());
+            (step.kind, step.delivery)
+        })
+        .collect();
+    live.append(Fact::Decided(decided));
+    told
+}
+
+#[test]
+fn what_comes_out_of_an_archive_pages_nobody_and_the_next_does() {
+    let mut live = Live::new(vec![
+        isolated("A", "F1", 35, ""),
+        isolated("A", "F2", 36, ""),
+    ]);
+    let facts = live.script.facts();
+    live.append(primed(1));
+    live.append(facts[0].1.clone());
+    assert_eq!(delivered(&mut live), [(Detected, Delivery::Quiet)]);
+    live.append(facts[1].1.clone());
+    assert_eq!(delivered(&mut live), [(Detected, Delivery::Page)]);
+}
+
+#[test]
+fn news_of_the_feed_page_beside_those_of_an_archive() {
+    for archive_first in [true, false] {
+        let mut live = Live::new(vec![
+            isolated("A", "F1", 35, ""),
+            isolated("A", "F2", 36, ""),
+        ]);
+        let facts = live.script.facts();
+        if archive_first {
+            live.append(primed(1));
+            live.append(facts[0].1.clone());
+            live.append(facts[1].1.clone());
+        } else {
+            live.append(facts[0].1.clone());
+            live.append(primed(1));
+            live.append(facts[1].1.clone());
+        }
+        let told = delivered(&mut live);
+        assert_eq!(told, [(Detected, Delivery::Page)], "{archive_first}");
+    }
+}
+
+#[test]
+fn a_person_looks_at_what_would_be_told_and_asks_for_it() {
+    for (page, delivery) in [(false, Delivery::Quiet), (true, Delivery::Page)] {
+        let mut live = Live::new(vec![
+            isolated("A", "F1", 35, ""),
+            panel("B", "F2", 35, "", "1.2"),
+        ]);
+        for (_, fact) in live.script.facts() {
+            live.append(fact);
+        }
+        // Considered, with tables that found nothing.
+        live.append(Fact::Decided(Decided {
+            through: JournalPosition(2),
+            policy: "old".to_owned(),
+            decided_at: at(1),
+            transitions: Vec::new(),
+        }));
+        assert_eq!(decide(&live.state, &POLICY).unwrap(), None);
+        let mut found = Vec::new();
+        let mut behind: Option<Vec<u8>> = None;
+        loop {
+            let part = preview(&live.state, &POLICY, at(2), behind.as_deref(), 1).unwrap();
+            found.extend(part.found);
+            behind = part.next;
+            if behind.is_none() {
+                break;
+            }
+        }
+        let kinds: Vec<_> = found[0].transitions.iter().map(|step| step.kind).collect();
+        assert_eq!((found.len(), kinds), (1, vec![Detected]));
+        live.append(Fact::Reassessed(Reassessed {
+            patients: vec![found[0].patient.clone()],
+            page,
+            by: "me".to_owned(),
+            comment: Phi::new("new limits".to_owned()),
+            policy: POLICY.hash(),
+            at: at(3),
+        }));
+        assert_eq!(delivered(&mut live), [(Detected, delivery)]);
+        let after = preview(&live.state, &POLICY, at(4), None, 10).unwrap();
+        assert_eq!((after.found, after.looked_at), (Vec::new(), 2));
     }
 }
