@@ -6,6 +6,7 @@
 #![forbid(unsafe_code)]
 #![warn(missing_docs)]
 
+pub mod archive;
 pub mod cache;
 pub mod cli;
 pub mod clock;
@@ -20,6 +21,7 @@ pub mod journal;
 pub mod listen;
 pub mod notice;
 pub mod pulse;
+pub mod screen;
 pub mod seal;
 pub mod service;
 pub mod telemetry;
