@@ -14,6 +14,10 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("failpoints", &[]),
     ("seal", &["core"]),
     ("pulse", &[]),
+    ("archive", &["core"]),
+    ("generate", &["core"]),
+    ("plot", &["core"]),
+    ("screen", &["core", "archive", "cache", "plot"]),
     ("service", &[]),
     ("config", &["core", "clock", "tls", "seal", "users"]),
     ("users", &["core"]),
@@ -74,6 +78,7 @@ const ROOMS: &[(&str, &[&str])] = &[
             "tls",
             "deliver",
             "index",
+            "plot",
         ],
     ),
     (
@@ -114,6 +119,9 @@ const ROOMS: &[(&str, &[&str])] = &[
             "tls",
             "seal",
             "users",
+            "archive",
+            "screen",
+            "generate",
         ],
     ),
     ("main", &["cli"]),
@@ -171,6 +179,8 @@ const ONLY_IN: &[(&str, &[&str])] = &[
             "src/tls/changes",
             "src/listen/relay/spill",
             "src/listen/relay/mark",
+            "src/archive/",
+            "src/screen/pile",
         ],
     ),
     ("tokio::fs", &[]),
@@ -197,6 +207,8 @@ const MAY_EXPOSE: &[&str] = &[
     // Pages are made for those who may see patients.
     "src/index/",
     "src/web/pages/",
+    // So are reports, by what `report/shown` lets through.
+    "src/screen/",
     "src/web/worklist",
     "src/web/messages",
 ];

@@ -50,13 +50,13 @@ type Job = (Chunk, Arc<AtomicU64>);
 ///
 /// # Errors
 /// What does not fit into memory cannot be written.
-pub(super) fn gather(input: &Input<'_>, policy: &Policy) -> io::Result<Option<Gathered>> {
+pub(super) fn gather(input: &Input, policy: &Policy) -> io::Result<Option<Gathered>> {
     let memory = input.memory / 4 * 3;
     let gathering = Gathering {
         policy,
-        listener: input.listener.to_owned(),
+        listener: input.listener.clone(),
         now: input.now,
-        pile: Pile::new(memory, input.spill),
+        pile: Pile::new(memory, &input.spill),
         identity: Mutex::default(),
         parts: Mutex::default(),
     };
@@ -110,7 +110,7 @@ pub(super) fn gather(input: &Input<'_>, policy: &Policy) -> io::Result<Option<Ga
 fn work(
     reader: &mut Reader<'_>,
     jobs: &Mutex<Receiver<Job>>,
-    input: &Input<'_>,
+    input: &Input,
     failed: &AtomicU64,
 ) -> io::Result<()> {
     loop {
@@ -147,9 +147,9 @@ struct Files {
     marks: Vec<(PathBuf, Arc<AtomicU64>)>,
 }
 
-fn read_files(input: &Input<'_>, give: SyncSender<Job>, failed: &AtomicU64) -> Files {
+fn read_files(input: &Input, give: SyncSender<Job>, failed: &AtomicU64) -> Files {
     let mut files = Files::default();
-    for path in input.files {
+    for path in &input.files {
         let found = Arc::new(AtomicU64::new(0));
         files.marks.push((path.clone(), Arc::clone(&found)));
         if let Err(error) = read_file(path, input, &give, &found, failed) {
@@ -164,7 +164,7 @@ fn read_files(input: &Input<'_>, give: SyncSender<Job>, failed: &AtomicU64) -> F
 
 fn read_file(
     path: &Path,
-    input: &Input<'_>,
+    input: &Input,
     give: &SyncSender<Job>,
     found: &Arc<AtomicU64>,
     failed: &AtomicU64,

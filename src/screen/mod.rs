@@ -27,25 +27,26 @@ pub use tally::{Feed, Refused, Tally};
 use crate::core::policy::Policy;
 use crate::core::time::Timestamp;
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 /// What is screened, and with what means.
-pub struct Input<'i> {
+pub struct Input {
     /// Files in the order in which they are read; `-` is standard input.
-    pub files: &'i [PathBuf],
+    pub files: Vec<PathBuf>,
     /// Messages are read as those of this listener.
-    pub listener: &'i str,
+    pub listener: String,
     /// Bytes in memory for what is kept of patients.
     pub memory: usize,
     /// Where the rest goes.
-    pub spill: &'i Path,
+    pub spill: PathBuf,
     /// Threads.
     pub jobs: usize,
     /// Now: nothing was sent later.
     pub now: Timestamp,
     /// How far it is.
-    pub progress: &'i Progress,
+    pub progress: Arc<Progress>,
 }
 
 /// How far a screening is, for others to look at; and whether it is to stop.
@@ -59,7 +60,7 @@ pub struct Progress {
     pub stop: AtomicBool,
 }
 
-impl Input<'_> {
+impl Input {
     fn stopped(&self) -> bool {
         self.progress.stop.load(Ordering::Relaxed)
     }
@@ -103,7 +104,7 @@ pub fn reads_alike(one: &Policy, other: &Policy) -> bool {
 /// # Errors
 /// What does not fit into memory cannot be written or read back.
 pub fn screen(
-    input: &Input<'_>,
+    input: &Input,
     policy: &Policy,
     other: Option<&Policy>,
 ) -> io::Result<Option<Screened>> {

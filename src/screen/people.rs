@@ -24,12 +24,12 @@ use std::sync::{Mutex, PoisonError};
 /// Judges everyone under each policy; the findings come in the order of the policies. `None` where it
 /// was asked to stop.
 pub(super) fn judge(
-    input: &Input<'_>,
+    input: &Input,
     gathered: &Gathered,
     policies: &[&Policy],
 ) -> io::Result<Option<Vec<Findings>>> {
     let connected = Connected::of(&gathered.identity);
-    let joined = Pile::new(input.memory / 4, input.spill);
+    let joined = Pile::new(input.memory / 4, &input.spill);
     let work = Work {
         input,
         policies,
@@ -49,7 +49,7 @@ pub(super) fn judge(
 }
 
 struct Work<'w> {
-    input: &'w Input<'w>,
+    input: &'w Input,
     policies: &'w [&'w Policy],
     connected: &'w Connected,
     joined: &'w Pile,

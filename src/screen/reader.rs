@@ -243,3 +243,93 @@ pub(super) fn read_safely(received: &Received, policy: &Policy) -> Extraction {
         ..Extraction::default()
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::generate::hospital::{Mix, year};
+    use crate::generate::random::Random;
+
+    const LISTENER: &str = "lab";
+    const NOW: Timestamp = Timestamp::from_micros(1_800_000_000_000_000);
+
+    /// What was read of messages that a glance calls alike.
+    type Alike = HashMap<(Vec<Vec<u8>>, bool), (PatientKey, DemographicsReport, BTreeMap<&'static str, u64>)>;
+
+    /// Holds a glance against reading; whether it said anything.
+    fn check(raw: &[u8], policy: &Policy, alike: &mut Alike) -> bool {
+        let Some(routine) = glance(raw, LISTENER, NOW, policy) else {
+            return false;
+        };
+        let shown = || String::from_utf8_lossy(raw).replace('\r', "\n");
+        let received = Received {
+            origin: Origin {
+                listener: LISTENER.to_owned(),
+                peer: String::new(),
+            },
+            received_at: routine.sent,
+            part: (0, 1),
+            raw: Bytes::copy_from_slice(raw),
+        };
+        assert_eq!(sent_at(raw, policy), Some(routine.sent), "{}", shown());
+        let extraction = extract(&received, JournalPosition::START, policy);
+        // Control material is no patient's; a reader finds that out and remembers nothing.
+        if extraction.patients.is_empty() && extraction.counts.contains_key("control_material") {
+            return true;
+        }
+        let only = only_demographics(&extraction);
+        if extraction.refusals.iter().all(|one| one.reason == Reason::NoPatientId)
+            && !extraction.refusals.is_empty()
+        {
+            return true;
+        }
+        assert!(extraction.refusals.is_empty(), "{:?} {}", extraction.refusals, shown());
+        assert!(extraction.identity.is_empty(), "{}", shown());
+        let (key, mut report) = only.unwrap_or_else(|| panic!("more than a patient: {}", shown()));
+        assert_eq!(report.at, routine.said, "{}", shown());
+        report.at = Timestamp::default();
+        let same = routine.same.iter().map(|part| part.to_vec()).collect();
+        let read = (key, report, extraction.counts);
+        let before = alike
+            .entry((same, routine.is_utf8))
+            .or_insert_with(|| read.clone());
+        assert_eq!(*before, read, "{}", shown());
+        true
+    }
+
+    #[test]
+    fn a_glance_says_what_reading_says() {
+        let policy = Policy::built_in();
+        let mix = Mix {
+            results: 400,
+            planted: 80,
+            traps: 80,
+            immunology: 200,
+            ..Mix::default()
+        };
+        let messages = year(11, mix).events;
+        let mut alike = Alike::new();
+        let glances = messages
+            .iter()
+            .filter(|event| check(&event.raw, &policy, &mut alike))
+            .count();
+        assert!(glances * 2 > messages.len(), "{glances} of {}", messages.len());
+        // Messages with a fault, or anything else that is out of the ordinary.
+        let mut random = Random::new(5);
+        let odd = b"|^~\\&\r\n\"XQ0D \0\xc3L";
+        for _ in 0..20_000 {
+            let event = &messages[random.below(messages.len() as u64) as usize];
+            let mut raw = event.raw.clone();
+            for _ in 0..=random.below(2) {
+                let place = random.below(raw.len() as u64) as usize;
+                let byte = random.pick(odd);
+                if random.chance(0.5) {
+                    raw[place] = byte;
+                } else {
+                    raw.insert(place, byte);
+                }
+            }
+            check(&raw, &policy, &mut alike);
+        }
+    }
+}

@@ -30,6 +30,7 @@ pub mod relay;
 mod reload;
 mod restart;
 mod retention;
+mod screen;
 mod sealed;
 mod secure;
 mod service;
