@@ -18,6 +18,8 @@ pub struct Routine<'m> {
     /// What reading depends on, besides the times: MSH-3, MSH-4, MSH-9, MSH-12, MSH-18, and the PID. Of
     /// two messages with equal ones here reading gives the same but for [`said`](Self::said).
     pub same: [&'m [u8]; 6],
+    /// The header's line.
+    pub head: &'m [u8],
     /// All of it is valid UTF-8; part of what reading depends on.
     pub is_utf8: bool,
     /// When it was sent (MSH-7).
@@ -26,6 +28,16 @@ pub struct Routine<'m> {
     pub said: Timestamp,
     /// OBX in it.
     pub results: u32,
+}
+
+impl Routine<'_> {
+    /// A message that says as much in fewer bytes: header and patient, and a result that is none. `None`
+    /// where what was left out tells the character set.
+    pub fn shortened(&self) -> Option<Vec<u8>> {
+        let [.., pid] = self.same;
+        let plain = self.is_utf8 || (self.head.is_ascii() && pid.is_ascii());
+        plain.then(|| [self.head, pid, b"OBX|1\r"].join(&b'\r'))
+    }
 }
 
 /// MSH-7 as an instant, where it can be read and is no time before results were sent this way.
@@ -44,7 +56,8 @@ pub fn glance<'m>(
     policy: &Policy,
 ) -> Option<Routine<'m>> {
     let mut lines = Lines(raw);
-    let header = Header::read(lines.next()?.strip_prefix(b"MSH|^~\\&|")?)?;
+    let head = lines.next()?;
+    let header = Header::read(head.strip_prefix(b"MSH|^~\\&|")?)?;
     let kind = Kind::of(header.field(9))?;
     let reads_alike = policy.listeners.get(listener).is_none_or(|reading| {
         reading.processing == "P" && reading.charset.eq_ignore_ascii_case("auto")
@@ -118,6 +131,7 @@ pub fn glance<'m>(
     ];
     Some(Routine {
         same,
+        head,
         is_utf8,
         sent,
         said,
