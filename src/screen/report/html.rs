@@ -103,10 +103,7 @@ struct CaseRow {
 /// It cannot be written as text.
 pub fn html(report: &Report<'_>) -> Result<String, askama::Error> {
     let (tally, found) = (&report.screened.tally, &report.screened.findings);
-    let day = |at: crate::core::time::Timestamp| {
-        let zone = &report.policy.site.zone;
-        zone.to_datetime(at.to_jiff()).date().to_string()
-    };
+    let day = |at| report.day(at);
     let sent = tally.feeds.values().filter_map(|feed| feed.sent);
     let ends = sent.reduce(|a, b| (a.0.min(b.0), a.1.max(b.1)));
     let frames: Vec<(String, String)> = tally

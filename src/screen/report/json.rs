@@ -17,7 +17,7 @@ pub fn json(report: &Report<'_>) -> Value {
         .feeds
         .iter()
         .map(|(name, feed)| {
-            let sent = |at: Option<crate::core::time::Timestamp>| at.map(|at| at.to_rfc3339());
+            let sent = |at: Option<crate::core::time::Timestamp>| at.map(|at| report.day(at));
             json!({
                 "feed": name,
                 "messages": feed.messages,

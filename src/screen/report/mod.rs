@@ -31,6 +31,18 @@ pub struct Report<'r> {
     pub level: PhiLevel,
 }
 
+impl Report<'_> {
+    /// A day that is nobody's own; for sharing only its month, since few messages may be of few patients.
+    fn day(&self, at: crate::core::time::Timestamp) -> String {
+        let date = self.policy.site.zone.to_datetime(at.to_jiff()).date();
+        if self.level == PhiLevel::None {
+            date.strftime("%Y-%m").to_string()
+        } else {
+            date.to_string()
+        }
+    }
+}
+
 /// `1,234,567`.
 fn grouped(number: u64) -> String {
     let digits = number.to_string();
