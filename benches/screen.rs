@@ -88,7 +88,10 @@ fn screen(archive: &Path, report: &Path, jobs: &str) -> Option<Took> {
 fn main() {
     let size = std::env::var("PENTAMER_BYTES").unwrap_or_else(|_| "1 GiB".to_owned());
     let dir = tempfile::tempdir().expect("a directory");
-    let (plain, packed) = (dir.path().join("archive.hl7"), dir.path().join("archive.hl7.zst"));
+    let (plain, packed) = (
+        dir.path().join("archive.hl7"),
+        dir.path().join("archive.hl7.zst"),
+    );
     let report = dir.path().join("report.json");
     let generated = measured(
         Command::new(env!("CARGO_BIN_EXE_pentamer"))
@@ -101,7 +104,11 @@ fn main() {
     line("screen --jobs 1", bytes, screen(&plain, &report, "1"));
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     let all = cores.to_string();
-    line(&format!("screen --jobs {all}"), bytes, screen(&plain, &report, &all));
+    line(
+        &format!("screen --jobs {all}"),
+        bytes,
+        screen(&plain, &report, &all),
+    );
     let text = std::fs::read(&report).expect("a report");
     let found: serde_json::Value = serde_json::from_slice(&text).expect("JSON");
     println!(
@@ -110,7 +117,11 @@ fn main() {
         found["messages"]["with_igm"],
         found["cases"].as_array().map_or(0, Vec::len)
     );
-    line("wc -l", bytes, measured(Command::new("wc").arg("-l").arg(&plain)));
+    line(
+        "wc -l",
+        bytes,
+        measured(Command::new("wc").arg("-l").arg(&plain)),
+    );
     let packing = Command::new("zstd")
         .args(["-q", "-3", "-T0", "-o"])
         .arg(&packed)

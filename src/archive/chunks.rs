@@ -176,7 +176,8 @@ mod tests {
 
     fn message(number: usize, length: usize) -> Vec<u8> {
         let text = "x".repeat(length);
-        format!("MSH|^~\\&|A|B|||2026||ORU^R01|{number}|P|2.5\rNTE|1||see MSH|{text}\r").into_bytes()
+        format!("MSH|^~\\&|A|B|||2026||ORU^R01|{number}|P|2.5\rNTE|1||see MSH|{text}\r")
+            .into_bytes()
     }
 
     proptest! {

@@ -124,7 +124,9 @@ fn before_first(bytes: &[u8], take: &mut impl FnMut(Part<'_>)) {
         .map(|line| line.strip_prefix(&BOM).unwrap_or(line))
         .any(|line| {
             let wrapper = [b"FHS", b"BHS", b"BTS", b"FTS"];
-            let is_wrapper = line.get(..3).is_some_and(|name| wrapper.iter().any(|one| *one == name));
+            let is_wrapper = line
+                .get(..3)
+                .is_some_and(|name| wrapper.iter().any(|one| *one == name));
             !line.is_empty() && !is_wrapper
         });
     if unknown {

@@ -6,8 +6,8 @@
 
 mod chunks;
 pub mod folder;
-mod open;
 mod messages;
+mod open;
 
 pub use chunks::{Chunk, Chunks, LARGEST, SIZE};
 pub use messages::{Part, kept, messages};

@@ -88,8 +88,7 @@ mod tests {
     #[test]
     fn what_is_compressed_reads_as_what_is_not() {
         let gzip = |bytes: &[u8]| {
-            let mut writer =
-                flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+            let mut writer = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
             writer.write_all(bytes).unwrap();
             writer.finish().unwrap()
         };
@@ -97,7 +96,10 @@ mod tests {
         assert_eq!(content(b"M".to_vec()), b"M", "shorter than any mark");
         assert_eq!(content(Vec::new()), b"");
         assert_eq!(content([gzip(b"MSH|"), gzip(b"a")].concat()), b"MSH|a");
-        assert_eq!(content(zstd::encode_all(&b"MSH|a"[..], 1).unwrap()), b"MSH|a");
+        assert_eq!(
+            content(zstd::encode_all(&b"MSH|a"[..], 1).unwrap()),
+            b"MSH|a"
+        );
     }
 
     #[test]

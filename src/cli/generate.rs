@@ -75,11 +75,16 @@ pub fn run(args: &Args) -> Exit {
         return Exit::Usage;
     }
     let from = args.from.map_or(Some(YEAR), |date| {
-        let at = jiff::tz::Offset::UTC.to_timestamp(date.to_datetime(jiff::civil::Time::midnight()));
+        let at =
+            jiff::tz::Offset::UTC.to_timestamp(date.to_datetime(jiff::civil::Time::midnight()));
         at.ok().map(Timestamp::from_jiff)
     });
     let Some(from) = from else {
-        complain("the day cannot be used", "`--from`", "name a day such as 2025-01-01");
+        complain(
+            "the day cannot be used",
+            "`--from`",
+            "name a day such as 2025-01-01",
+        );
         return Exit::Usage;
     };
     let mix = Mix {

@@ -120,7 +120,9 @@ pub fn run(args: &Args) -> Exit {
             None => return Exit::Usage,
         },
     };
-    let reads_twice = other.as_ref().is_some_and(|other| !reads_alike(&policy, other));
+    let reads_twice = other
+        .as_ref()
+        .is_some_and(|other| !reads_alike(&policy, other));
     if reads_twice && args.files.iter().any(|file| file == Path::new("-")) {
         complain(
             "the two policies read messages differently, and standard input can be read only once",
@@ -266,7 +268,11 @@ fn write(path: &Path, report: &Report<'_>) -> bool {
         Some(Form::Html) | None => match report::html(report) {
             Ok(html) => html,
             Err(error) => {
-                complain(&error.to_string(), &path.display().to_string(), "report this");
+                complain(
+                    &error.to_string(),
+                    &path.display().to_string(),
+                    "report this",
+                );
                 return false;
             }
         },
@@ -294,14 +300,19 @@ fn bar(files: &[PathBuf], quiet: bool, twice: bool) -> ProgressBar {
     if quiet || !std::io::stderr().is_terminal() {
         return ProgressBar::hidden();
     }
-    let known = files.iter().map(|file| file.metadata().map(|about| about.len()));
+    let known = files
+        .iter()
+        .map(|file| file.metadata().map(|about| about.len()));
     let total = known.sum::<std::io::Result<u64>>().ok();
     let (bar, form) = match total {
         Some(total) => (
             ProgressBar::new(if twice { total * 2 } else { total }),
             "{bar:30} {bytes}/{total_bytes}  {bytes_per_sec}  {eta} left  {msg}",
         ),
-        None => (ProgressBar::new_spinner(), "{spinner} {bytes}  {bytes_per_sec}  {msg}"),
+        None => (
+            ProgressBar::new_spinner(),
+            "{spinner} {bytes}  {bytes_per_sec}  {msg}",
+        ),
     };
     match ProgressStyle::with_template(form) {
         Ok(style) => bar.with_style(style),

@@ -36,7 +36,9 @@ impl Iterator for Feed {
                 ..self.mix
             };
             // Any step that is odd gives each hospital a chance of its own.
-            let seed = self.seed.wrapping_add(self.hospitals.wrapping_mul(0x9E37_79B9));
+            let seed = self
+                .seed
+                .wrapping_add(self.hospitals.wrapping_mul(0x9E37_79B9));
             self.hospitals += 1;
             self.ahead = year(seed, mix).events.into_iter();
         }
@@ -59,7 +61,10 @@ mod tests {
     }
 
     fn raws(seed: u64, count: usize) -> Vec<Vec<u8>> {
-        Feed::new(seed, mix()).take(count).map(|event| event.raw).collect()
+        Feed::new(seed, mix())
+            .take(count)
+            .map(|event| event.raw)
+            .collect()
     }
 
     #[test]
@@ -71,7 +76,9 @@ mod tests {
     #[test]
     fn hospitals_that_follow_have_other_people() {
         let ids = |raws: &[Vec<u8>]| -> BTreeSet<String> {
-            let texts = raws.iter().map(|raw| String::from_utf8_lossy(raw).into_owned());
+            let texts = raws
+                .iter()
+                .map(|raw| String::from_utf8_lossy(raw).into_owned());
             texts
                 .filter_map(|text| {
                     let (_, after) = text.split_once("PID|1||")?;
@@ -88,8 +95,17 @@ mod tests {
 
     #[test]
     fn a_default_hospital_is_mostly_of_no_interest() {
-        let hospital = super::year(3, Mix { results: 2_000, ..Mix::default() });
-        let bodies = hospital.events.iter().map(|event| String::from_utf8_lossy(&event.raw));
+        let hospital = super::year(
+            3,
+            Mix {
+                results: 2_000,
+                ..Mix::default()
+            },
+        );
+        let bodies = hospital
+            .events
+            .iter()
+            .map(|event| String::from_utf8_lossy(&event.raw));
         let ours = bodies
             .filter(|body| body.contains("2472-9^") || body.contains("|IGM^"))
             .count();

@@ -1,7 +1,7 @@
 //! HL7 as the feeds of the hospital write it.
 
-use jiff::civil::Date;
 use crate::core::time::{Span, Timestamp};
+use jiff::civil::Date;
 
 /// One sending system.
 pub struct Feed {

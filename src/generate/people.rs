@@ -2,10 +2,10 @@
 
 use super::message::{Limits, Style};
 use super::random::Random;
-use jiff::Unit;
-use jiff::civil::{Date, date};
 use crate::core::episode::Severity;
 use crate::core::time::Timestamp;
+use jiff::Unit;
+use jiff::civil::{Date, date};
 
 /// Somebody, by one identifier or by two that turn out to be one person's.
 pub struct Person {

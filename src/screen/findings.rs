@@ -97,7 +97,11 @@ impl Findings {
             Some(_) => 1,
             None => 2,
         };
-        if let Some(count) = self.ages.get_mut(case.age_group).and_then(|row| row.get_mut(sex)) {
+        if let Some(count) = self
+            .ages
+            .get_mut(case.age_group)
+            .and_then(|row| row.get_mut(sex))
+        {
             *count += 1;
         }
         for one in case.associations.expose() {
@@ -161,7 +165,11 @@ impl Findings {
     /// Puts the cases in order: the most pressing first, then the newest.
     pub(super) fn sort(&mut self) {
         self.cases.sort_by(|a, b| {
-            (b.severity, b.opened_at, a.key.expose()).cmp(&(a.severity, a.opened_at, b.key.expose()))
+            (b.severity, b.opened_at, a.key.expose()).cmp(&(
+                a.severity,
+                a.opened_at,
+                b.key.expose(),
+            ))
         });
     }
 

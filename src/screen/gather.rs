@@ -123,7 +123,10 @@ fn work(
         match reader.chunk(&chunk) {
             Ok(messages) => {
                 found.fetch_add(messages, Ordering::Relaxed);
-                input.progress.messages.fetch_add(messages, Ordering::Relaxed);
+                input
+                    .progress
+                    .messages
+                    .fetch_add(messages, Ordering::Relaxed);
             }
             Err(error) => {
                 failed.fetch_add(1, Ordering::Relaxed);

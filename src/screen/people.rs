@@ -1,11 +1,11 @@
 //! From the pile to persons: what belongs to one is put together, one part of the pile after the other.
 
+use super::Input;
 use super::findings::Findings;
 use super::gather::Gathered;
 use super::person::{Judging, Person};
 use super::pile::{PARTS, Pile};
 use super::record::{Kept, Key};
-use super::Input;
 use crate::cache::Memory;
 use crate::core::clinical::observation::PatientKey;
 use crate::core::extract::{IdentityEvent, IdentityKind};
@@ -44,7 +44,10 @@ pub(super) fn judge(
     if input.stopped() {
         return Ok(None);
     }
-    let found = work.sum.into_inner().unwrap_or_else(PoisonError::into_inner);
+    let found = work
+        .sum
+        .into_inner()
+        .unwrap_or_else(PoisonError::into_inner);
     Ok(Some(found))
 }
 
@@ -279,7 +282,12 @@ mod tests {
 
     #[test]
     fn all_ids_of_a_chain_have_one_place() {
-        let events = BTreeSet::from([merge("a", "b"), merge("c", "d"), merge("b", "c"), merge("x", "y")]);
+        let events = BTreeSet::from([
+            merge("a", "b"),
+            merge("c", "d"),
+            merge("b", "c"),
+            merge("x", "y"),
+        ]);
         let connected = Connected::of(&events);
         let places: BTreeSet<Key> = ["a", "b", "c", "d"]
             .iter()

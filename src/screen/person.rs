@@ -130,7 +130,10 @@ impl Person {
         let results = Results::judge(pooled, policy);
         let chart = Chart::read(&results, policy);
         let mut person = Self {
-            has_low: chart.anchors.iter().any(|one| one.igm.state() == State::Low),
+            has_low: chart
+                .anchors
+                .iter()
+                .any(|one| one.igm.state() == State::Low),
             is_isolated: false,
             is_persistent: false,
             has_other_pattern: false,
@@ -167,9 +170,8 @@ impl Person {
             return Some(person);
         };
         person.is_isolated = true;
-        let confirmed = |step: &crate::core::episode::history::Step<'_>| {
-            step.kind == TransitionKind::Confirmed
-        };
+        let confirmed =
+            |step: &crate::core::episode::history::Step<'_>| step.kind == TransitionKind::Confirmed;
         person.is_persistent = history
             .episodes
             .iter()
@@ -261,7 +263,12 @@ fn live_through(pooled: &PooledPatient, policy: &Policy) -> Vec<Transition> {
         .observations
         .iter()
         .map(|one| one.received_at)
-        .chain(pooled.group_withdrawals.iter().map(|(_, one)| one.version_at))
+        .chain(
+            pooled
+                .group_withdrawals
+                .iter()
+                .map(|(_, one)| one.version_at),
+        )
         .collect();
     times.sort_unstable();
     times.dedup();
@@ -301,6 +308,8 @@ fn live_through(pooled: &PooledPatient, policy: &Policy) -> Vec<Transition> {
         transitions: std::mem::take(&mut seen.transitions),
         ..pooled.clone()
     };
-    let news = last.map(|at| decide(&whole, policy, at)).unwrap_or_default();
+    let news = last
+        .map(|at| decide(&whole, policy, at))
+        .unwrap_or_default();
     whole.transitions.into_iter().chain(news).collect()
 }

@@ -93,7 +93,12 @@ impl Pile {
     fn size(&self, place: usize) -> u64 {
         self.parts.get(place).map_or(0, |part| {
             let store = lock(part);
-            store.filed + store.blocks.iter().map(|block| block.len() as u64).sum::<u64>()
+            store.filed
+                + store
+                    .blocks
+                    .iter()
+                    .map(|block| block.len() as u64)
+                    .sum::<u64>()
         })
     }
 

@@ -1,7 +1,7 @@
 //! Reading messages: a glance at each, and a whole look at those that say something.
 
-use super::record::Kept;
 use super::gather::Gathering;
+use super::record::Kept;
 use super::tally::Tally;
 use crate::archive::{Chunk, Part, kept, messages};
 use crate::core::clinical::observation::{Analyte, DemographicsReport, PatientKey};
@@ -73,7 +73,12 @@ impl<'g> Reader<'g> {
 
     fn message(&mut self, chunk: &Chunk, raw: &[u8]) -> io::Result<()> {
         self.tally.messages += 1;
-        let Gathering { policy, listener, now, .. } = self.gathering;
+        let Gathering {
+            policy,
+            listener,
+            now,
+            ..
+        } = self.gathering;
         let Some(routine) = glance(raw, listener, *now, policy) else {
             let extraction = self.read(kept(chunk, raw), None)?;
             return extraction.map_or(Ok(()), |(extraction, at)| self.take(extraction, at));
@@ -147,7 +152,12 @@ impl<'g> Reader<'g> {
 
     /// Takes what a message says.
     pub(super) fn take(&mut self, extraction: Extraction, at: Timestamp) -> io::Result<()> {
-        let observations = || extraction.patients.iter().flat_map(|part| &part.observations);
+        let observations = || {
+            extraction
+                .patients
+                .iter()
+                .flat_map(|part| &part.observations)
+        };
         let has_ours = observations().next().is_some();
         let has_igm = observations().any(|one| one.id.analyte == Analyte::IgM);
         self.tally.with_results += u64::from(extraction.understood == Understood::Results);
@@ -257,7 +267,10 @@ mod tests {
     const NOW: Timestamp = Timestamp::from_micros(1_800_000_000_000_000);
 
     /// What was read of messages that a glance calls alike.
-    type Alike = HashMap<(Vec<Vec<u8>>, bool), (PatientKey, DemographicsReport, BTreeMap<&'static str, u64>)>;
+    type Alike = HashMap<
+        (Vec<Vec<u8>>, bool),
+        (PatientKey, DemographicsReport, BTreeMap<&'static str, u64>),
+    >;
 
     /// Holds a glance against reading; whether it said anything.
     fn check(raw: &[u8], policy: &Policy, alike: &mut Alike) -> bool {
@@ -283,7 +296,9 @@ mod tests {
             };
             let mut read = extract(&short, JournalPosition::START, policy);
             for part in &mut read.patients {
-                part.demographics.iter_mut().for_each(|report| report.at = routine.said);
+                part.demographics
+                    .iter_mut()
+                    .for_each(|report| report.at = routine.said);
             }
             let different = (read != extraction).then(|| shown());
             assert_eq!(different, None, "{read:?} {extraction:?}");
@@ -293,12 +308,20 @@ mod tests {
             return true;
         }
         let only = only_demographics(&extraction);
-        if extraction.refusals.iter().all(|one| one.reason == Reason::NoPatientId)
+        if extraction
+            .refusals
+            .iter()
+            .all(|one| one.reason == Reason::NoPatientId)
             && !extraction.refusals.is_empty()
         {
             return true;
         }
-        assert!(extraction.refusals.is_empty(), "{:?} {}", extraction.refusals, shown());
+        assert!(
+            extraction.refusals.is_empty(),
+            "{:?} {}",
+            extraction.refusals,
+            shown()
+        );
         assert!(extraction.identity.is_empty(), "{}", shown());
         let (key, mut report) = only.unwrap_or_else(|| panic!("more than a patient: {}", shown()));
         assert_eq!(report.at, routine.said, "{}", shown());
@@ -328,7 +351,11 @@ mod tests {
             .iter()
             .filter(|event| check(&event.raw, &policy, &mut alike))
             .count();
-        assert!(glances * 2 > messages.len(), "{glances} of {}", messages.len());
+        assert!(
+            glances * 2 > messages.len(),
+            "{glances} of {}",
+            messages.len()
+        );
         // Messages with a fault, or anything else that is out of the ordinary.
         let mut random = Random::new(5);
         let odd = b"|^~\\&\r\n\"XQ0D \0\xc3L";

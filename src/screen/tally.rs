@@ -181,7 +181,9 @@ mod tests {
         tally.refuse("LAB/A", &refusal);
         let at = Timestamp::from_micros(i64::from(place));
         tally.feed("LAB/A").hear(2, at, at);
-        tally.feed("LAB/A").note(&BTreeMap::from([("no_status", 3)]), 2);
+        tally
+            .feed("LAB/A")
+            .note(&BTreeMap::from([("no_status", 3)]), 2);
         tally
     }
 
@@ -194,7 +196,10 @@ mod tests {
         let feed = &one.feeds["LAB/A"];
         assert_eq!((feed.messages, feed.quirks["no_status"]), (4, 12));
         let refused = &one.refusals[&(Reason::NoUnit, "LAB/A".to_owned())];
-        assert_eq!((refused.count, refused.place.as_ref().unwrap().occurrence), (2, 1));
+        assert_eq!(
+            (refused.count, refused.place.as_ref().unwrap().occurrence),
+            (2, 1)
+        );
     }
 
     #[test]

@@ -102,7 +102,12 @@ fn every_form_of_an_archive_gives_the_same() {
         .iter()
         .flat_map(|message| [&b"\x0b"[..], message, b"\x1c\r"].concat())
         .collect();
-    let batch = [&b"FHS|^~\\&|A\rBHS|^~\\&|A\r"[..], &lines, b"BTS|1\rFTS|1\r"].concat();
+    let batch = [
+        &b"FHS|^~\\&|A\rBHS|^~\\&|A\r"[..],
+        &lines,
+        b"BTS|1\rFTS|1\r",
+    ]
+    .concat();
     let feeds = text_lines(&lines);
     for (number, message) in messages.iter().enumerate() {
         let name = format!("folder/{}/{number:05}.hl7", number % 7);
@@ -123,7 +128,11 @@ fn every_form_of_an_archive_gives_the_same() {
         assert_eq!(outcome(&found), expected, "{name}");
     }
     let folder = desk.dir.path().join("folder");
-    assert_eq!(outcome(&desk.json(&[&folder], &[], None)), expected, "a folder");
+    assert_eq!(
+        outcome(&desk.json(&[&folder], &[], None)),
+        expected,
+        "a folder"
+    );
     let dash = Path::new("-");
     let found = desk.json(&[dash], &["--jobs", "1"], Some(&lines));
     assert_eq!(outcome(&found), expected, "standard input");
@@ -146,7 +155,13 @@ fn episodes(patient: &Value) -> Vec<(String, String, String)> {
         .into_iter()
         .flatten()
         .filter(|one| one["standing"] == "open" || one["standing"] == "resolved")
-        .map(|one| (word(one, "opened_at"), word(one, "standing"), word(one, "id")))
+        .map(|one| {
+            (
+                word(one, "opened_at"),
+                word(one, "standing"),
+                word(one, "id"),
+            )
+        })
         .collect();
     found.sort();
     found
@@ -198,12 +213,16 @@ fn three_orders_and_the_daemon_find_the_same() {
         let survivor = patient["key"].as_str().expect("a key");
         let ours = cases.get(survivor).cloned().unwrap_or_default();
         let opened = |of: &[(String, String, String)]| -> Vec<(String, String)> {
-            of.iter().map(|one| (one.0.clone(), one.1.clone())).collect()
+            of.iter()
+                .map(|one| (one.0.clone(), one.1.clone()))
+                .collect()
         };
         let theirs = episodes(&patient);
         assert_eq!(opened(&ours), opened(&theirs), "{survivor}");
         // Where ids were merged on the way, the daemon told of an id that gave way first.
-        let merged = patient["identities"].as_array().is_some_and(|ids| ids.len() > 1);
+        let merged = patient["identities"]
+            .as_array()
+            .is_some_and(|ids| ids.len() > 1);
         if !merged {
             assert_eq!(ours, theirs, "{survivor}");
         }
@@ -242,7 +261,14 @@ fn a_report_for_sharing_names_nobody() {
     ]
     .concat();
     let archive = desk.put("archive", archive.as_bytes());
-    let at = |name: &str| desk.dir.path().join(name).to_str().expect("text").to_owned();
+    let at = |name: &str| {
+        desk.dir
+            .path()
+            .join(name)
+            .to_str()
+            .expect("text")
+            .to_owned()
+    };
     let reports = [at("r.html"), at("r.json"), at("r.csv")];
     let with = |level: &str| {
         let mut args = vec!["--phi", level];
@@ -252,7 +278,9 @@ fn a_report_for_sharing_names_nobody() {
         let output = desk.run(&[&archive], &args, None);
         assert!(output.status.success(), "{}", text(&output.stderr));
         let told = [text(&output.stdout), text(&output.stderr)].concat();
-        let files = reports.iter().map(|file| fs::read_to_string(file).expect("read"));
+        let files = reports
+            .iter()
+            .map(|file| fs::read_to_string(file).expect("read"));
         files.chain([told]).collect::<Vec<_>>()
     };
     for report in with("none") {
@@ -296,11 +324,19 @@ fn two_policies_are_compared_and_the_cases_named() {
     let other = other.to_str().expect("text");
     let output = desk.run(&[&archive], &["--policy", other], None);
     let told = text(&output.stdout);
-    assert!(told.contains("with half.toml instead of the policy in force: 1 more, 0 fewer"), "{told}");
+    assert!(
+        told.contains("with half.toml instead of the policy in force: 1 more, 0 fewer"),
+        "{told}"
+    );
     assert!(told.contains(&format!("more: HOSP:{MARKER}1")), "{told}");
     // The other way round, from a policy that finds more.
     let config = desk.put("none.toml", b"");
-    let args = ["--config", other, "--policy", config.to_str().expect("text")];
+    let args = [
+        "--config",
+        other,
+        "--policy",
+        config.to_str().expect("text"),
+    ];
     let report = desk.json(&[&archive], &args, None);
     let comparison = &report["comparison"];
     assert_eq!(comparison["more"].as_array().map(Vec::len), Some(0));
@@ -312,7 +348,10 @@ fn two_policies_are_compared_and_the_cases_named() {
     );
     let codes = codes.to_str().expect("text");
     let report = desk.json(&[&archive], &["--policy", codes], None);
-    assert_eq!(report["comparison"]["fewer"].as_array().map(Vec::len), Some(1));
+    assert_eq!(
+        report["comparison"]["fewer"].as_array().map(Vec::len),
+        Some(1)
+    );
     let dash = Path::new("-");
     let output = desk.run(&[dash], &["--policy", codes], Some(b""));
     assert_eq!(output.status.code(), Some(2), "{}", text(&output.stderr));
@@ -335,7 +374,10 @@ fn a_broken_file_is_named_and_the_rest_goes_on() {
     }
     let summary = text(&output.stdout);
     assert!(summary.contains("with isolated low IgM"), "{summary}");
-    assert!(!summary.contains("              0  with isolated"), "{summary}");
+    assert!(
+        !summary.contains("              0  with isolated"),
+        "{summary}"
+    );
     let output = desk.run(&[&good], &["--report", "report.pdf"], None);
     assert_eq!(output.status.code(), Some(2));
 }
@@ -353,7 +395,9 @@ fn an_interrupt_ends_it_at_once() {
     let status = format!("/proc/{}/status", child.id());
     wait_for("a handler of SIGINT", || {
         let status = fs::read_to_string(&status).ok()?;
-        let caught = status.lines().find_map(|line| line.strip_prefix("SigCgt:"))?;
+        let caught = status
+            .lines()
+            .find_map(|line| line.strip_prefix("SigCgt:"))?;
         let caught = u64::from_str_radix(caught.trim(), 16).ok()?;
         (caught & 0b10 != 0).then_some(())
     });
@@ -371,7 +415,16 @@ fn what_is_generated_is_the_same_for_the_same_seed_in_every_form() {
     let generate = |name: &str, more: &[&str]| {
         let out = desk.dir.path().join(name);
         let status = command()
-            .args(["generate", "--seed", "9", "--messages", "400", "--hospital", "200", "--out"])
+            .args([
+                "generate",
+                "--seed",
+                "9",
+                "--messages",
+                "400",
+                "--hospital",
+                "200",
+                "--out",
+            ])
             .arg(&out)
             .args(more)
             .status()
@@ -381,11 +434,20 @@ fn what_is_generated_is_the_same_for_the_same_seed_in_every_form() {
     };
     let plain = generate("plain.hl7", &[]);
     let again = generate("again.hl7", &[]);
-    assert_eq!(fs::read(&plain).expect("read"), fs::read(&again).expect("read"));
-    let bytes: Vec<u8> = Feed::new(9, Mix { results: 200, ..Mix::default() })
-        .take(400)
-        .flat_map(|event| event.raw)
-        .collect();
+    assert_eq!(
+        fs::read(&plain).expect("read"),
+        fs::read(&again).expect("read")
+    );
+    let bytes: Vec<u8> = Feed::new(
+        9,
+        Mix {
+            results: 200,
+            ..Mix::default()
+        },
+    )
+    .take(400)
+    .flat_map(|event| event.raw)
+    .collect();
     assert_eq!(fs::read(&plain).expect("read"), bytes);
     let expected = outcome(&desk.json(&[&plain], &[], None));
     for (name, form) in [

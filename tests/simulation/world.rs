@@ -12,7 +12,9 @@ use pentamer::core::fold::state::{Batch, State};
 use pentamer::core::fold::{self, views};
 use pentamer::core::policy::Policy;
 use pentamer::core::time::{Span, Timestamp};
-use pentamer::journal::{Appender, Draft, Fingerprint, ModelDisk, Options, Reader, Stored, WriterHandle, open};
+use pentamer::journal::{
+    Appender, Draft, Fingerprint, ModelDisk, Options, Reader, Stored, WriterHandle, open,
+};
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::Duration;

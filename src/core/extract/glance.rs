@@ -44,7 +44,9 @@ impl Routine<'_> {
 pub fn sent_at(raw: &[u8], policy: &Policy) -> Option<Timestamp> {
     let (_, header) = raw_header(raw)?;
     let text = std::str::from_utf8(header.component(7, 1)).ok()?;
-    let at = Hl7Time::read(text).time()?.to_timestamp(&policy.site.zone, None)?;
+    let at = Hl7Time::read(text)
+        .time()?
+        .to_timestamp(&policy.site.zone, None)?;
     (!is_too_early(at)).then_some(at)
 }
 
@@ -151,9 +153,10 @@ impl Kind {
         let mut parts = msh9.split(|byte| *byte == b'^');
         match (parts.next()?, parts.next()?) {
             (b"ORU", b"R01") => Some(Self::Results),
-            (b"ADT", b"A01" | b"A02" | b"A03" | b"A04" | b"A05" | b"A08" | b"A11" | b"A28" | b"A31") => {
-                Some(Self::Demographics)
-            }
+            (
+                b"ADT",
+                b"A01" | b"A02" | b"A03" | b"A04" | b"A05" | b"A08" | b"A11" | b"A28" | b"A31",
+            ) => Some(Self::Demographics),
             _ => None,
         }
     }
@@ -197,7 +200,10 @@ impl<'m> Seen<'m> {
         };
         let end = ends.next().unwrap_or(fields.len());
         let status = fields.get(before + 1..end)?;
-        let live = matches!(status, b"" | [b'F' | b'P' | b'C' | b'R' | b'A' | b'M' | b'S' | b'I' | b'N' | b'O']);
+        let live = matches!(
+            status,
+            b"" | [b'F' | b'P' | b'C' | b'R' | b'A' | b'M' | b'S' | b'I' | b'N' | b'O']
+        );
         let reason = match ends.nth(4) {
             None => &[][..],
             Some(before) => {
@@ -212,7 +218,10 @@ impl<'m> Seen<'m> {
     fn control(&self, fields: &[u8]) -> Option<()> {
         self.pid?;
         let code = field(fields, 1);
-        let known = matches!(code, b"" | b"RE" | b"NW" | b"OK" | b"SC" | b"SN" | b"NA" | b"XO" | b"XR" | b"IP" | b"CM");
+        let known = matches!(
+            code,
+            b"" | b"RE" | b"NW" | b"OK" | b"SC" | b"SN" | b"NA" | b"XO" | b"XR" | b"IP" | b"CM"
+        );
         (known && field(fields, 16).is_empty()).then_some(())
     }
 }
@@ -282,7 +291,10 @@ impl<'m> Header<'m> {
     fn field(&self, number: usize) -> &'m [u8] {
         let place = number.saturating_sub(3);
         let end = self.ends.get(place).copied().unwrap_or(self.line.len());
-        let start = match place.checked_sub(1).and_then(|before| self.ends.get(before)) {
+        let start = match place
+            .checked_sub(1)
+            .and_then(|before| self.ends.get(before))
+        {
             Some(before) => before.saturating_add(1),
             None => 0,
         };
@@ -297,7 +309,10 @@ fn instant(
     policy: &Policy,
 ) -> Option<(Timestamp, Option<Offset>)> {
     let leaf = raw.split(|byte| *byte == b'^').next()?;
-    if !leaf.iter().all(|byte| byte.is_ascii_digit() || matches!(byte, b'+' | b'-' | b'.')) {
+    if !leaf
+        .iter()
+        .all(|byte| byte.is_ascii_digit() || matches!(byte, b'+' | b'-' | b'.'))
+    {
         return None;
     }
     let TimeReading::Time(time) = Hl7Time::read(std::str::from_utf8(leaf).ok()?) else {

@@ -168,7 +168,10 @@ pub fn html(report: &Report<'_>) -> Result<String, askama::Error> {
                 count: grouped(one.count),
                 reason: spaced(reason.word()),
                 feed: feed.clone(),
-                place: one.place.as_ref().map_or_else(String::new, ToString::to_string),
+                place: one
+                    .place
+                    .as_ref()
+                    .map_or_else(String::new, ToString::to_string),
                 remedy: one.remedy.clone(),
             })
             .collect(),
@@ -228,6 +231,17 @@ fn counted(counts: &std::collections::BTreeMap<&'static str, u64>) -> Vec<(Strin
 
 fn spaced(word: &str) -> String {
     word.replace('_', " ")
+}
+
+/// `isolated low IgM`.
+fn class_name(word: &str) -> String {
+    let names = [("igm", "IgM"), ("igg", "IgG"), ("_iga", " IgA")];
+    let named = names
+        .into_iter()
+        .fold(word.to_owned(), |text, (word, name)| {
+            text.replace(word, name)
+        });
+    spaced(&named)
 }
 
 fn who(case: &Shown<'_>) -> String {
@@ -292,8 +306,10 @@ fn cases(report: &Report<'_>) -> Vec<CaseRow> {
             if !shown.ids.is_empty() {
                 facts.push(("Identities", shown.ids.join(", ")));
             }
-            let tier = shown.tier.map_or_else(String::new, |tier| format!(", {tier}"));
-            facts.push(("At the end", spaced(shown.classification) + &tier));
+            let tier = shown
+                .tier
+                .map_or_else(String::new, |tier| format!(", {tier}"));
+            facts.push(("At the end", class_name(shown.classification) + &tier));
             facts.push(("IgM results", shown.igm.to_string()));
             if !shown.associations.is_empty() {
                 facts.push(("Associations", shown.associations.join("; ")));

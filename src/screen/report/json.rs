@@ -66,9 +66,7 @@ pub fn json(report: &Report<'_>) -> Value {
         "quarantine": quarantine,
         "cases": cases(report, &found.cases),
     });
-    if let (Some((other, comparison)), Some(root)) =
-        (&report.screened.other, out.as_object_mut())
-    {
+    if let (Some((other, comparison)), Some(root)) = (&report.screened.other, out.as_object_mut()) {
         let number = |place: &usize| place + 1;
         let more: Vec<Value> = comparison
             .more
@@ -223,4 +221,3 @@ fn case(report: &Report<'_>, number: usize, case: &Case) -> Value {
     }
     out
 }
-

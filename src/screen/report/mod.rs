@@ -83,7 +83,11 @@ fn funnel(report: &Report<'_>) -> [(&'static str, u64, Option<u64>); 8] {
         ("patients with IgM", persons.with_igm, None),
         ("with a low IgM", persons.low, Some(persons.with_igm)),
         ("with isolated low IgM", persons.isolated, Some(persons.low)),
-        ("confirmed four weeks later or more", persons.persistent, Some(persons.isolated)),
+        (
+            "confirmed four weeks later or more",
+            persons.persistent,
+            Some(persons.isolated),
+        ),
     ]
 }
 

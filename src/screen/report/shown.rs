@@ -63,7 +63,10 @@ impl Days {
         if level == PhiLevel::None {
             let opened = case.opened_at.to_rfc3339();
             let all = case.trend.iter().map(|point| point.at.as_str());
-            days.from = all.chain([opened.as_str()]).filter_map(|at| days.date(at)).min();
+            days.from = all
+                .chain([opened.as_str()])
+                .filter_map(|at| days.date(at))
+                .min();
         }
         days
     }
@@ -122,7 +125,11 @@ impl<'c> Shown<'c> {
             episodes: ids_told.then(|| case.episodes.expose().as_slice()),
             associations: associations(case, ids_told),
             trend: &case.trend,
-            told: case.told.iter().map(|told| told_shown(told, &days)).collect(),
+            told: case
+                .told
+                .iter()
+                .map(|told| told_shown(told, &days))
+                .collect(),
         }
     }
 }

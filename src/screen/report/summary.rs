@@ -32,7 +32,11 @@ pub fn summary(report: &Report<'_>) -> String {
 }
 
 fn weeks(found: &Findings) -> i64 {
-    let ends = found.weeks.keys().next().zip(found.weeks.keys().next_back());
+    let ends = found
+        .weeks
+        .keys()
+        .next()
+        .zip(found.weeks.keys().next_back());
     ends.and_then(|(first, last)| last.since(*first).ok())
         .map_or(0, |span| i64::from(span.get_days()) / 7 + 1)
 }
@@ -83,8 +87,12 @@ fn compare(out: &mut String, report: &Report<'_>, other: &Findings, comparison: 
             let _ = writeln!(
                 out,
                 "  {label}: {}{}, {}, IgM {}, since {}",
-                shown.key.map_or_else(|| format!("case {}", place + 1), str::to_owned),
-                shown.name.map_or_else(String::new, |name| format!(" {name}")),
+                shown
+                    .key
+                    .map_or_else(|| format!("case {}", place + 1), str::to_owned),
+                shown
+                    .name
+                    .map_or_else(String::new, |name| format!(" {name}")),
                 shown.severity,
                 shown.lowest,
                 shown.opened
