@@ -6,6 +6,7 @@
 #![forbid(unsafe_code)]
 #![warn(missing_docs)]
 
+pub mod archive;
 pub mod cache;
 pub mod cli;
 pub mod clock;
@@ -15,11 +16,14 @@ pub mod daemon;
 pub mod deliver;
 pub mod engine;
 pub mod failpoints;
+pub mod generate;
 pub mod index;
 pub mod journal;
 pub mod listen;
 pub mod notice;
+pub mod plot;
 pub mod pulse;
+pub mod screen;
 pub mod seal;
 pub mod service;
 pub mod telemetry;

@@ -11,6 +11,7 @@ mod daemon_main;
 pub mod demo;
 pub mod explain;
 pub mod feeds;
+pub mod generate;
 pub mod hash_password;
 pub mod journal;
 pub mod manual;
@@ -21,6 +22,7 @@ pub mod quarantine;
 pub mod queue;
 pub mod reassess;
 pub mod run;
+pub mod screen;
 pub mod send;
 mod story;
 pub mod verify_cache;
@@ -103,6 +105,10 @@ enum Command {
     Check(check::Args),
     /// Send HL7 messages over MLLP and count the answers
     Send(send::Args),
+    /// Look through archives: what would have been found and told
+    Screen(screen::Args),
+    /// Make a synthetic feed, the same for the same seed
+    Generate(generate::Args),
     /// Copy the data directory, while the daemon runs or not, and verify the copy
     Backup(backup::Args),
     /// Make the hash of a password, or a token, for the users of the pages
@@ -144,6 +150,8 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> Exit {
         Command::Journal(args) => journal::run(&args),
         Command::Check(args) => check::run(&args),
         Command::Send(args) => send::run(&args),
+        Command::Screen(args) => screen::run(&args),
+        Command::Generate(args) => generate::run(&args),
         Command::Backup(args) => backup::run(&args),
         Command::HashPassword(args) => hash_password::run(&args),
         Command::Completions(args) => completions::run(&args),

@@ -32,6 +32,7 @@ pub mod relay;
 mod reload;
 mod restart;
 mod retention;
+mod screen;
 mod sealed;
 mod secure;
 mod service;

@@ -2,7 +2,7 @@
 //! one sink; and what must hold whenever the power comes back.
 
 use super::hospital::{Event, Hospital};
-use super::message::{FEEDS, fingerprint};
+use super::message::{FEEDS, Feed};
 use super::oracle::Oracle;
 use super::random::Random;
 use pentamer::cache::Memory;
@@ -12,7 +12,9 @@ use pentamer::core::fold::state::{Batch, State};
 use pentamer::core::fold::{self, views};
 use pentamer::core::policy::Policy;
 use pentamer::core::time::{Span, Timestamp};
-use pentamer::journal::{Appender, Draft, ModelDisk, Options, Reader, Stored, WriterHandle, open};
+use pentamer::journal::{
+    Appender, Draft, Fingerprint, ModelDisk, Options, Reader, Stored, WriterHandle, open,
+};
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
@@ -513,4 +515,20 @@ impl<'h> World<'h> {
         }
         state
     }
+}
+
+/// How the listener knows a message again.
+fn fingerprint(feed: usize, control: &str, raw: &[u8]) -> Fingerprint {
+    let Feed {
+        listener,
+        application,
+        ..
+    } = &FEEDS[feed];
+    Fingerprint::of(
+        listener,
+        application.as_bytes(),
+        b"HOSP",
+        control.as_bytes(),
+        raw,
+    )
 }

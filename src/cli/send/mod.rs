@@ -6,7 +6,6 @@
 mod answer;
 mod archive;
 mod client;
-mod folder;
 mod tally;
 
 use super::{Exit, after_help, complain, print};
@@ -197,7 +196,7 @@ fn read_all(named: &[PathBuf], whole: bool) -> Option<Vec<Frame>> {
         }
         let before = frames.len();
         let mut passed_over = 0_u64;
-        for file in folder::files(name) {
+        for file in crate::archive::folder::files(name) {
             let found = file.and_then(|file| Ok(archive::frames(read(&file)?.into(), whole)));
             match found {
                 // A folder holds other things too; only what a person names must be a message.

@@ -315,7 +315,12 @@ impl AnalyteMap {
     /// an escape could hide a code. `raw_obx3` is the undecoded field; where the sender's escape
     /// character is not `\`, and the field has it, the caller must not ask.
     pub fn may_match(&self, raw_obx3: &str) -> bool {
-        raw_obx3.contains('\\') || self.screen.may_match(raw_obx3)
+        self.bytes_may_match(raw_obx3.as_bytes())
+    }
+
+    /// The same for bytes that are not decoded yet, of a set in which ASCII is ASCII.
+    pub fn bytes_may_match(&self, raw_obx3: &[u8]) -> bool {
+        raw_obx3.contains(&b'\\') || self.screen.may_match(raw_obx3)
     }
 
     /// IgM, IgG or IgA by name alone: a local code that the site has yet to map, or to leave out. A code of

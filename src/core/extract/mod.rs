@@ -1,6 +1,7 @@
 //! From one message to what it says: patients, observations, identity events, or reasons why not.
 
 mod associations;
+mod glance;
 mod identity;
 mod message;
 mod note;
@@ -18,6 +19,8 @@ mod status;
 mod tests;
 mod walk;
 
+pub use glance::{Routine, glance, sent_at};
+pub use place::remedy;
 pub use read::extract;
 
 use super::clinical::observation::{

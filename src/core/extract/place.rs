@@ -31,7 +31,7 @@ pub(super) fn field_name(segment: &str, field: u32) -> &'static str {
 }
 
 /// What would mend a refusal, for the operator or the laboratory.
-pub(super) fn remedy(reason: Reason) -> &'static str {
+pub fn remedy(reason: Reason) -> &'static str {
     match reason {
         Reason::Truncated => "have the sender send the message again; its frame was broken off",
         Reason::TooLarge => {

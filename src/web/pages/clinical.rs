@@ -2,10 +2,10 @@
 //! steps. Pages of alerts and of patients have it alike.
 
 use super::frame::{Frame, sentence};
-use super::plot::{Plot, plots};
 use crate::core::alert::{AlertAssociation, Evidence};
 use crate::core::fold::dossier::Dossier;
 use crate::core::patient::{PatientView, ResultView};
+use crate::plot::{Plot, plots};
 
 /// One row of evidence.
 pub(in crate::web) struct Row {
@@ -197,7 +197,7 @@ pub(in crate::web) fn trend(view: &PatientView, frame: &Frame) -> Trend {
         }
     });
     Trend {
-        plots: plots(&view.trend, frame),
+        plots: plots(&view.trend, &|at| frame.day(at)),
         rows: rows.collect(),
     }
 }

@@ -7,7 +7,6 @@ pub(super) mod frame;
 pub(super) mod messages;
 pub(super) mod operating;
 pub(super) mod patient;
-mod plot;
 pub(super) mod quarantine;
 pub(super) mod sign_in;
 pub(super) mod worklist;

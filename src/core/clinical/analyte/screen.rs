@@ -35,7 +35,7 @@ impl Screen {
             .map_or(Self::Everything, Self::Texts)
     }
 
-    pub(super) fn may_match(&self, raw_obx3: &str) -> bool {
+    pub(super) fn may_match(&self, raw_obx3: &[u8]) -> bool {
         match self {
             Self::Everything => true,
             Self::Texts(texts) => texts.is_match(raw_obx3),

@@ -1,9 +1,9 @@
-//! Blood counts and chemistry: most of what a laboratory sends, and nothing of ours.
+//! Blood counts, chemistry and microbiology: most of what a laboratory sends, and nothing of ours.
 
 use super::hospital::{Making, Says};
 use super::message::order;
 use super::people::usual_value;
-use pentamer::core::time::Timestamp;
+use crate::core::time::Timestamp;
 
 /// Chemistry and haematology: code, name, unit, limits (in tenths).
 const CHEMISTRY: [(&str, &str, &str, i64, i64); 10] = [
@@ -54,4 +54,29 @@ impl Making {
         }
         self.result(due, feed, person, &body, Says::Other);
     }
+
+    /// A report of microbiology: sentences, one a line.
+    pub(super) fn microbiology(&mut self, person: usize, id: usize, at: Timestamp) {
+        let filler = format!("M{}", self.number());
+        let due = at.plus(self.turnaround());
+        let mut body = self.pid(person, id, "") + &order(&filler, "MICRO^Culture^L", at, due, "F");
+        let lines = 3 + self.random.below(12);
+        for number in 1..=lines {
+            let sentence = self.random.pick(&SENTENCES);
+            body += &format!("OBX|{number}|TX|600-7^Blood culture^LN||{sentence}||||||F\r");
+        }
+        self.result(due, 0, person, &body, Says::Other);
+    }
 }
+
+/// Of reports of microbiology; that IgM stands in one is no result.
+const SENTENCES: [&str; 8] = [
+    "No growth after five days of incubation, aerobic and anaerobic bottle.",
+    "Staphylococcus epidermidis in one of two bottles; contamination is likely.",
+    "Escherichia coli, sensitive to cefuroxime, ciprofloxacin and meropenem.",
+    "Gram stain: no leucocytes, no microorganisms seen in twenty fields.",
+    "Mycoplasma pneumoniae IgM antibodies not detected, IgG antibodies detected.",
+    "Please send a second sample from another site if fever goes on.",
+    "The result was told to the ward by telephone and read back.",
+    "Candida albicans, sensitive to fluconazole; minimal inhibitory concentration 0.25 mg/L.",
+];

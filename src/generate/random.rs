@@ -4,10 +4,16 @@
 pub struct Random(u64);
 
 impl Random {
+    /// From a seed.
     pub fn new(seed: u64) -> Self {
         Self(seed)
     }
 
+    /// The next number.
+    #[expect(
+        clippy::should_implement_trait,
+        reason = "it never ends, and is no iterator"
+    )]
     pub fn next(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
         let mut z = self.0;
@@ -31,6 +37,7 @@ impl Random {
         ((self.next() >> 11) as f64 + 1.0) / (1_u64 << 53) as f64
     }
 
+    /// True as often as that.
     pub fn chance(&mut self, probability: f64) -> bool {
         self.unit() <= probability
     }
@@ -41,10 +48,12 @@ impl Random {
         radius * (std::f64::consts::TAU * self.unit()).cos()
     }
 
+    /// Of a lognormal distribution.
     pub fn lognormal(&mut self, median: f64, sigma: f64) -> f64 {
         median * (sigma * self.normal()).exp()
     }
 
+    /// One of several.
     pub fn pick<T: Copy>(&mut self, of: &[T]) -> T {
         of[self.below(of.len() as u64) as usize]
     }

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 /// All files in a folder and the folders in it, in the order of their names. What cannot be listed
 /// gives its error; links to folders are not followed, as they may lead back.
-pub(super) fn files(folder: &Path) -> Vec<io::Result<PathBuf>> {
+pub fn files(folder: &Path) -> Vec<io::Result<PathBuf>> {
     let mut files = Vec::new();
     let mut open = vec![folder.to_path_buf()];
     while let Some(path) = open.pop() {

@@ -6,21 +6,26 @@ use super::message::{
 use super::people::{Fate, Person, usual_value};
 use super::random::Random;
 use super::traps;
-use pentamer::core::time::{Span, Timestamp};
+use crate::core::time::{Span, Timestamp};
 
 /// 2025-01-01T00:00:00Z.
 pub const YEAR: Timestamp = Timestamp::from_micros(1_735_689_600_000_000);
+/// How long a year of a hospital is.
 pub const DAYS: i64 = 365;
 
 /// One message.
 pub struct Event {
     /// When its sender first tries.
     pub due: Timestamp,
+    /// Its place in [`FEEDS`].
     pub feed: usize,
+    /// MSH-10.
     pub control: String,
+    /// The bytes.
     pub raw: Vec<u8>,
     /// The person.
     pub person: usize,
+    /// What it says.
     pub says: Says,
 }
 
@@ -30,7 +35,12 @@ pub enum Says {
     /// Immunoglobulins.
     Report(Report),
     /// One identifier of the person (by number) is another one.
-    Merge { prior: usize, survivor: usize },
+    Merge {
+        /// The one that gives way.
+        prior: usize,
+        /// The one that stays.
+        survivor: usize,
+    },
     /// Nothing that matters to immunoglobulins.
     Other,
 }
@@ -40,18 +50,26 @@ pub enum Says {
 pub struct Report {
     /// Which of the person's identifiers.
     pub id: usize,
+    /// Filler number.
     pub order: String,
+    /// OBR-7.
     pub collected: Timestamp,
+    /// OBR-22.
     pub version: Timestamp,
+    /// Of IgM, IgG and IgA.
     pub limits: [Limits; 3],
+    /// The results.
     pub lines: Vec<Line>,
 }
 
 /// One immunoglobulin: which, value in mg/dL, status.
 #[derive(Debug, Clone, Copy)]
 pub struct Line {
+    /// 0 IgM, 1 IgG, 2 IgA.
     pub analyte: usize,
+    /// In mg/dL.
     pub value: i64,
+    /// OBX-11.
     pub status: &'static str,
 }
 
@@ -65,11 +83,40 @@ pub struct Mix {
     pub planted: u64,
     /// Of a thousand patients so many are traps.
     pub traps: u64,
+    /// Of a thousand other patients so many have immunoglobulins measured.
+    pub immunology: u64,
+    /// Of a thousand visits so many have a report of microbiology, which is text.
+    pub texts: u64,
+    /// When the year begins.
+    pub from: Timestamp,
+    /// How long it is; a course takes up to 200 days.
+    pub days: i64,
+    /// Numbers of people and messages begin here: years with other beginnings have other people.
+    pub numbers: u64,
+}
+
+impl Default for Mix {
+    /// A year of a small hospital: few have immunoglobulins measured, one in a thousand patients has
+    /// an isolated low IgM (CLINICAL 1.1), and one in five hundred is a trap.
+    fn default() -> Self {
+        Self {
+            results: 20_000,
+            planted: 1,
+            traps: 2,
+            immunology: 15,
+            texts: 120,
+            from: YEAR,
+            days: DAYS,
+            numbers: 0,
+        }
+    }
 }
 
 /// A year, and how it was made.
 pub struct Hospital {
+    /// Everybody.
     pub people: Vec<Person>,
+    /// In order of time.
     pub events: Vec<Event>,
     /// Result messages without those sent again.
     pub results: usize,
@@ -88,7 +135,7 @@ pub fn year(seed: u64, mix: Mix) -> Hospital {
             lines: 0,
         },
         mix,
-        numbers: 0,
+        numbers: mix.numbers,
         planted: 0,
         trapped: 0,
     };
@@ -106,7 +153,7 @@ pub fn year(seed: u64, mix: Mix) -> Hospital {
 pub(super) struct Making {
     pub(super) random: Random,
     pub(super) hospital: Hospital,
-    mix: Mix,
+    pub(super) mix: Mix,
     numbers: u64,
     pub(super) planted: usize,
     trapped: usize,
@@ -136,8 +183,8 @@ impl Making {
 
     /// Some moment of the year, `margin` days before its end.
     pub(super) fn moment(&mut self, margin: i64) -> Timestamp {
-        let minute = self.random.between(0, (DAYS - margin) * 24 * 60);
-        YEAR.plus(minutes(minute))
+        let minute = self.random.between(0, (self.mix.days - margin) * 24 * 60);
+        self.mix.from.plus(minutes(minute))
     }
 
     /// From collection to report.
@@ -246,7 +293,7 @@ impl Making {
     fn usual(&mut self) {
         let person = self.person("P", Fate::Usual);
         let visits = 1 + self.random.below(3) + self.random.below(2) * self.random.below(6);
-        let immunology = self.random.chance(0.12);
+        let immunology = self.random.chance(self.mix.immunology as f64 / 1_000.0);
         let admission = self.moment(0);
         self.admission(person, 0, admission.plus(minutes(-30)));
         let mut at = admission;
@@ -258,6 +305,11 @@ impl Making {
         }
         for visit in 0..visits {
             self.chemistry(person, id, at);
+            // A year without texts is the same as ever.
+            let texts = self.mix.texts as f64 / 1_000.0;
+            if self.mix.texts > 0 && self.random.chance(texts) {
+                self.microbiology(person, id, at);
+            }
             if immunology && (visit == 0 || self.random.chance(0.4)) {
                 self.panel_of_chance(person, id, at);
             }
@@ -265,7 +317,7 @@ impl Making {
                 id = 0;
             }
             at = at.plus(minutes(self.random.between(60 * 20, 60 * 24 * 40)));
-            if at > YEAR.plus(days(DAYS)) {
+            if at > self.mix.from.plus(days(self.mix.days)) {
                 break;
             }
         }

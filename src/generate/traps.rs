@@ -3,7 +3,7 @@
 
 use super::hospital::Making;
 use super::message::{Style, immunoglobulin, order};
-use pentamer::core::time::Timestamp;
+use crate::core::time::Timestamp;
 
 /// Makes the body of one message about a person and a collection.
 type Make = Box<dyn Fn(&mut Making, usize, Timestamp) -> String>;

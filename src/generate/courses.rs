@@ -3,7 +3,7 @@
 use super::hospital::{Line, Making, Report, Says};
 use super::message::{ADT, AUTHORITY, days, minutes, stamp};
 use super::people::{COURSES, Course, Fate, deficient, normal_value};
-use pentamer::core::time::Timestamp;
+use crate::core::time::Timestamp;
 
 impl Making {
     /// A patient with the next course in turn.

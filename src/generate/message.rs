@@ -1,13 +1,15 @@
 //! HL7 as the feeds of the hospital write it.
 
+use crate::core::time::{Span, Timestamp};
 use jiff::civil::Date;
-use pentamer::core::time::{Span, Timestamp};
-use pentamer::journal::Fingerprint;
 
 /// One sending system.
 pub struct Feed {
+    /// The listener that it sends to.
     pub listener: &'static str,
+    /// MSH-3.
     pub application: &'static str,
+    /// How it writes.
     pub style: Style,
 }
 
@@ -40,8 +42,11 @@ pub const FEEDS: [Feed; 7] = [
     feed("lab-3", "REFLAB", Style::International),
     feed("adt", "ADT", Style::Admission),
 ];
+/// So many of them are laboratories.
 pub const LABORATORIES: u64 = 6;
+/// The feed of admissions.
 pub const ADT: usize = 6;
+/// The authority of all identifiers, and MSH-4.
 pub const AUTHORITY: &str = "HOSP";
 
 const fn feed(listener: &'static str, application: &'static str, style: Style) -> Feed {
@@ -50,6 +55,11 @@ const fn feed(listener: &'static str, application: &'static str, style: Style) -
         application,
         style,
     }
+}
+
+/// A feed by its place.
+pub fn of(feed: usize) -> &'static Feed {
+    FEEDS.get(feed).unwrap_or(&FEEDS[0])
 }
 
 /// Lower and upper limit in mg/dL.
@@ -67,22 +77,26 @@ pub fn stamp(at: Timestamp) -> String {
     at.to_jiff().strftime("%Y%m%d%H%M%S+0000").to_string()
 }
 
+/// `20250314`.
 pub fn day(date: Date) -> String {
     date.strftime("%Y%m%d").to_string()
 }
 
+/// So many days.
 pub fn days(days: i64) -> Span {
     Span::days(days)
 }
 
+/// So many minutes.
 pub fn minutes(minutes: i64) -> Span {
     Span::seconds(minutes * 60)
 }
 
+/// The header.
 pub fn msh(feed: usize, kind: &str, sent: Timestamp, control: &str) -> String {
     let Feed {
         application, style, ..
-    } = &FEEDS[feed];
+    } = of(feed);
     let charset = if *style == Style::Commas {
         "8859/1"
     } else {
@@ -94,6 +108,7 @@ pub fn msh(feed: usize, kind: &str, sent: Timestamp, control: &str) -> String {
     )
 }
 
+/// The patient.
 pub fn pid(id: &str, name: &str, birth: Date, sex: &str, account: &str) -> String {
     format!(
         "PID|1||{id}^^^{AUTHORITY}^MR||{name}||{}|{sex}||||||||||{account}\r",
@@ -146,7 +161,7 @@ pub fn immunoglobulin(
     limits: Limits,
     status: &str,
 ) -> String {
-    let (code, mnemonic, name) = ANALYTES[analyte];
+    let (code, mnemonic, name) = ANALYTES.get(analyte).copied().unwrap_or(ANALYTES[0]);
     let (low, high) = limits;
     let flag = flag(value, limits);
     let loinc = format!("{code}^{name}^LN");
@@ -185,27 +200,11 @@ pub fn immunoglobulin(
 
 /// As bytes in the feed's character set.
 pub fn bytes(feed: usize, text: &str) -> Vec<u8> {
-    if FEEDS[feed].style == Style::Commas {
+    if of(feed).style == Style::Commas {
         text.chars()
             .map(|c| u8::try_from(u32::from(c)).unwrap_or(b'?'))
             .collect()
     } else {
         text.as_bytes().to_vec()
     }
-}
-
-/// How the listener knows a message again.
-pub fn fingerprint(feed: usize, control: &str, raw: &[u8]) -> Fingerprint {
-    let Feed {
-        listener,
-        application,
-        ..
-    } = &FEEDS[feed];
-    Fingerprint::of(
-        listener,
-        application.as_bytes(),
-        b"HOSP",
-        control.as_bytes(),
-        raw,
-    )
 }

@@ -2,17 +2,22 @@
 
 use super::message::{Limits, Style};
 use super::random::Random;
+use crate::core::episode::Severity;
+use crate::core::time::Timestamp;
 use jiff::Unit;
 use jiff::civil::{Date, date};
-use pentamer::core::episode::Severity;
-use pentamer::core::time::Timestamp;
 
 /// Somebody, by one identifier or by two that turn out to be one person's.
 pub struct Person {
+    /// Identifiers, the one that survives first.
     pub ids: Vec<String>,
+    /// PID-5.
     pub name: String,
+    /// PID-8.
     pub sex: &'static str,
+    /// PID-7.
     pub birth: Date,
+    /// What is in store.
     pub fate: Fate,
 }
 

@@ -1,14 +1,19 @@
 //! The trend as a picture (CLINICAL 7.3), drawn here: points, limits as a band, results with a comparator as
 //! open symbols, corrected and preliminary ones marked. The same stands as a table beside it.
 
-use super::frame::Frame;
 use crate::core::patient::TrendPoint;
 use std::fmt::Write as _;
 
+/// Names the day of an instant (RFC 3339).
+pub type Day<'d> = &'d dyn Fn(&str) -> String;
+
 /// One picture.
-pub(in crate::web) struct Plot {
+pub struct Plot {
+    /// Of what.
     pub analyte: &'static str,
+    /// In what.
     pub unit: String,
+    /// The picture.
     pub svg: String,
     /// The same for a narrow window.
     pub narrow: String,
@@ -33,7 +38,9 @@ struct Drawn<'a> {
 }
 
 /// One picture an analyte: IgM over the whole width, IgG and IgA beside each other below it.
-pub(in crate::web) fn plots(trend: &[TrendPoint], frame: &Frame) -> Vec<Plot> {
+///
+/// `day` says when an instant (RFC 3339) was, as it is to be read.
+pub fn plots(trend: &[TrendPoint], day: Day<'_>) -> Vec<Plot> {
     let drawn: Vec<Drawn<'_>> = trend.iter().filter_map(read).collect();
     let ends = (
         drawn.iter().map(|one| one.at).min(),
@@ -56,9 +63,9 @@ pub(in crate::web) fn plots(trend: &[TrendPoint], frame: &Frame) -> Vec<Plot> {
                 .filter(|one| one.point.unit == unit)
                 .collect();
             let width = if analyte == "IgM" { 760.0 } else { 380.0 };
-            let says = says(analyte, &unit, &points, frame);
-            let svg = draw(&points, (first, last), width, &says, frame);
-            let narrow = draw(&points, (first, last), 380.0, &says, frame);
+            let says = says(analyte, &unit, &points, day);
+            let svg = draw(&points, (first, last), width, &says, day);
+            let narrow = draw(&points, (first, last), 380.0, &says, day);
             Some(Plot {
                 analyte,
                 unit,
@@ -90,10 +97,10 @@ fn shown(one: &Drawn<'_>) -> String {
     }
 }
 
-fn says(analyte: &str, unit: &str, points: &[&Drawn<'_>], frame: &Frame) -> String {
+fn says(analyte: &str, unit: &str, points: &[&Drawn<'_>], day: Day<'_>) -> String {
     let values: Vec<String> = points
         .iter()
-        .map(|one| format!("{} on {}", shown(one), frame.day(&one.point.at)))
+        .map(|one| format!("{} on {}", shown(one), day(&one.point.at)))
         .collect();
     format!("{analyte} in {unit}: {}", values.join(", "))
 }
@@ -115,7 +122,7 @@ fn draw(
     (first, last): (i64, i64),
     width: f64,
     says: &str,
-    frame: &Frame,
+    day: Day<'_>,
 ) -> String {
     let top = ceiling(points);
     let right = width - RIGHT;
@@ -151,7 +158,7 @@ fn draw(
             number(value)
         );
     }
-    days(&mut out, points, &x, bottom, frame);
+    days(&mut out, points, &x, bottom, day);
     let line: Vec<String> = points
         .iter()
         .map(|one| format!("{:.1} {:.1}", x(one.at), y(one.value)))
@@ -216,7 +223,7 @@ fn days(
     points: &[&Drawn<'_>],
     x: &dyn Fn(i64) -> f64,
     bottom: f64,
-    frame: &Frame,
+    day: Day<'_>,
 ) {
     const WIDTH: f64 = 74.0;
     let mut ends: Vec<&&Drawn<'_>> = points.iter().collect();
@@ -230,12 +237,12 @@ fn days(
         let _ = write!(out, "<path class=\"axis\" d=\"M{at:.1} {bottom}v4\"/>");
         if taken.iter().all(|other| (other - at).abs() >= WIDTH) {
             taken.push(at);
-            let day = frame.day(&one.point.at);
+            let text = day(&one.point.at);
             let _ = write!(
                 out,
                 "<text x=\"{at:.1}\" y=\"{}\" text-anchor=\"middle\">{}</text>",
                 bottom + 17.0,
-                escaped(&day)
+                escaped(&text)
             );
         }
     }

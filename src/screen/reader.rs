@@ -1,0 +1,377 @@
+//! Reading messages: a glance at each, and a whole look at those that say something.
+
+use super::gather::Gathering;
+use super::record::Kept;
+use super::tally::Tally;
+use crate::archive::{Chunk, Part, kept, messages};
+use crate::core::clinical::observation::{Analyte, DemographicsReport, PatientKey};
+use crate::core::extract::{
+    Extraction, Place, Refusal, Routine, Understood, extract, glance, remedy, sent_at,
+};
+use crate::core::fact::{JournalPosition, Origin, Reason, Received};
+use crate::core::policy::Policy;
+use crate::core::time::Timestamp;
+use bytes::Bytes;
+use std::collections::{BTreeMap, HashMap};
+use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+/// One worker's reading. What it says of a patient goes to the common pile.
+pub(super) struct Reader<'g> {
+    gathering: &'g Gathering<'g>,
+    /// Messages that are read like one that was read before, by what reading depends on.
+    known: HashMap<Vec<u8>, Known>,
+    most_known: usize,
+    /// The key of the message at hand.
+    key: Vec<u8>,
+    pub(super) tally: Tally,
+}
+
+/// What a message that says only who its patient is was read as.
+struct Known {
+    patient: PatientKey,
+    report: DemographicsReport,
+    feed: String,
+    quirks: BTreeMap<&'static str, u64>,
+    has_results: bool,
+    /// How many were like it.
+    times: u64,
+    sent: (Timestamp, Timestamp),
+}
+
+impl<'g> Reader<'g> {
+    pub(super) fn new(gathering: &'g Gathering<'g>, most_known: usize) -> Self {
+        Self {
+            gathering,
+            known: HashMap::new(),
+            most_known,
+            key: Vec::new(),
+            tally: Tally::default(),
+        }
+    }
+
+    /// Reads every message of a chunk; how many there were.
+    pub(super) fn chunk(&mut self, chunk: &Chunk) -> io::Result<u64> {
+        let before = self.tally.messages;
+        let mut failed = None;
+        let frames = messages(chunk, |part| match part {
+            Part::Message(raw) if failed.is_none() => {
+                if let Err(error) = self.message(chunk, raw) {
+                    failed = Some(error);
+                }
+            }
+            Part::Message(_) => {}
+            Part::Refused(reason) => self.tally.refuse_bytes(reason),
+        });
+        self.tally.frames.add(&frames);
+        self.tally.bytes += chunk.bytes.len() as u64;
+        match failed {
+            Some(error) => Err(error),
+            None => Ok(self.tally.messages - before),
+        }
+    }
+
+    fn message(&mut self, chunk: &Chunk, raw: &[u8]) -> io::Result<()> {
+        self.tally.messages += 1;
+        let Gathering {
+            policy,
+            listener,
+            now,
+            ..
+        } = self.gathering;
+        let Some(routine) = glance(raw, listener, *now, policy) else {
+            let extraction = self.read(kept(chunk, raw), None)?;
+            return extraction.map_or(Ok(()), |(extraction, at)| self.take(extraction, at));
+        };
+        self.key.clear();
+        for part in routine.same {
+            self.key.extend_from_slice(part);
+            self.key.push(b'\r');
+        }
+        self.key.push(u8::from(routine.is_utf8));
+        if let Some(known) = self.known.get_mut(self.key.as_slice()) {
+            known.times += 1;
+            known.report.at = known.report.at.max(routine.said);
+            known.sent.0 = known.sent.0.min(routine.sent);
+            known.sent.1 = known.sent.1.max(routine.sent);
+            return Ok(());
+        }
+        let short = routine.shortened().map(Bytes::from);
+        let raw = short.unwrap_or_else(|| kept(chunk, raw));
+        let Some((extraction, at)) = self.read(raw, Some(routine.sent))? else {
+            return Ok(());
+        };
+        self.learn(extraction, at, &routine)
+    }
+
+    /// Remembers what a message was read as, where that is who the patient is and nothing else.
+    fn learn(
+        &mut self,
+        extraction: Extraction,
+        at: Timestamp,
+        routine: &Routine<'_>,
+    ) -> io::Result<()> {
+        let plain = extraction.refusals.is_empty() && extraction.identity.is_empty();
+        let Some((patient, mut report)) = only_demographics(&extraction).filter(|_| plain) else {
+            return self.take(extraction, at);
+        };
+        // A shortened message does not have the time of its event.
+        report.at = routine.said;
+        if self.known.len() >= self.most_known {
+            self.forget()?;
+        }
+        let known = Known {
+            patient,
+            report,
+            feed: extraction.feed,
+            quirks: extraction.counts,
+            has_results: extraction.understood == Understood::Results,
+            times: 1,
+            sent: (at, at),
+        };
+        self.known.insert(self.key.clone(), known);
+        Ok(())
+    }
+
+    /// Reads a message whole, as the daemon does; `None` for a part of one, which waits for the rest.
+    fn read(
+        &mut self,
+        raw: Bytes,
+        sent: Option<Timestamp>,
+    ) -> io::Result<Option<(Extraction, Timestamp)>> {
+        self.tally.read += 1;
+        let received = self.gathering.received(raw, sent);
+        let extraction = read_safely(&received, self.gathering.policy);
+        let is_part = |refusal: &Refusal| refusal.reason == Reason::Continuation;
+        if extraction.refusals.iter().any(is_part) {
+            self.gathering.part(received);
+            return Ok(None);
+        }
+        Ok(Some((extraction, received.received_at)))
+    }
+
+    /// Takes what a message says.
+    pub(super) fn take(&mut self, extraction: Extraction, at: Timestamp) -> io::Result<()> {
+        let observations = || {
+            extraction
+                .patients
+                .iter()
+                .flat_map(|part| &part.observations)
+        };
+        let has_ours = observations().next().is_some();
+        let has_igm = observations().any(|one| one.id.analyte == Analyte::IgM);
+        self.tally.with_results += u64::from(extraction.understood == Understood::Results);
+        self.tally.with_ours += u64::from(has_ours);
+        self.tally.with_igm += u64::from(has_igm);
+        self.tally.identity_events += extraction.identity.len() as u64;
+        let feed = self.tally.feed(&extraction.feed);
+        feed.hear(1, at, at);
+        feed.with_ours += u64::from(has_ours);
+        feed.note(&extraction.counts, 1);
+        for refusal in &extraction.refusals {
+            self.tally.refuse(&extraction.feed, refusal);
+        }
+        for part in extraction.patients {
+            let key = part.key;
+            for observation in part.observations {
+                self.keep(Kept::Observation(Box::new(observation)))?;
+            }
+            for withdrawal in part.group_withdrawals {
+                self.keep(Kept::Withdrawal(key.clone(), withdrawal))?;
+            }
+            for association in part.associations {
+                self.keep(Kept::Association(key.clone(), association))?;
+            }
+            if let Some(report) = part.demographics {
+                self.keep(Kept::Demographics(key, report))?;
+            }
+        }
+        self.gathering.identify(extraction.identity);
+        Ok(())
+    }
+
+    fn keep(&self, kept: Kept) -> io::Result<()> {
+        self.gathering.pile.keep(&kept)
+    }
+
+    /// Gives what is remembered to the pile.
+    pub(super) fn forget(&mut self) -> io::Result<()> {
+        for (_, known) in std::mem::take(&mut self.known) {
+            if known.has_results {
+                self.tally.with_results += known.times;
+            }
+            let feed = self.tally.feed(&known.feed);
+            feed.hear(known.times, known.sent.0, known.sent.1);
+            feed.note(&known.quirks, known.times);
+            self.keep(Kept::Demographics(known.patient, known.report))?;
+        }
+        Ok(())
+    }
+}
+
+/// Who the patient is, where a message says no more.
+fn only_demographics(extraction: &Extraction) -> Option<(PatientKey, DemographicsReport)> {
+    let [part] = extraction.patients.as_slice() else {
+        return None;
+    };
+    let nothing_else = part.observations.is_empty()
+        && part.group_withdrawals.is_empty()
+        && part.associations.is_empty();
+    let report = part.demographics.clone().filter(|_| nothing_else)?;
+    Some((part.key.clone(), report))
+}
+
+impl Gathering<'_> {
+    /// A message as if it had come when it was sent; where it does not say when, now. So what would have
+    /// been told, and when, does not depend on when the archive is read.
+    fn received(&self, raw: Bytes, sent: Option<Timestamp>) -> Received {
+        let sent = sent.or_else(|| sent_at(&raw, self.policy));
+        Received {
+            origin: Origin {
+                listener: self.listener.clone(),
+                peer: "archive".to_owned(),
+            },
+            received_at: sent.map_or(self.now, |sent| sent.min(self.now)),
+            part: (0, 1),
+            raw,
+        }
+    }
+}
+
+/// Reads a message; where our reader fails, that is what it says.
+pub(super) fn read_safely(received: &Received, policy: &Policy) -> Extraction {
+    let read = || extract(received, JournalPosition::START, policy);
+    catch_unwind(AssertUnwindSafe(read)).unwrap_or_else(|_| Extraction {
+        refusals: vec![Refusal {
+            reason: Reason::Internal,
+            place: Place {
+                segment: "MSH".to_owned(),
+                occurrence: 1,
+                field: 0,
+                name: "message".to_owned(),
+            },
+            result: false,
+            remedy: remedy(Reason::Internal).to_owned(),
+        }],
+        ..Extraction::default()
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::generate::hospital::{Mix, year};
+    use crate::generate::random::Random;
+
+    const LISTENER: &str = "lab";
+    const NOW: Timestamp = Timestamp::from_micros(1_800_000_000_000_000);
+
+    /// What was read of messages that a glance calls alike.
+    type Alike = HashMap<
+        (Vec<Vec<u8>>, bool),
+        (PatientKey, DemographicsReport, BTreeMap<&'static str, u64>),
+    >;
+
+    /// Holds a glance against reading; whether it said anything.
+    fn check(raw: &[u8], policy: &Policy, alike: &mut Alike) -> bool {
+        let Some(routine) = glance(raw, LISTENER, NOW, policy) else {
+            return false;
+        };
+        let shown = || String::from_utf8_lossy(raw).replace('\r', "\n");
+        let received = Received {
+            origin: Origin {
+                listener: LISTENER.to_owned(),
+                peer: String::new(),
+            },
+            received_at: routine.sent,
+            part: (0, 1),
+            raw: Bytes::copy_from_slice(raw),
+        };
+        assert_eq!(sent_at(raw, policy), Some(routine.sent), "{}", shown());
+        let extraction = extract(&received, JournalPosition::START, policy);
+        if let Some(short) = routine.shortened() {
+            let short = Received {
+                raw: short.into(),
+                ..received.clone()
+            };
+            let mut read = extract(&short, JournalPosition::START, policy);
+            for part in &mut read.patients {
+                part.demographics
+                    .iter_mut()
+                    .for_each(|report| report.at = routine.said);
+            }
+            let different = (read != extraction).then(|| shown());
+            assert_eq!(different, None, "{read:?} {extraction:?}");
+        }
+        // Control material is no patient's; a reader finds that out and remembers nothing.
+        if extraction.patients.is_empty() && extraction.counts.contains_key("control_material") {
+            return true;
+        }
+        let only = only_demographics(&extraction);
+        if extraction
+            .refusals
+            .iter()
+            .all(|one| one.reason == Reason::NoPatientId)
+            && !extraction.refusals.is_empty()
+        {
+            return true;
+        }
+        assert!(
+            extraction.refusals.is_empty(),
+            "{:?} {}",
+            extraction.refusals,
+            shown()
+        );
+        assert!(extraction.identity.is_empty(), "{}", shown());
+        let (key, mut report) = only.unwrap_or_else(|| panic!("more than a patient: {}", shown()));
+        assert_eq!(report.at, routine.said, "{}", shown());
+        report.at = Timestamp::default();
+        let same = routine.same.iter().map(|part| part.to_vec()).collect();
+        let read = (key, report, extraction.counts);
+        let before = alike
+            .entry((same, routine.is_utf8))
+            .or_insert_with(|| read.clone());
+        assert_eq!(*before, read, "{}", shown());
+        true
+    }
+
+    #[test]
+    fn a_glance_says_what_reading_says() {
+        let policy = Policy::built_in();
+        let mix = Mix {
+            results: 400,
+            planted: 80,
+            traps: 80,
+            immunology: 200,
+            ..Mix::default()
+        };
+        let messages = year(11, mix).events;
+        let mut alike = Alike::new();
+        let glances = messages
+            .iter()
+            .filter(|event| check(&event.raw, &policy, &mut alike))
+            .count();
+        assert!(
+            glances * 2 > messages.len(),
+            "{glances} of {}",
+            messages.len()
+        );
+        // Messages with a fault, or anything else that is out of the ordinary.
+        let mut random = Random::new(5);
+        let odd = b"|^~\\&\r\n\"XQ0D \0\xc3L";
+        for _ in 0..20_000 {
+            let event = &messages[random.below(messages.len() as u64) as usize];
+            let mut raw = event.raw.clone();
+            for _ in 0..=random.below(2) {
+                let place = random.below(raw.len() as u64) as usize;
+                let byte = random.pick(odd);
+                if random.chance(0.5) {
+                    raw[place] = byte;
+                } else {
+                    raw.insert(place, byte);
+                }
+            }
+            check(&raw, &policy, &mut alike);
+        }
+    }
+}
