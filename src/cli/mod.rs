@@ -21,6 +21,7 @@ pub mod patient;
 pub mod quarantine;
 pub mod queue;
 pub mod reassess;
+pub mod replay;
 pub mod run;
 pub mod screen;
 pub mod send;
@@ -91,6 +92,8 @@ enum Command {
     Messages(messages::Args),
     /// List what the running daemon did not understand, or have it read again after a change of the tables
     Quarantine(quarantine::Args),
+    /// Bring messages of archives into the daemon, to prime what it knows of its patients; pages nobody
+    Replay(replay::Args),
     /// Show what the tables in force would find in everything received so far, and have it told
     Reassess(reassess::Args),
     /// Show what waits at each sink, and send, test or give it again
@@ -143,6 +146,7 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> Exit {
         Command::Alerts(args) => alerts::run(&args),
         Command::Messages(args) => messages::run(&args),
         Command::Quarantine(args) => quarantine::run(&args),
+        Command::Replay(args) => replay::run(&args),
         Command::Reassess(args) => reassess::run(&args),
         Command::Queue(args) => queue::run(&args),
         Command::Mute(args) => mute::run(&args),

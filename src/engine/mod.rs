@@ -10,6 +10,7 @@ mod batch;
 mod checkpointer;
 mod folder;
 mod handle;
+pub mod prime;
 mod source;
 
 pub use checkpointer::Checkpointing;

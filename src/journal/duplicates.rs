@@ -1,6 +1,7 @@
 //! What was received lately, by fingerprint (WIRE ): bounded in time and in number.
 
 use crate::core::fact::JournalPosition;
+use crate::core::hl7::envelope::RawMessage;
 use crate::core::time::{Span, Timestamp};
 use hashbrown::HashTable;
 use sha2::{Digest, Sha256};
@@ -16,6 +17,18 @@ pub struct Fingerprint {
 }
 
 impl Fingerprint {
+    /// Of a message as its listener takes it.
+    pub fn of_message(listener: &str, message: &RawMessage<'_>) -> Self {
+        let header = &message.header;
+        Self::of(
+            listener,
+            header.field(3),
+            header.field(4),
+            message.control_id(),
+            message.raw,
+        )
+    }
+
     /// The fingerprint of a message with these raw fields. An absent or empty control id is none.
     pub fn of(
         listener: &str,

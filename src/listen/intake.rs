@@ -73,7 +73,7 @@ pub(super) fn take_frame(listener: &Listener, origin: &Origin, content: Bytes) -
                 };
                 count_request(listener, message);
                 verdicts.push(judge(listener, message, &received));
-                let fingerprint = Some(fingerprint(name, message));
+                let fingerprint = Some(Fingerprint::of_message(name, message));
                 drafts.push(Draft {
                     fact: Fact::Received(received),
                     fingerprint,
@@ -139,7 +139,7 @@ pub(super) fn take_relayed(
                         part: (part, parts),
                         raw: content.slice_ref(message.raw),
                     }),
-                    fingerprint: Some(fingerprint(&config.name, message)),
+                    fingerprint: Some(Fingerprint::of_message(&config.name, message)),
                 });
             }
             relayed.drafts.extend(frame.unreadable.iter().map(|part| {
@@ -199,18 +199,6 @@ fn judge(listener: &Listener, message: &RawMessage<'_>, received: &Received) -> 
     refusal.map_or(Verdict::Accepted, |refusal| {
         Verdict::Refused(Fault::of_refusal(&refusal))
     })
-}
-
-/// WIRE A-60: listener, MSH-3, MSH-4, MSH-10 and the content itself.
-fn fingerprint(listener: &str, message: &RawMessage<'_>) -> Fingerprint {
-    let header = &message.header;
-    Fingerprint::of(
-        listener,
-        header.field(3),
-        header.field(4),
-        message.control_id(),
-        message.raw,
-    )
 }
 
 impl Answer {

@@ -83,6 +83,7 @@ pub(super) const ROUTES: &[(&str, &str, Needs)] = &[
     ("POST", "/api/v1/quarantine/{id}/retry", MEND),
     ("GET", "/api/v1/reassess", MEND),
     ("POST", "/api/v1/reassess", MEND),
+    ("POST", "/api/v1/replay", MEND),
     ("GET", "/api/v1/review", LOOK),
     ("GET", "/api/v1/stream", LOOK),
     ("GET", "/api/v1/worklist", LOOK),

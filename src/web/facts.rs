@@ -5,7 +5,7 @@ use super::access::Asking;
 use super::guard::is_json;
 use super::problem::Problem;
 use crate::core::fact::{Fact, JournalPosition};
-use crate::journal::Draft;
+use crate::journal::{Draft, Stored};
 use axum::body::Bytes;
 use axum::extract::rejection::BytesRejection;
 use axum::http::{HeaderMap, StatusCode};
@@ -91,6 +91,13 @@ pub(super) fn author(asking: &Asking, by: Option<String>) -> Result<String, Prob
 /// Makes facts durable, and waits for the state to know of them: whether it does.
 pub(super) async fn record(seen: &Seen, facts: Vec<Fact>) -> Result<bool, Problem> {
     let group = facts.into_iter().map(Draft::from).collect();
+    let (_, folded) = store(seen, group).await?;
+    seen.acted.send_modify(|acts| *acts = acts.wrapping_add(1));
+    Ok(folded)
+}
+
+/// Makes a group durable, and waits for the state to know of it: what became of each, and whether it does.
+pub(super) async fn store(seen: &Seen, group: Vec<Draft>) -> Result<(Vec<Stored>, bool), Problem> {
     let storing = async {
         let answer = seen.appender.submit(group).await.map_err(|_| NOT_STORED)?;
         answer.await.map_err(|_| NOT_STORED)
@@ -106,6 +113,5 @@ pub(super) async fn record(seen: &Seen, facts: Vec<Fact>) -> Result<bool, Proble
     let mut progress = seen.progress.clone();
     let folding = progress.wait_for(|progress| progress.folded >= last);
     let folded = matches!(timeout(FOLD_WITHIN, folding).await, Ok(Ok(_)));
-    seen.acted.send_modify(|acts| *acts = acts.wrapping_add(1));
-    Ok(folded)
+    Ok((stored, folded))
 }

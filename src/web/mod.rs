@@ -19,6 +19,7 @@ mod problem;
 mod query;
 mod queue;
 mod reassess;
+mod replay;
 mod serve;
 mod statics;
 mod stream;
@@ -199,6 +200,10 @@ fn routes(seen: Seen) -> Router {
         .route(
             "/api/v1/reassess",
             get(reassess::preview).post(reassess::act),
+        )
+        .route(
+            "/api/v1/replay",
+            post(replay::take).layer(DefaultBodyLimit::max(replay::LARGEST_BODY)),
         )
         .route("/api/v1/quarantine/{id}/retry", post(messages::again))
         .route("/api/v1/review", get(worklist::api_review))

@@ -104,6 +104,16 @@ fn about(method: &str, path: &str) -> Option<About> {
             ],
             ..NOTHING
         },
+        ("POST", "replay") => About {
+            summary: "Take in messages of an archive; what is found pages only with `page`",
+            body: &[
+                ("listener", "string", true),
+                ("messages", "array", true),
+                ("page", "boolean", false),
+                ("by", "string", false),
+            ],
+            ..NOTHING
+        },
         ("GET", "mutes") => About {
             summary: "Mutes that are not lifted",
             ..NOTHING

@@ -30,6 +30,7 @@ mod reassess;
 mod receivers;
 pub mod relay;
 mod reload;
+mod replay;
 mod restart;
 mod retention;
 mod screen;

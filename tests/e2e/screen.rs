@@ -15,7 +15,7 @@ use std::process::{Output, Stdio};
 const MARKER: &str = "ZZPHIZZ";
 
 /// Many planted courses and traps, in order of time.
-fn messages(seed: u64, results: usize) -> Vec<Vec<u8>> {
+pub fn messages(seed: u64, results: usize) -> Vec<Vec<u8>> {
     let mix = Mix {
         results,
         planted: 120,
@@ -148,7 +148,7 @@ fn text_lines(bytes: &[u8]) -> Vec<u8> {
 }
 
 /// Standing, opening and id of a patient's episodes that were not taken back.
-fn episodes(patient: &Value) -> Vec<(String, String, String)> {
+pub fn episodes(patient: &Value) -> Vec<(String, String, String)> {
     let word = |one: &Value, key: &str| one[key].as_str().unwrap_or_default().to_owned();
     let mut found: Vec<_> = patient["episodes"]
         .as_array()

@@ -9,7 +9,7 @@ pub(super) use client::path_part;
 use client::{Answer, Server};
 use serde_json::Value;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// How the answer is shown, and which daemon gives it.
 #[derive(Debug, clap::Args)]
@@ -100,6 +100,18 @@ pub(super) fn ask(
             Err(Exit::TryAgain)
         }
     }
+}
+
+impl DaemonArgs {
+    /// The configuration file, where one is named.
+    pub(super) fn config(&self) -> Option<&Path> {
+        self.config.as_deref()
+    }
+}
+
+/// Whether a daemon answers; a complaint is made already where none does.
+pub(super) fn reached(daemon: &DaemonArgs) -> Result<(), Exit> {
+    ask(daemon, "/healthz", None).map(drop)
 }
 
 /// The token of `--token-file`.

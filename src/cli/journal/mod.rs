@@ -8,7 +8,7 @@ mod selection;
 mod verify;
 mod writing;
 
-pub(super) use place::keys_of;
+pub(super) use place::{keys_of, unreadable};
 
 use super::{Exit, after_help};
 

@@ -120,7 +120,7 @@ pub(in crate::cli) fn keys_of(file: Option<&Path>) -> Result<Keyring, Exit> {
 }
 
 /// Says why a journal cannot be read, and what to do.
-pub(super) fn unreadable(dir: &Path, error: &JournalError) -> Exit {
+pub(in crate::cli) fn unreadable(dir: &Path, error: &JournalError) -> Exit {
     use std::error::Error as _;
     let cause = error
         .source()
