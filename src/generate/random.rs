@@ -10,11 +10,7 @@ impl Random {
     }
 
     /// The next number.
-    #[expect(
-        clippy::should_implement_trait,
-        reason = "it never ends, and is no iterator"
-    )]
-    pub fn next(&mut self) -> u64 {
+    pub fn draw(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
         let mut z = self.0;
         z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
@@ -24,7 +20,7 @@ impl Random {
 
     /// 0 to `bound` - 1.
     pub fn below(&mut self, bound: u64) -> u64 {
-        self.next() % bound.max(1)
+        self.draw() % bound.max(1)
     }
 
     /// `from` to `to` - 1.
@@ -34,7 +30,7 @@ impl Random {
 
     /// From 0 to 1, never 0.
     fn unit(&mut self) -> f64 {
-        ((self.next() >> 11) as f64 + 1.0) / (1_u64 << 53) as f64
+        ((self.draw() >> 11) as f64 + 1.0) / (1_u64 << 53) as f64
     }
 
     /// True as often as that.

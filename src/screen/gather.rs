@@ -175,7 +175,7 @@ fn read_file(
     let reading = Reading::default();
     let mut chunks = Chunks::new(open(path, &reading)?);
     let mut counted = 0;
-    while let Some(chunk) = chunks.next()? {
+    while let Some(chunk) = chunks.next_chunk()? {
         let now = reading.bytes();
         input
             .progress

@@ -170,7 +170,7 @@ pub fn episodes(patient: &Value) -> Vec<(String, String, String)> {
 #[test]
 fn three_orders_and_the_daemon_find_the_same() {
     let desk = Desk::new();
-    let messages = messages(5, 400);
+    let messages = messages(5, 1_500);
     let in_order = desk.put("in-order", &messages.concat());
     let backwards: Vec<u8> = messages.iter().rev().flatten().copied().collect();
     let mut mixed: Vec<&Vec<u8>> = messages.iter().collect();

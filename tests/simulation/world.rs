@@ -404,7 +404,7 @@ impl<'h> World<'h> {
         self.cut_at_alert = false;
         self.power_off = None;
         self.life.writer.stop();
-        let image = self.disk.image(self.random.next() % 1_000);
+        let image = self.disk.image(self.random.draw() % 1_000);
         let flushed = std::mem::take(&mut self.flushed);
         let life = live(&image, &flushed);
         let old = std::mem::replace(&mut self.life, life);
