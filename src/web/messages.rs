@@ -81,6 +81,13 @@ pub(super) fn asked(query: &query::Query) -> Result<Query, Problem> {
     })
 }
 
+/// A search as the pages and the API read it out of a URL; `None` where they refuse it. Public for fuzzing.
+pub fn read_search(query: &str) -> Option<Query> {
+    let query = query::read(query, &PARAMETERS).ok()?;
+    query.paging().ok()?;
+    asked(&query).ok()
+}
+
 /// The identifier of a key, without its authority; an identifier alone is one too.
 fn identifier(text: &str) -> String {
     match PatientKey::readings(text).next() {
