@@ -127,8 +127,9 @@ fuzz TARGET SECONDS="60" SANITIZER="address":
 
 # Every target, each for so long: an hour in a nightly run
 fuzz-all SECONDS="3600" SANITIZER="address":
-    for target in $(cd fuzz/fuzz_targets && ls *.rs | sed 's/[.]rs$//'); do \
-        just fuzz $target {{SECONDS}} {{SANITIZER}} || exit 1; done
+    found=""; for target in $(cd fuzz/fuzz_targets && ls *.rs | sed 's/[.]rs$//'); do \
+        just fuzz $target {{SECONDS}} {{SANITIZER}} || found="$found $target"; done; \
+        if [ -n "$found" ]; then echo "findings:$found" >&2; exit 1; fi
 
 # Pictures of every page, wide and narrow, light and dark, into docs/screenshots
 pictures:

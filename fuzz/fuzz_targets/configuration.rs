@@ -23,7 +23,7 @@ fuzz_target!(|input: (Option<(String, String)>, &str)| {
     }
     std::fs::write(&*FILE, text).expect("written");
     let variables = variable.map(|(name, value)| (format!("PENTAMER__{name}"), value));
-    match load(Some(&FILE), variables) {
+    match load(Some(FILE.as_path()), variables) {
         Err(problems) => {
             assert!(problems.iter().count() > 0);
             for problem in problems.iter() {
@@ -34,7 +34,7 @@ fuzz_target!(|input: (Option<(String, String)>, &str)| {
         Ok(loaded) => {
             let listed = loaded.config.to_toml();
             std::fs::write(&*FILE, &listed).expect("written");
-            let again = load(Some(&FILE), None).unwrap_or_else(|problems| panic!("{listed}\n{problems}"));
+            let again = load(Some(FILE.as_path()), None).unwrap_or_else(|problems| panic!("{listed}\n{problems}"));
             assert_eq!(again.config.to_toml(), listed, "what is listed reads as itself");
             assert_eq!(again.config.policy().hash(), loaded.config.policy().hash());
         }

@@ -429,3 +429,27 @@ pub(super) async fn quarantine(
     };
     answer(StatusCode::OK, &page)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+    use proptest::prelude::*;
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(256))]
+
+        #[test]
+        fn any_query_is_read_or_refused(query in "(since|until|type|patient|limit|cursor|outcome)?[=&%+0-9a-fA-F:TZ^-]{0,24}") {
+            let _ = read_search(&query);
+        }
+
+        #[test]
+        fn what_is_written_as_a_query_is_what_is_searched_for(text in "\\PC{1,20}", limit in 1_u32..1000) {
+            let query = format!("control_id={}&limit={limit}", utf8_percent_encode(&text, NON_ALPHANUMERIC));
+            let search = read_search(&query).expect("right");
+            let wanted = Some(text.trim()).filter(|text| !text.is_empty());
+            prop_assert_eq!(search.control_id.as_deref(), wanted);
+        }
+    }
+}
