@@ -49,7 +49,7 @@ fn main() {
         for turn in 0..2 {
             let daemon = Daemon::start(
                 &dir.path().join(format!("d{connections}-{turn}")),
-                "max_connections = 1000\nmax_connections_per_peer = 1000",
+                daemon::MANY_CONNECTIONS,
             );
             let ours = runtime.block_on(load(daemon.mllp, shape, round));
             drop(daemon);

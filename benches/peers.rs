@@ -109,10 +109,7 @@ fn main() {
             measure(bound).await
         })];
         let data = dir.path().join(format!("pentamer{number}"));
-        let daemon = Daemon::start(
-            &data,
-            "max_connections = 1000\nmax_connections_per_peer = 1000",
-        );
+        let daemon = Daemon::start(&data, daemon::MANY_CONNECTIONS);
         outcomes.push(runtime.block_on(measure(daemon.mllp)));
         drop(daemon);
         let _ = std::fs::remove_dir_all(&data);
