@@ -79,6 +79,11 @@ deny:
 bench *FILTER:
     cargo bench {{FILTER}}
 
+# MLLP servers of others, the bound and Pentamer under the same load (SECONDS=10 for longer; PLOT: an SVG of it)
+bench-peers PLOT="":
+    benches/peers/install target/peers
+    {{ if PLOT == "" { "" } else { "PENTAMER_PLOT='" + absolute_path(PLOT) + "'" } }} cargo bench --bench peers
+
 # Memory and answers beside 10,000 idle connections, drips and junk (CONNECTIONS=2000 for fewer)
 idle:
     cargo bench --bench idle
@@ -112,6 +117,19 @@ fuzz-api:
         ../schemathesis/bin/schemathesis run "$url/api/v1/openapi.json" --checks not_a_server_error,status_code_conformance \
             --exclude-path /api/v1/stream --max-examples 50; \
         code=$?; kill $(cat pid); exit $code)
+
+# Fuzzes a target of fuzz/fuzz_targets for so many seconds; needs no nightly compiler (SANITIZER=none without ASan)
+fuzz TARGET SECONDS="60" SANITIZER="address":
+    cargo fuzz --version >/dev/null 2>&1 || cargo install cargo-fuzz --locked
+    mkdir -p fuzz/corpus/{{TARGET}}
+    RUSTC_BOOTSTRAP=1 cargo fuzz run --sanitizer {{SANITIZER}} {{TARGET}} fuzz/corpus/{{TARGET}} fuzz/seeds/{{TARGET}} -- \
+        -max_total_time={{SECONDS}} -max_len=4096 -timeout=10 -rss_limit_mb=3072
+
+# Every target, each for so long: an hour in a nightly run
+fuzz-all SECONDS="3600" SANITIZER="address":
+    found=""; for target in $(cd fuzz/fuzz_targets && ls *.rs | sed 's/[.]rs$//'); do \
+        just fuzz $target {{SECONDS}} {{SANITIZER}} || found="$found $target"; done; \
+        if [ -n "$found" ]; then echo "findings:$found" >&2; exit 1; fi
 
 # Pictures of every page, wide and narrow, light and dark, into docs/screenshots
 pictures:

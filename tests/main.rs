@@ -26,6 +26,7 @@ mod laws;
 mod metrics;
 mod model;
 mod offline;
+mod papers;
 mod simulation;
 mod tables;
 mod told;

@@ -6,6 +6,12 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
+/// Lines of a listener to which hundreds connect from this one address at once. By default a peer has 16
+/// connections and opens 100 a second, so that a measurement of seconds would be one of waiting at the door.
+#[allow(dead_code, reason = "not every benchmark opens hundreds")]
+pub const MANY_CONNECTIONS: &str =
+    "max_connections = 1000\nmax_connections_per_peer = 1000\naccept_rate = 10000";
+
 /// A daemon with one listener, `lab`, and its data in `dir`.
 pub struct Daemon {
     child: Child,

@@ -254,7 +254,7 @@ fn one_file(
     };
     let mut chunks = Chunks::new(source);
     loop {
-        let chunk = match chunks.next() {
+        let chunk = match chunks.next_chunk() {
             Ok(Some(chunk)) => chunk,
             Ok(None) => return Ok(Ok(())),
             Err(error) => return Ok(Err(error)),

@@ -408,3 +408,73 @@ fn what_deserves_a_second_look_is_a_warning() {
          help: name the senders, e.g. `allow = [\"10.0.0.0/24\"]`"
     );
 }
+
+/// Pieces of which a configuration is made, put together in any order.
+fn piece() -> impl proptest::strategy::Strategy<Value = String> {
+    use proptest::prelude::*;
+    let keys = prop::sample::select(
+        &[
+            "name",
+            "bind",
+            "dir",
+            "kind",
+            "url",
+            "from_age",
+            "low",
+            "confirm_after",
+            "codes",
+        ][..],
+    );
+    let values = prop::sample::select(
+        &[
+            "\"x\"",
+            "1",
+            "\"28d\"",
+            "[\"A\"]",
+            "true",
+            "{ a = 1 }",
+            "\"0.4 g/L\"",
+            "\"127.0.0.1:0\"",
+        ][..],
+    );
+    prop_oneof![
+        prop::sample::select(
+            &[
+                "[site]\n",
+                "[storage]\n",
+                "[[listener]]\n",
+                "[[sink]]\n",
+                "[[interval]]\n",
+                "[detection]\n",
+                "[http]\n"
+            ][..]
+        )
+        .prop_map(str::to_owned),
+        (keys, values).prop_map(|(key, value)| format!("{key} = {value}\n")),
+        "\\PC{0,12}\n",
+    ]
+}
+
+proptest::proptest! {
+    #![proptest_config(proptest::prelude::ProptestConfig::with_cases(96))]
+
+    #[test]
+    fn any_text_is_a_configuration_or_problems_with_remedies(
+        pieces in proptest::collection::vec(piece(), 0..8),
+    ) {
+        let folder = tempfile::tempdir().expect("a folder");
+        let file = folder.path().join("pentamer.toml");
+        std::fs::write(&file, pieces.concat()).expect("written");
+        match load(Some(&file), no_environment()) {
+            Ok(loaded) => {
+                let listed = loaded.config.to_toml();
+                std::fs::write(&file, &listed).expect("written");
+                let again = load(Some(&file), no_environment()).expect("what is listed is right");
+                proptest::prop_assert_eq!(again.config.to_toml(), listed);
+            }
+            Err(problems) => {
+                proptest::prop_assert!(problems.iter().all(|problem| !problem.help.is_empty()));
+            }
+        }
+    }
+}

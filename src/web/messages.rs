@@ -81,6 +81,13 @@ pub(super) fn asked(query: &query::Query) -> Result<Query, Problem> {
     })
 }
 
+/// A search as the pages and the API read it out of a URL; `None` where they refuse it. Public for fuzzing.
+pub fn read_search(query: &str) -> Option<Query> {
+    let query = query::read(query, &PARAMETERS).ok()?;
+    query.paging().ok()?;
+    asked(&query).ok()
+}
+
 /// The identifier of a key, without its authority; an identifier alone is one too.
 fn identifier(text: &str) -> String {
     match PatientKey::readings(text).next() {
@@ -421,4 +428,28 @@ pub(super) async fn quarantine(
         next: next.flatten(),
     };
     answer(StatusCode::OK, &page)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+    use proptest::prelude::*;
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(256))]
+
+        #[test]
+        fn any_query_is_read_or_refused(query in "(since|until|type|patient|limit|cursor|outcome)?[=&%+0-9a-fA-F:TZ^-]{0,24}") {
+            let _ = read_search(&query);
+        }
+
+        #[test]
+        fn what_is_written_as_a_query_is_what_is_searched_for(text in "\\PC{1,20}", limit in 1_u32..1000) {
+            let query = format!("control_id={}&limit={limit}", utf8_percent_encode(&text, NON_ALPHANUMERIC));
+            let search = read_search(&query).expect("right");
+            let wanted = Some(text.trim()).filter(|text| !text.is_empty());
+            prop_assert_eq!(search.control_id.as_deref(), wanted);
+        }
+    }
 }

@@ -27,6 +27,7 @@ mod worklist;
 
 pub use access::{Access, Rules};
 pub use audit::Auditor;
+pub use messages::read_search;
 pub use pages::clinical::STEPS;
 
 use crate::clock;

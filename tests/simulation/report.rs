@@ -31,11 +31,10 @@ fn key(id: &str) -> PatientKey {
     }
 }
 
-fn is_paged(told: &Told) -> bool {
-    let paged = |(kind, delivery, _): &(_, _, _)| {
-        *kind == TransitionKind::Detected && *delivery == Delivery::Page
-    };
-    told.iter().any(paged)
+/// Whether a page of one of these kinds went out.
+fn is_paged(told: &Told, kinds: &[TransitionKind]) -> bool {
+    told.iter()
+        .any(|(kind, delivery, _)| kinds.contains(kind) && *delivery == Delivery::Page)
 }
 
 fn word(value: &impl serde::Serialize) -> String {
@@ -241,7 +240,12 @@ impl Findings {
                 .flatten()
                 .copied()
                 .collect();
-            let is_paged = is_paged(&told);
+            // An IgM that was low alone stands on the worklist; where the panel that completes the picture
+            // also confirms it, that is the page.
+            let is_paged = is_paged(
+                &told,
+                &[TransitionKind::Detected, TransitionKind::Confirmed],
+            );
             let case = world.oracle.cases.get(&number);
             let name = || format!("{} ({:?})", person.ids.join("/"), person.fate);
             match person.fate {
@@ -302,7 +306,7 @@ impl Findings {
     ) {
         let name = || format!("{} ({course:?})", person.ids.join("/"));
         let is_told = |kind| told.iter().any(|(other, ..)| *other == kind);
-        let detected_paged = is_paged(told);
+        let detected_paged = is_paged(told, &[TransitionKind::Detected]);
         self.must(detected_paged == course.pages(), || {
             format!("{}: {told:?}", name())
         });

@@ -322,3 +322,35 @@ fn a_sealed_checkpoint_shows_nothing_and_its_blocks_stay_where_they_are() {
 }
 
 const HEADER_BYTES: usize = 64;
+
+proptest::proptest! {
+    #![proptest_config(proptest::prelude::ProptestConfig::with_cases(64))]
+
+    /// Whatever changed in it: what is used of it is as it was written, and the journal opens.
+    #[test]
+    fn any_bytes_are_a_checkpoint_or_named(
+        cut in proptest::prelude::any::<proptest::sample::Index>(),
+        edits in proptest::collection::vec(proptest::prelude::any::<(proptest::sample::Index, u8)>(), 0..4),
+        tail in proptest::collection::vec(proptest::prelude::any::<u8>(), 0..40),
+        keep: bool,
+    ) {
+        let disk = two_checkpoints();
+        let whole = disk.files()[&path(20)].clone();
+        let mut bytes = whole.clone();
+        for (place, byte) in edits {
+            let place = place.index(bytes.len());
+            bytes[place] = byte;
+        }
+        if !keep {
+            bytes.truncate(cut.index(bytes.len() + 1));
+            bytes.extend_from_slice(&tail);
+        }
+        let changed = bytes != whole;
+        disk.replace(&path(20), bytes);
+        let (appender, _writer, recovery) = start(&disk).unwrap();
+        proptest::prop_assert_eq!(recovery.checkpoints_unfit.len(), usize::from(changed));
+        let used = if changed { 10 } else { 20 };
+        proptest::prop_assert_eq!(appender.checkpoint().unwrap().position, JournalPosition(used));
+        proptest::prop_assert_eq!(recovery.last, JournalPosition(25));
+    }
+}
