@@ -300,7 +300,7 @@ mod tests {
                     .iter_mut()
                     .for_each(|report| report.at = routine.said);
             }
-            let different = (read != extraction).then(|| shown());
+            let different = (read != extraction).then(&shown);
             assert_eq!(different, None, "{read:?} {extraction:?}");
         }
         // Control material is no patient's; a reader finds that out and remembers nothing.
