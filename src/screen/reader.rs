@@ -12,9 +12,12 @@ use crate::core::fact::{JournalPosition, Origin, Reason, Received};
 use crate::core::policy::Policy;
 use crate::core::time::Timestamp;
 use bytes::Bytes;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+
+/// Feeds that are told apart before they are counted.
+const MOST_HEARD: usize = 10_000;
 
 /// One worker's reading. What it says of a patient goes to the common pile.
 pub(super) struct Reader<'g> {
@@ -22,8 +25,11 @@ pub(super) struct Reader<'g> {
     /// Messages that are read like one that was read before, by what reading depends on.
     known: HashMap<Vec<u8>, Known>,
     most_known: usize,
-    /// The key of the message at hand.
+    /// Messages like these, by feed as sent and whether they carry results.
+    heard: HashMap<Vec<u8>, Heard>,
+    /// The keys of the message at hand.
     key: Vec<u8>,
+    feed: Vec<u8>,
     pub(super) tally: Tally,
 }
 
@@ -31,10 +37,12 @@ pub(super) struct Reader<'g> {
 struct Known {
     patient: PatientKey,
     report: DemographicsReport,
-    feed: String,
-    quirks: BTreeMap<&'static str, u64>,
+}
+
+/// How many messages of a feed were like one that is known.
+struct Heard {
+    name: String,
     has_results: bool,
-    /// How many were like it.
     times: u64,
     sent: (Timestamp, Timestamp),
 }
@@ -45,7 +53,9 @@ impl<'g> Reader<'g> {
             gathering,
             known: HashMap::new(),
             most_known,
+            heard: HashMap::new(),
             key: Vec::new(),
+            feed: Vec::new(),
             tally: Tally::default(),
         }
     }
@@ -89,11 +99,15 @@ impl<'g> Reader<'g> {
             self.key.push(b'\r');
         }
         self.key.push(u8::from(routine.is_utf8));
-        if let Some(known) = self.known.get_mut(self.key.as_slice()) {
-            known.times += 1;
+        self.feed.clear();
+        self.feed.push(u8::from(routine.has_results));
+        self.feed.extend_from_slice(&routine.feed.join(&b'\r'));
+        let known = self.known.get_mut(self.key.as_slice());
+        if let Some((known, heard)) = known.zip(self.heard.get_mut(self.feed.as_slice())) {
             known.report.at = known.report.at.max(routine.said);
-            known.sent.0 = known.sent.0.min(routine.sent);
-            known.sent.1 = known.sent.1.max(routine.sent);
+            heard.times += 1;
+            heard.sent.0 = heard.sent.0.min(routine.sent);
+            heard.sent.1 = heard.sent.1.max(routine.sent);
             return Ok(());
         }
         let short = routine.shortened().map(Bytes::from);
@@ -111,25 +125,33 @@ impl<'g> Reader<'g> {
         at: Timestamp,
         routine: &Routine<'_>,
     ) -> io::Result<()> {
-        let plain = extraction.refusals.is_empty() && extraction.identity.is_empty();
+        let plain = extraction.refusals.is_empty()
+            && extraction.identity.is_empty()
+            && extraction.counts.is_empty();
         let Some((patient, mut report)) = only_demographics(&extraction).filter(|_| plain) else {
             return self.take(extraction, at);
         };
         // A shortened message does not have the time of its event.
         report.at = routine.said;
-        if self.known.len() >= self.most_known {
+        if self.known.len() >= self.most_known || self.heard.len() >= MOST_HEARD {
             self.forget()?;
         }
-        let known = Known {
+        let heard = self
+            .heard
+            .entry(self.feed.clone())
+            .or_insert_with(|| Heard {
+                name: extraction.feed,
+                has_results: extraction.understood == Understood::Results,
+                times: 0,
+                sent: (at, at),
+            });
+        heard.times += 1;
+        heard.sent = (heard.sent.0.min(at), heard.sent.1.max(at));
+        let known = self.known.entry(self.key.clone()).or_insert_with(|| Known {
             patient,
-            report,
-            feed: extraction.feed,
-            quirks: extraction.counts,
-            has_results: extraction.understood == Understood::Results,
-            times: 1,
-            sent: (at, at),
-        };
-        self.known.insert(self.key.clone(), known);
+            report: report.clone(),
+        });
+        known.report.at = known.report.at.max(report.at);
         Ok(())
     }
 
@@ -196,13 +218,14 @@ impl<'g> Reader<'g> {
 
     /// Gives what is remembered to the pile.
     pub(super) fn forget(&mut self) -> io::Result<()> {
-        for (_, known) in std::mem::take(&mut self.known) {
-            if known.has_results {
-                self.tally.with_results += known.times;
+        for heard in std::mem::take(&mut self.heard).into_values() {
+            if heard.has_results {
+                self.tally.with_results += heard.times;
             }
-            let feed = self.tally.feed(&known.feed);
-            feed.hear(known.times, known.sent.0, known.sent.1);
-            feed.note(&known.quirks, known.times);
+            let (first, last) = heard.sent;
+            self.tally.feed(&heard.name).hear(heard.times, first, last);
+        }
+        for known in std::mem::take(&mut self.known).into_values() {
             self.keep(Kept::Demographics(known.patient, known.report))?;
         }
         Ok(())
@@ -262,6 +285,7 @@ mod tests {
     use super::*;
     use crate::generate::hospital::{Mix, year};
     use crate::generate::random::Random;
+    use std::collections::BTreeMap;
 
     const LISTENER: &str = "lab";
     const NOW: Timestamp = Timestamp::from_micros(1_800_000_000_000_000);

@@ -15,9 +15,13 @@ use memchr::{memchr, memchr_iter, memchr2};
 /// A message that says nothing but who its patient is.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Routine<'m> {
-    /// What reading depends on, besides the times: MSH-3, MSH-4, MSH-9, MSH-12, MSH-18, and the PID. Of
-    /// two messages with equal ones here reading gives the same but for [`said`](Self::said).
-    pub same: [&'m [u8]; 6],
+    /// What reading depends on, besides the times: MSH-4, MSH-12, MSH-18, and the PID. Of two messages
+    /// with equal ones here reading gives the same but for [`said`](Self::said) and the feed.
+    pub same: [&'m [u8]; 4],
+    /// The feed, as sent: MSH-3 and MSH-4.
+    pub feed: [&'m [u8]; 2],
+    /// It carries results, of others.
+    pub has_results: bool,
     /// The header's line.
     pub head: &'m [u8],
     /// All of it is valid UTF-8; part of what reading depends on.
@@ -123,16 +127,11 @@ pub fn glance<'m>(
     if kind == Kind::Results && seen.results == 0 {
         return None;
     }
-    let same = [
-        header.field(3),
-        header.field(4),
-        header.field(9),
-        header.field(12),
-        charset,
-        seen.pid?,
-    ];
+    let same = [header.field(4), header.field(12), charset, seen.pid?];
     Some(Routine {
         same,
+        feed: [header.field(3), header.field(4)],
+        has_results: kind == Kind::Results,
         head,
         is_utf8,
         sent,
@@ -183,7 +182,9 @@ impl<'m> Seen<'m> {
         let expires = field(fields, 3)
             .split(|byte| *byte == b'~')
             .any(|one| memchr_iter(b'^', one).nth(6).is_some());
-        if self.pid.is_some() || self.results > 0 || expires {
+        // What is escaped is decoded, and counted where it cannot be, not in every field of every type.
+        let escaped = memchr(b'\\', line).is_some();
+        if self.pid.is_some() || self.results > 0 || expires || escaped {
             return None;
         }
         self.pid = Some(line);
