@@ -359,6 +359,22 @@ impl Pentamer {
             })
             .expect("VmRSS")
     }
+
+    /// The same without the pages of the program and other files.
+    pub fn own_kib(&self) -> u64 {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.child.id())).expect("read");
+        status
+            .lines()
+            .find_map(|line| {
+                line.strip_prefix("RssAnon:")?
+                    .trim()
+                    .strip_suffix(" kB")?
+                    .trim()
+                    .parse()
+                    .ok()
+            })
+            .expect("VmRSS")
+    }
 }
 
 impl Drop for Pentamer {
