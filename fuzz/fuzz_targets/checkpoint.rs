@@ -18,7 +18,11 @@ enum Piece {
     Known(Vec<[u8; 8]>),
     Entries(Vec<(Vec<u8>, Vec<u8>)>),
     /// Any kind, contents and said length.
-    Block { kind: u8, raw: Vec<u8>, said: Option<u16> },
+    Block {
+        kind: u8,
+        raw: Vec<u8>,
+        said: Option<u16>,
+    },
     Bytes(Vec<u8>),
 }
 
@@ -35,7 +39,13 @@ fn block(out: &mut Vec<u8>, number: &mut u32, tag: u32, kind: u8, raw: &[u8], sa
     let payload = zstd::bulk::compress(raw, 1).expect("compressed");
     let mut header = vec![0xF1, b'P', b'C', 0x9C, kind, 0, 0, 0];
     let said = said.map_or(raw.len() as u32, u32::from);
-    for field in [*number, tag, said, payload.len() as u32, crc32c::crc32c(&payload)] {
+    for field in [
+        *number,
+        tag,
+        said,
+        payload.len() as u32,
+        crc32c::crc32c(&payload),
+    ] {
         header.extend_from_slice(&field.to_le_bytes());
     }
     let sum = crc32c::crc32c(&header);
@@ -61,7 +71,10 @@ fuzz_target!(|input: Input| {
     for piece in &input.pieces {
         match piece {
             Piece::Known(all) => {
-                let raw: Vec<u8> = all.iter().flat_map(|one| one.iter().copied().cycle().take(41)).collect();
+                let raw: Vec<u8> = all
+                    .iter()
+                    .flat_map(|one| one.iter().copied().cycle().take(41))
+                    .collect();
                 known += all.len();
                 block(&mut out, &mut number, tag, 2, &raw, None);
             }
@@ -76,11 +89,15 @@ fuzz_target!(|input: Input| {
                 entries += all.len();
                 block(&mut out, &mut number, tag, 3, &raw, None);
             }
-            Piece::Block { kind, raw, said } => block(&mut out, &mut number, tag, kind % 6, raw, *said),
+            Piece::Block { kind, raw, said } => {
+                block(&mut out, &mut number, tag, kind % 6, raw, *said)
+            }
             Piece::Bytes(bytes) => out.extend_from_slice(bytes),
         }
     }
-    let end = input.end.unwrap_or_else(|| format!("{{\"known\":{known},\"entries\":{entries}}}").into_bytes());
+    let end = input
+        .end
+        .unwrap_or_else(|| format!("{{\"known\":{known},\"entries\":{entries}}}").into_bytes());
     block(&mut out, &mut number, tag, 4, &end, None);
     let disk = ModelDisk::new();
     let path = format!("/data/checkpoints/{position:020}.ckpt");

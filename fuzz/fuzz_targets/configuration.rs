@@ -7,11 +7,10 @@ use pentamer::config::load;
 use std::path::PathBuf;
 use std::sync::LazyLock;
 
-/// An empty folder of this process, in which relative names lead nowhere.
+/// In a folder of this process alone: `conf.d` beside it is read too.
 static FILE: LazyLock<PathBuf> = LazyLock::new(|| {
     let folder = std::env::temp_dir().join(format!("pentamer-fuzz-{}", std::process::id()));
     std::fs::create_dir_all(&folder).expect("made");
-    std::env::set_current_dir(&folder).expect("entered");
     folder.join("pentamer.toml")
 });
 
@@ -34,8 +33,13 @@ fuzz_target!(|input: (Option<(String, String)>, &str)| {
         Ok(loaded) => {
             let listed = loaded.config.to_toml();
             std::fs::write(&*FILE, &listed).expect("written");
-            let again = load(Some(FILE.as_path()), None).unwrap_or_else(|problems| panic!("{listed}\n{problems}"));
-            assert_eq!(again.config.to_toml(), listed, "what is listed reads as itself");
+            let again = load(Some(FILE.as_path()), None)
+                .unwrap_or_else(|problems| panic!("{listed}\n{problems}"));
+            assert_eq!(
+                again.config.to_toml(),
+                listed,
+                "what is listed reads as itself"
+            );
             assert_eq!(again.config.policy().hash(), loaded.config.policy().hash());
         }
     }

@@ -29,7 +29,10 @@ fuzz_target!(|input: (u8, Vec<Vec<String>>, String)| {
                 let shown = vec![vec![format!("{low} - {high}")]];
                 let again = read_range(&shown, &Unit::parse(""), Some('.'), &WORDS);
                 if low.is_sign_positive() && high.is_sign_positive() {
-                    assert!(again.range == reading.range, "an interval that is shown reads as itself");
+                    assert!(
+                        again.range == reading.range,
+                        "an interval that is shown reads as itself"
+                    );
                 }
             }
         }

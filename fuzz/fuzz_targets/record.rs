@@ -12,9 +12,21 @@ use std::sync::Arc;
 
 #[derive(Debug, Arbitrary)]
 enum Piece {
-    Record { position: u8, durable: u8, kind: u8, version: u8, kept: u8, meta: Vec<u8>, raw: Vec<u8> },
+    Record {
+        position: u8,
+        durable: u8,
+        kind: u8,
+        version: u8,
+        kept: u8,
+        meta: Vec<u8>,
+        raw: Vec<u8>,
+    },
     /// The meta part as text that a fuzzer can grow into JSON.
-    Fact { kind: u8, meta: String, raw: Vec<u8> },
+    Fact {
+        kind: u8,
+        meta: String,
+        raw: Vec<u8>,
+    },
     Bytes(Vec<u8>),
     Zeros(u8),
 }
@@ -43,11 +55,31 @@ fn segment(number: u64, segment: &Segment) -> Vec<u8> {
     let mut position = u64::from(segment.first);
     for piece in &segment.pieces {
         match piece {
-            Piece::Record { position, durable, kind, version, kept, meta, raw } => {
-                record(&mut out, (u64::from(*position), u64::from(*durable)), [*kind, *version, *kept], meta, raw);
+            Piece::Record {
+                position,
+                durable,
+                kind,
+                version,
+                kept,
+                meta,
+                raw,
+            } => {
+                record(
+                    &mut out,
+                    (u64::from(*position), u64::from(*durable)),
+                    [*kind, *version, *kept],
+                    meta,
+                    raw,
+                );
             }
             Piece::Fact { kind, meta, raw } => {
-                record(&mut out, (position, position.saturating_sub(1)), [kind % 34, 1, 0], meta.as_bytes(), raw);
+                record(
+                    &mut out,
+                    (position, position.saturating_sub(1)),
+                    [kind % 34, 1, 0],
+                    meta.as_bytes(),
+                    raw,
+                );
                 position += 1;
             }
             Piece::Bytes(bytes) => out.extend_from_slice(bytes),
@@ -57,7 +89,13 @@ fn segment(number: u64, segment: &Segment) -> Vec<u8> {
     out
 }
 
-fn record(out: &mut Vec<u8>, (position, durable): (u64, u64), kind: [u8; 3], meta: &[u8], raw: &[u8]) {
+fn record(
+    out: &mut Vec<u8>,
+    (position, durable): (u64, u64),
+    kind: [u8; 3],
+    meta: &[u8],
+    raw: &[u8],
+) {
     let mut rest = Vec::new();
     rest.extend_from_slice(&((meta.len() + raw.len()) as u32).to_le_bytes());
     rest.extend_from_slice(&SALT.to_le_bytes());
@@ -118,11 +156,21 @@ fuzz_target!(|segments: Vec<Segment>| {
     let copy = ModelDisk::new();
     let (journal, _) = open(Arc::new(copy.clone()), options).expect("an empty journal");
     let (appender, writer) = journal.start();
-    let drafts: Vec<_> = found.iter().map(|(_, fact)| Draft { fact: fact.clone(), fingerprint: None }).collect();
+    let drafts: Vec<_> = found
+        .iter()
+        .map(|(_, fact)| Draft {
+            fact: fact.clone(),
+            fingerprint: None,
+        })
+        .collect();
     let stored = appender.append_blocking(drafts).map(|stored| stored.len());
     drop(appender);
     writer.join();
-    assert_eq!(stored.ok(), Some(found.len()), "what was read can be stored");
+    assert_eq!(
+        stored.ok(),
+        Some(found.len()),
+        "what was read can be stored"
+    );
     let again: Vec<_> = facts(&copy).into_iter().map(|(_, fact)| fact).collect();
     let once: Vec<_> = found.into_iter().map(|(_, fact)| fact).collect();
     assert!(again == once, "and reads as the same");

@@ -2,20 +2,33 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use pentamer::core::clinical::observation::ReportedValue;
+use pentamer::core::clinical::Unit;
 use pentamer::core::clinical::number::{read_number, split_number};
+use pentamer::core::clinical::observation::ReportedValue;
 use pentamer::core::clinical::value::{ValueKind, ValueText, is_plausible, read_value};
 use pentamer::core::clinical::words::Words;
-use pentamer::core::clinical::Unit;
 use std::sync::LazyLock;
 
 static WORDS: LazyLock<Words> = LazyLock::new(Words::built_in);
 
 fuzz_target!(|input: (u8, u8, bool, Vec<Vec<String>>, String)| {
     let (kind, decimal, flag_below, repetitions, unit) = input;
-    let kind = [ValueKind::Nm, ValueKind::Sn, ValueKind::Text, ValueKind::Coded][usize::from(kind % 4)];
+    let kind = [
+        ValueKind::Nm,
+        ValueKind::Sn,
+        ValueKind::Text,
+        ValueKind::Coded,
+    ][usize::from(kind % 4)];
     let decimal = [None, Some('.'), Some(',')][usize::from(decimal % 3)];
-    let reading = read_value(&ValueText { kind, repetitions: &repetitions, decimal, flag_below }, &WORDS);
+    let reading = read_value(
+        &ValueText {
+            kind,
+            repetitions: &repetitions,
+            decimal,
+            flag_below,
+        },
+        &WORDS,
+    );
     let unit = Unit::parse(&unit);
     is_plausible(&reading.value, &unit);
     // Written again as our own pages write it, it is the same.
@@ -23,12 +36,23 @@ fuzz_target!(|input: (u8, u8, bool, Vec<Vec<String>>, String)| {
         let shown = format!("{}{}", amount.comparator.symbol(), amount.value);
         let again = vec![vec![shown]];
         let again = read_value(
-            &ValueText { kind: ValueKind::Text, repetitions: &again, decimal: Some('.'), flag_below: false },
+            &ValueText {
+                kind: ValueKind::Text,
+                repetitions: &again,
+                decimal: Some('.'),
+                flag_below: false,
+            },
             &WORDS,
         );
-        assert!(again.value == reading.value, "a value that is shown reads as itself");
         assert!(
-            repetitions.iter().flatten().any(|text| text.chars().any(char::is_numeric)),
+            again.value == reading.value,
+            "a value that is shown reads as itself"
+        );
+        assert!(
+            repetitions
+                .iter()
+                .flatten()
+                .any(|text| text.chars().any(char::is_numeric)),
             "no number out of nothing"
         );
     }

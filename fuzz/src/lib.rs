@@ -31,29 +31,112 @@ pub struct Word<const KIND: usize>(pub String);
 const WORDS: [&[&str]; 9] = [
     // Codes.
     &[
-        "2472-9^IgM^LN", "2465-3^IgG^LN", "2458-8^IgA^LN", "IGM^IgM^L", "IGG^IgG^L", "IGA^IgA^L", "2466-1^IgG1^LN",
-        "5126-8^CMV IgM^LN", "2472-9^IgA^LN", "L1^x^L^2472-9^IgM^LN", "718-7^Hb^LN", "",
+        "2472-9^IgM^LN",
+        "2465-3^IgG^LN",
+        "2458-8^IgA^LN",
+        "IGM^IgM^L",
+        "IGG^IgG^L",
+        "IGA^IgA^L",
+        "2466-1^IgG1^LN",
+        "5126-8^CMV IgM^LN",
+        "2472-9^IgA^LN",
+        "L1^x^L^2472-9^IgM^LN",
+        "718-7^Hb^LN",
+        "",
     ],
     // Values.
     &[
-        "0.21", "0,21", "1,210", "<0.2", "<^0.17", "^0.2^-^0.3", ">4.5", "11.0", "2.0", "21", "0", "-1", "0.3 L",
-        "0.21 g/L", "undetectable", "\"\"", "", "QNS", "see note", "1e9", "99999999999999999999999999999", "0.21~0.22",
+        "0.21",
+        "0,21",
+        "1,210",
+        "<0.2",
+        "<^0.17",
+        "^0.2^-^0.3",
+        ">4.5",
+        "11.0",
+        "2.0",
+        "21",
+        "0",
+        "-1",
+        "0.3 L",
+        "0.21 g/L",
+        "undetectable",
+        "\"\"",
+        "",
+        "QNS",
+        "see note",
+        "1e9",
+        "99999999999999999999999999999",
+        "0.21~0.22",
     ],
     // Units.
-    &["g/L", "mg/dL", "G/L", "mg/L", "ug/mL", "IU/mL", "%", "", "g/L^gram per litre^UCUM"],
+    &[
+        "g/L",
+        "mg/dL",
+        "G/L",
+        "mg/L",
+        "ug/mL",
+        "IU/mL",
+        "%",
+        "",
+        "g/L^gram per litre^UCUM",
+    ],
     // Reference ranges.
-    &["0.4-2.3", "0,4 - 2,3", "40-230", ">0.4", "<2.3", "M: 0.4-2.3 F: 0.5-2.8", "0.4", "2.3-0.4", "", "see report"],
+    &[
+        "0.4-2.3",
+        "0,4 - 2,3",
+        "40-230",
+        ">0.4",
+        "<2.3",
+        "M: 0.4-2.3 F: 0.5-2.8",
+        "0.4",
+        "2.3-0.4",
+        "",
+        "see report",
+    ],
     // Flags and statuses.
-    &["L", "LL", "N", "H", "<", "F", "C", "P", "D", "X", "W", "I", "", "A"],
+    &[
+        "L", "LL", "N", "H", "<", "F", "C", "P", "D", "X", "W", "I", "", "A",
+    ],
     // Times.
     &[
-        "20260101090000+0000", "20260101", "202601011015", "2026", "", "00000000", "20260229", "20251231235959.9999",
-        "2026-01-01T10:00:00Z", "19800101", "20260101000000-0500", "20260329023000",
+        "20260101090000+0000",
+        "20260101",
+        "202601011015",
+        "2026",
+        "",
+        "00000000",
+        "20260229",
+        "20251231235959.9999",
+        "2026-01-01T10:00:00Z",
+        "19800101",
+        "20260101000000-0500",
+        "20260329023000",
     ],
     // Identifiers.
-    &["1234^^^HOSP^MR", "5678^^^HOSP^MR", "1234^^^OTHER&1.2.3&ISO^MR", "", "P1", "F1", "S1", "A1^^^HOSP^AN", "\"\""],
+    &[
+        "1234^^^HOSP^MR",
+        "5678^^^HOSP^MR",
+        "1234^^^OTHER&1.2.3&ISO^MR",
+        "",
+        "P1",
+        "F1",
+        "S1",
+        "A1^^^HOSP^AN",
+        "\"\"",
+    ],
     // Diagnoses and texts.
-    &["D80.4^^I10", "C90.0^Myeloma^I10", "A40.3^^I10", "279.02^^I9C", "lipaemic", "\\.br\\", "\\X41\\", "\\F\\", "DOE^JANE"],
+    &[
+        "D80.4^^I10",
+        "C90.0^Myeloma^I10",
+        "A40.3^^I10",
+        "279.02^^I9C",
+        "lipaemic",
+        "\\.br\\",
+        "\\X41\\",
+        "\\F\\",
+        "DOE^JANE",
+    ],
     // Specimens.
     &["SER", "CSF", "UR", "^SER&Serum&HL70487", "", "CRD", "Serum"],
 ];
@@ -85,7 +168,14 @@ impl<'a, const KIND: usize> Arbitrary<'a> for Word<KIND> {
 pub enum Line {
     Patient(Word<ID>, Word<TEXT>, Word<TIME>, Word<FLAG>),
     Common(Word<FLAG>, Word<ID>, Word<ID>),
-    Order(Word<ID>, Word<ID>, Word<CODE>, Word<TIME>, Word<TIME>, Word<FLAG>),
+    Order(
+        Word<ID>,
+        Word<ID>,
+        Word<CODE>,
+        Word<TIME>,
+        Word<TIME>,
+        Word<FLAG>,
+    ),
     Result {
         kind: u8,
         code: Word<CODE>,
@@ -97,7 +187,12 @@ pub enum Line {
         at: Word<TIME>,
     },
     /// A plain line of a panel, so that what follows it is reached often.
-    Panel { igm: u8, igg: u8, iga: u8, day: u8 },
+    Panel {
+        igm: u8,
+        igg: u8,
+        iga: u8,
+        day: u8,
+    },
     Specimen(Word<SPECIMEN>, Word<TIME>),
     Note(Word<TEXT>),
     Diagnosis(Word<TEXT>, Word<TIME>),
@@ -122,9 +217,21 @@ impl Line {
                     placer.0, filler.0, code.0, from.0, reported.0, status.0
                 );
             }
-            Self::Result { kind, code, value, unit, range, flag, status, at } => {
+            Self::Result {
+                kind,
+                code,
+                value,
+                unit,
+                range,
+                flag,
+                status,
+                at,
+            } => {
                 let kinds = ["NM", "SN", "ST", "CE", "TX", "", "FT", "CWE"];
-                let kind = kinds.get(usize::from(*kind) % kinds.len()).copied().unwrap_or_default();
+                let kind = kinds
+                    .get(usize::from(*kind) % kinds.len())
+                    .copied()
+                    .unwrap_or_default();
                 *out += &format!(
                     "OBX|1|{kind}|{}||{}|{}|{}|{}|||{}|||{}\r",
                     code.0, value.0, unit.0, range.0, flag.0, status.0, at.0
@@ -133,7 +240,11 @@ impl Line {
             Self::Panel { igm, igg, iga, day } => {
                 let day = day % 28 + 1;
                 *out += &format!("OBR|1|P{day}|F{day}|IG^Ig^L|||202601{day:02}090000+0000\r");
-                for (code, tenths) in [("2472-9^IgM^LN", igm), ("2465-3^IgG^LN", igg), ("2458-8^IgA^LN", iga)] {
+                for (code, tenths) in [
+                    ("2472-9^IgM^LN", igm),
+                    ("2465-3^IgG^LN", igg),
+                    ("2458-8^IgA^LN", iga),
+                ] {
                     let (whole, rest) = (tenths / 10, tenths % 10);
                     *out += &format!("OBX|1|NM|{code}||{whole}.{rest}|g/L||||F|F\r");
                 }
@@ -166,15 +277,41 @@ pub struct Sent {
 impl Sent {
     /// Its bytes.
     pub fn raw(&self, number: usize) -> Vec<u8> {
-        let pick = |from: &[&'static str], by: u8| from.get(usize::from(by) % from.len()).copied().unwrap_or_default();
+        let pick = |from: &[&'static str], by: u8| {
+            from.get(usize::from(by) % from.len())
+                .copied()
+                .unwrap_or_default()
+        };
         let event = pick(
             &[
-                "ORU^R01^ORU_R01", "ORU^R01", "OUL^R22", "OUL^R24", "OUL^R21", "ORM^O01", "ADT^A08", "ADT^A40",
-                "ADT^A24", "ADT^A37", "ADT^A44", "ADT^A45", "ACK", "",
+                "ORU^R01^ORU_R01",
+                "ORU^R01",
+                "OUL^R22",
+                "OUL^R24",
+                "OUL^R21",
+                "ORM^O01",
+                "ADT^A08",
+                "ADT^A40",
+                "ADT^A24",
+                "ADT^A37",
+                "ADT^A44",
+                "ADT^A45",
+                "ACK",
+                "",
             ],
             self.event,
         );
-        let charset = pick(&["", "UTF-8", "8859/1", "ISO IR87", "GB 18030-2000", "UNICODE UTF-16"], self.charset);
+        let charset = pick(
+            &[
+                "",
+                "UTF-8",
+                "8859/1",
+                "ISO IR87",
+                "GB 18030-2000",
+                "UNICODE UTF-16",
+            ],
+            self.charset,
+        );
         let mut text = format!(
             "MSH|^~\\&|LAB|HOSP|PENT|IMM|20260131101500+0000||{event}|{number}|P|2.5.1||||||{charset}\r"
         );
