@@ -37,7 +37,8 @@ impl NatsSink {
             .max_reconnects(1);
         if let Some(file) = &self.config.credentials_file {
             let text = read_secret(file).map_err(|error| SinkError::later(error.to_string()))?;
-            options = options.credentials(&text).map_err(|_| {
+            // The end of a secret is cut; the last line of credentials has to end.
+            options = options.credentials(&format!("{text}\n")).map_err(|_| {
                 SinkError::later(format!("`{}` holds no credentials", file.display()))
             })?;
         }

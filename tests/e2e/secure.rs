@@ -3,6 +3,7 @@
 
 use super::harness::{Home, Pentamer, wait_for};
 use super::receivers::broker::{Mail, Nats, Rabbit};
+use super::receivers::jwt::Operator;
 use super::sinks::{QUICK, page};
 use super::tls::{Authority, Identity};
 use std::path::{Path, PathBuf};
@@ -121,6 +122,61 @@ fn jetstream_by_tls() {
         "kind = \"nats\"\nurl = \"{}\"\nsubject = \"pentamer.alerts\"",
         server.url()
     ));
+}
+
+async fn stream_as(url: &str, credentials: &str) -> Result<(), String> {
+    let options = async_nats::ConnectOptions::with_credentials(credentials);
+    let options = options.map_err(|error| error.to_string())?;
+    let client = options.connect(url).await;
+    let client = client.map_err(|error| error.to_string())?;
+    let config = async_nats::jetstream::stream::Config {
+        name: "ALERTS".to_owned(),
+        subjects: vec!["pentamer.>".to_owned()],
+        ..Default::default()
+    };
+    let made = async_nats::jetstream::new(client)
+        .get_or_create_stream(config)
+        .await;
+    made.map(drop).map_err(|error| error.to_string())
+}
+
+#[test]
+fn jetstream_by_credentials_of_an_operator() {
+    let operator = Operator::new();
+    let home = Home::new("", "");
+    let file = |name: &str, text: &str| {
+        let path = home.path().join(name);
+        std::fs::write(&path, text).expect("written");
+        path.display().to_string()
+    };
+    let config = file("nats.conf", &operator.config);
+    let server = Nats::start_with(&["-c".to_owned(), config]);
+    let runtime = super::brokers::runtime();
+    super::brokers::until(&runtime, "a stream", async || {
+        stream_as(&server.url(), &operator.credentials).await
+    });
+    let mut extra = String::new();
+    for (name, text) in [("good", &operator.credentials), ("other", &operator.forged)] {
+        let credentials = file(&format!("{name}.creds"), text);
+        extra.push_str(&format!(
+            "[[sink]]\nname = \"{name}\"\nkind = \"nats\"\nurl = \"{}\"\nsubject = \"pentamer.alerts\"\n\
+             credentials_file = \"{credentials}\"\n{QUICK}timeout = \"10s\"\n",
+            server.url()
+        ));
+    }
+    let daemon = Pentamer::start(home.with_extra(&extra));
+    page(&daemon, 1, 1);
+    let result = |sink: &str, result: &str| {
+        let labels = format!("sink=\"{sink}\",result=\"{result}\"");
+        daemon.metric("pentamer_deliveries_total", &labels)
+    };
+    wait_for("the alert", || {
+        (result("good", "delivered") == 1.0).then_some(())
+    });
+    wait_for("a stranger to be turned away", || {
+        (result("other", "failed") >= 2.0).then_some(())
+    });
+    assert_eq!(result("other", "delivered") + result("other", "dead"), 0.0);
 }
 
 #[test]

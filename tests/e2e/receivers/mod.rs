@@ -3,6 +3,7 @@
 
 pub mod broker;
 pub mod http;
+pub mod jwt;
 pub mod mllp;
 pub mod tap;
 
