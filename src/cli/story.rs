@@ -61,10 +61,11 @@ impl<'p> Story<'p> {
 
     /// Decides over all that was taken.
     pub(super) fn decide(&mut self) -> Result<(), StateError> {
-        match fold::decide(&self.state, self.policy)? {
-            Some(decided) => self.fold(Fact::Decided(decided)),
-            None => Ok(()),
+        // Of many patients some are decided about at once.
+        while let Some(decided) = fold::decide(&self.state, self.policy)? {
+            self.fold(Fact::Decided(decided))?;
         }
+        Ok(())
     }
 
     fn fold(&mut self, fact: Fact) -> Result<(), StateError> {
