@@ -20,6 +20,8 @@ use tokio_util::sync::CancellationToken;
 
 /// Facts read before what they say is given to the index.
 const CHUNK: usize = 512;
+/// It yields to the feed, and to the fold.
+const NICENESS: i32 = 10;
 /// How long it waits where the disk refuses.
 const PAUSE: Duration = Duration::from_secs(5);
 
@@ -47,7 +49,11 @@ impl Follower {
     /// The system gives no thread.
     pub fn start(index: Index, source: Source, runtime: Handle) -> io::Result<Self> {
         let thread = std::thread::Builder::new().name("index".to_owned());
-        let joined = thread.spawn(move || follow(&index, source, &runtime))?;
+        let joined = thread.spawn(move || {
+            // Of this thread alone. Where it is not allowed, nothing is lost but the order.
+            let _ = rustix::process::nice(NICENESS);
+            follow(&index, source, &runtime);
+        })?;
         Ok(Self(joined))
     }
 
