@@ -17,7 +17,7 @@ use crate::core::policy::Policy;
 use std::collections::BTreeSet;
 
 /// Patients with news that one decision is about at most: more are decided in turn, oldest news first.
-pub const AT_ONCE: usize = 10_000;
+pub const AT_ONCE: usize = 50_000;
 
 /// Decides about the patients with news, once for each person that the ids amount to.
 ///
