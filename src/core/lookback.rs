@@ -5,11 +5,15 @@ use super::phi::Phi;
 use super::time::Timestamp;
 use serde::{Deserialize, Serialize};
 
+/// The sending end of messages out of an archive: no sender of a listener has it.
+pub const PEER: &str = "archive";
+
 /// Messages out of an archive follow right behind this fact: what is found in them is told on the worklist, and
 /// pages nobody by itself.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Primed {
-    /// How many facts behind this one are of the archive.
+    /// How many facts behind this one are of the archive and are to page nobody; none where they may. A crash may
+    /// leave fewer: what else follows then is told apart by its sending end, [`PEER`].
     pub facts: u32,
     /// Who; `local` where the daemon knows no users.
     pub by: String,

@@ -2,16 +2,13 @@
 
 use crate::core::fact::{Fact, Origin, Received};
 use crate::core::hl7::envelope::{self, Opened};
-use crate::core::lookback::Primed;
+use crate::core::lookback::{PEER, Primed};
 use crate::core::time::Timestamp;
 use crate::journal::{Draft, Fingerprint};
 use bytes::Bytes;
 
 /// Messages of one group at most.
 pub const AT_ONCE: usize = 500;
-
-/// From where messages come that no sender sent.
-const PEER: &str = "archive";
 
 /// How an archive is brought in.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -68,9 +65,10 @@ pub fn group(contents: Vec<Bytes>, terms: &Terms, now: Timestamp) -> Group {
             });
         }
     }
-    if !terms.page && !made.drafts.is_empty() {
+    if !made.drafts.is_empty() {
+        let quiet = if terms.page { 0 } else { made.drafts.len() };
         let primed = Primed {
-            facts: u32::try_from(made.drafts.len()).unwrap_or(u32::MAX),
+            facts: u32::try_from(quiet).unwrap_or(u32::MAX),
             by: terms.by.clone(),
             at: now,
         };
@@ -105,8 +103,10 @@ mod tests {
         };
         assert_eq!((primed.facts, made.drafts.len()), (3, 4));
         let paging = group(contents, &terms(true), Timestamp::from_micros(5));
-        assert!(matches!(paging.drafts[0].fact, Fact::Received(_)));
-        assert_eq!(paging.drafts.len(), 3);
+        let Fact::Primed(primed) = &paging.drafts[0].fact else {
+            panic!("it comes first");
+        };
+        assert_eq!((primed.facts, paging.drafts.len()), (0, 4));
         let nothing = group(vec![Bytes::new()], &terms(false), Timestamp::from_micros(5));
         assert!(nothing.drafts.is_empty());
     }

@@ -15,6 +15,7 @@ use crate::core::clinical::observation::PatientKey;
 use crate::core::episode::TransitionKind;
 use crate::core::extract::{Extraction, PatientPart, Place, Refusal, Understood};
 use crate::core::fact::{Decided, Fact, Gap, JournalPosition, Origin, Reason, Received, Refused};
+use crate::core::lookback::PEER;
 use crate::core::policy::Policy;
 use crate::core::time::Timestamp;
 use std::collections::BTreeSet;
@@ -38,6 +39,7 @@ pub fn apply(
         overlay: Overlay::new(state),
         effects: Effects::default(),
         primed_through: None,
+        is_quiet: false,
     };
     let folded_with = keys::named(keys::META, tables::META_FOLDED_WITH);
     if !facts.is_empty() && fold.overlay.get(&folded_with)?.is_none() {
@@ -48,6 +50,7 @@ pub fn apply(
         if *position <= through {
             continue;
         }
+        fold.is_quiet = false;
         fold.fact(*position, fact, policy, extract)?;
         through = *position;
     }
@@ -64,6 +67,8 @@ pub(super) struct Fold<'a> {
     pub(super) effects: Effects,
     /// Up to where facts are of an archive, once that was asked.
     pub(super) primed_through: Option<JournalPosition>,
+    /// What is found in the message at hand pages nobody.
+    pub(super) is_quiet: bool,
 }
 
 /// The message that is being folded.
@@ -176,7 +181,8 @@ impl Fold<'_> {
             self.effects.count(listener, name, *by);
         }
         // An archive says nothing of how a feed is now.
-        if !self.is_primed(envelope.position)? {
+        self.is_quiet = self.is_primed(envelope)?;
+        if envelope.message.origin.peer != PEER {
             self.heard(envelope.message, extraction, policy)?;
         }
         let again = !extraction.patients.is_empty() && self.is_again(envelope.position)?;
@@ -246,8 +252,7 @@ impl Fold<'_> {
         news: (JournalPosition, Timestamp),
         identity: bool,
     ) -> Result<(), StateError> {
-        let quiet = self.is_primed(news.0)?;
-        self.mark(patient, news, identity, quiet)
+        self.mark(patient, news, identity, self.is_quiet)
     }
 
     /// As [`dirty`](Self::dirty); what is decided pages nobody where all news are quiet.

@@ -1,7 +1,7 @@
 //! What a person has looked at again or brought in from archives: marks that something is to be decided, and
 //! that it is to page nobody.
 
-use super::apply::Fold;
+use super::apply::{Envelope, Fold};
 use super::overlay::Overlay;
 use super::pool::Component;
 use super::state::{State, StateError};
@@ -10,7 +10,7 @@ use crate::core::clinical::observation::PatientKey;
 use crate::core::episode::Transition;
 use crate::core::episode::decide::decide as decide_patient;
 use crate::core::fact::JournalPosition;
-use crate::core::lookback::{Primed, Reassessed};
+use crate::core::lookback::{PEER, Primed, Reassessed};
 use crate::core::policy::Policy;
 use crate::core::time::Timestamp;
 
@@ -27,8 +27,12 @@ impl Fold<'_> {
         self.overlay.store(tables::META, key, &last)
     }
 
-    /// Whether the fact here is of an archive.
-    pub(super) fn is_primed(&mut self, position: JournalPosition) -> Result<bool, StateError> {
+    /// Whether the message here is of an archive that is to page nobody. After a crash in the middle of one, other
+    /// messages stand where the rest of it was to be.
+    pub(super) fn is_primed(&mut self, envelope: &Envelope<'_>) -> Result<bool, StateError> {
+        if envelope.message.origin.peer != PEER {
+            return Ok(false);
+        }
         let through = match self.primed_through {
             Some(through) => through,
             None => {
@@ -38,7 +42,7 @@ impl Fold<'_> {
             }
         };
         self.primed_through = Some(through);
-        Ok(position <= through)
+        Ok(envelope.position <= through)
     }
 
     /// These patients are to be decided about anew.

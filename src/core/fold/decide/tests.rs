@@ -6,7 +6,7 @@ use crate::core::clinical::observation::{Given, Observation, Sex};
 use crate::core::clinical::sample::{self, Person, Sample};
 use crate::core::episode::TransitionKind;
 use crate::core::fact::{Fact, JournalPosition, MergeUndone};
-use crate::core::lookback::{Primed, Reassessed};
+use crate::core::lookback::{PEER, Primed, Reassessed};
 use proptest::prelude::*;
 use std::sync::LazyLock;
 
@@ -385,6 +385,15 @@ fn primed(facts: u32) -> Fact {
     })
 }
 
+/// The same message, out of an archive.
+fn archived(fact: &Fact) -> Fact {
+    let Fact::Received(mut received) = fact.clone() else {
+        panic!("a message");
+    };
+    PEER.clone_into(&mut received.origin.peer);
+    Fact::Received(received)
+}
+
 /// Kind and delivery of what is decided now, recorded and folded; the alert says the same.
 fn delivered(live: &mut Live) -> Vec<(TransitionKind, Delivery)> {
     let Some(decided) = decide(&live.state, &POLICY).unwrap() else {
@@ -410,7 +419,7 @@ fn what_comes_out_of_an_archive_pages_nobody_and_the_next_does() {
     ]);
     let facts = live.script.facts();
     live.append(primed(1));
-    live.append(facts[0].1.clone());
+    live.append(archived(&facts[0].1));
     assert_eq!(delivered(&mut live), [(Detected, Delivery::Quiet)]);
     live.append(facts[1].1.clone());
     assert_eq!(delivered(&mut live), [(Detected, Delivery::Page)]);
@@ -426,16 +435,45 @@ fn news_of_the_feed_page_beside_those_of_an_archive() {
         let facts = live.script.facts();
         if archive_first {
             live.append(primed(1));
-            live.append(facts[0].1.clone());
+            live.append(archived(&facts[0].1));
             live.append(facts[1].1.clone());
         } else {
             live.append(facts[0].1.clone());
             live.append(primed(1));
-            live.append(facts[1].1.clone());
+            live.append(archived(&facts[1].1));
         }
         let told = delivered(&mut live);
         assert_eq!(told, [(Detected, Delivery::Page)], "{archive_first}");
     }
+}
+
+/// A crash has left the first of three messages of an archive.
+#[test]
+fn the_feed_pages_where_the_rest_of_a_broken_archive_was_to_be() {
+    let mut live = Live::new(vec![
+        isolated("A", "F1", 35, ""),
+        isolated("B", "F2", 35, ""),
+    ]);
+    let facts = live.script.facts();
+    live.append(primed(3));
+    live.append(archived(&facts[0].1));
+    live.append(facts[1].1.clone());
+    let told = delivered(&mut live);
+    assert_eq!(
+        told,
+        [(Detected, Delivery::Page), (Detected, Delivery::Quiet)]
+    );
+}
+
+/// Another archive that may page comes behind it.
+#[test]
+fn an_archive_that_may_page_does_so_behind_a_broken_one() {
+    let mut live = Live::new(vec![isolated("A", "F1", 35, "")]);
+    let facts = live.script.facts();
+    live.append(primed(3));
+    live.append(primed(0));
+    live.append(archived(&facts[0].1));
+    assert_eq!(delivered(&mut live), [(Detected, Delivery::Page)]);
 }
 
 #[test]
