@@ -1,6 +1,6 @@
 //! `pentamer alerts`: what was told, and taking note of it.
 
-use super::api::{Common, call, harmless, listed, path_part};
+use super::api::{Common, Paging, call, harmless, listed, path_part};
 use super::{Exit, after_help, complain};
 use serde_json::{Value, json};
 use std::fmt::Write as _;
@@ -40,12 +40,8 @@ struct ListArgs {
     /// Decided at or after this time
     #[arg(long, value_name = "TIME")]
     since: Option<String>,
-    /// At most so many, newest first
-    #[arg(long, value_name = "N", default_value_t = 50)]
-    limit: usize,
-    /// From what `next` of an earlier answer said
-    #[arg(long, value_name = "CURSOR")]
-    cursor: Option<String>,
+    #[command(flatten)]
+    paging: Paging,
     #[command(flatten)]
     common: Common,
 }
@@ -103,20 +99,14 @@ pub fn run(args: &Args) -> Exit {
 }
 
 fn list(args: &ListArgs) -> Exit {
-    let mut path = format!("/api/v1/alerts?limit={}", args.limit);
-    let open = args.open.then(|| "false".to_owned());
-    for (name, value) in [
-        ("acknowledged", &open),
-        ("kind", &args.kind),
-        ("minimum_severity", &args.minimum_severity),
-        ("delivery", &args.delivery),
-        ("since", &args.since),
-        ("cursor", &args.cursor),
-    ] {
-        if let Some(value) = value {
-            path.push_str(&format!("&{name}={}", path_part(value)));
-        }
-    }
+    let filters = [
+        ("acknowledged", args.open.then_some("false")),
+        ("kind", args.kind.as_deref()),
+        ("minimum_severity", args.minimum_severity.as_deref()),
+        ("delivery", args.delivery.as_deref()),
+        ("since", args.since.as_deref()),
+    ];
+    let path = args.paging.of("/api/v1/alerts", &filters);
     call(&args.common, &path, None, rows, NOT_THERE)
 }
 

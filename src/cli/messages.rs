@@ -1,6 +1,6 @@
 //! `pentamer messages`: what came, what was made of it, and once more through.
 
-use super::api::{Common, ask, call, harmless, items, listed, path_part, refused};
+use super::api::{Common, Paging, ask, call, harmless, items, listed, number, refused, text};
 use super::{Exit, after_help, complain};
 use serde_json::{Value, json};
 use std::fmt::Write as _;
@@ -51,12 +51,8 @@ struct SearchArgs {
     /// What became of it: paged, normal, quarantined, ignored, duplicate
     #[arg(long, value_name = "OUTCOME")]
     outcome: Option<String>,
-    /// At most so many, newest first
-    #[arg(long, value_name = "N", default_value_t = 50)]
-    limit: usize,
-    /// From what `next` of an earlier answer said
-    #[arg(long, value_name = "CURSOR")]
-    cursor: Option<String>,
+    #[command(flatten)]
+    paging: Paging,
     #[command(flatten)]
     common: Common,
 }
@@ -102,22 +98,17 @@ fn path(args: &OneArgs, end: &str) -> String {
 }
 
 fn search(args: &SearchArgs) -> Exit {
-    let mut path = format!("/api/v1/messages?limit={}", args.limit);
-    for (name, value) in [
-        ("since", &args.since),
-        ("until", &args.until),
-        ("listener", &args.listener),
-        ("feed", &args.feed),
-        ("type", &args.kind),
-        ("control_id", &args.control_id),
-        ("patient", &args.patient),
-        ("outcome", &args.outcome),
-        ("cursor", &args.cursor),
-    ] {
-        if let Some(value) = value {
-            let _ = write!(path, "&{name}={}", path_part(value));
-        }
-    }
+    let filters = [
+        ("since", args.since.as_deref()),
+        ("until", args.until.as_deref()),
+        ("listener", args.listener.as_deref()),
+        ("feed", args.feed.as_deref()),
+        ("type", args.kind.as_deref()),
+        ("control_id", args.control_id.as_deref()),
+        ("patient", args.patient.as_deref()),
+        ("outcome", args.outcome.as_deref()),
+    ];
+    let path = args.paging.of("/api/v1/messages", &filters);
     call(&args.common, &path, None, rows, NOT_THERE)
 }
 
@@ -140,14 +131,6 @@ fn raw(args: &OneArgs) -> Exit {
             Exit::Failed
         }
     }
-}
-
-fn text<'v>(value: &'v Value, key: &str) -> &'v str {
-    value.get(key).and_then(Value::as_str).unwrap_or_default()
-}
-
-fn number(value: &Value, key: &str) -> u64 {
-    value.get(key).and_then(Value::as_u64).unwrap_or_default()
 }
 
 /// The texts of a list.

@@ -1,6 +1,6 @@
 //! `pentamer quarantine`: what was not understood, why, what would mend it, and reading it again.
 
-use super::api::{Common, ask, call, listed, path_part, refused, tell};
+use super::api::{Common, Paging, ask, call, listed, page, refused, tell, text};
 use super::messages::{again, positions};
 use super::{Exit, after_help, complain, print};
 use serde_json::{Value, json};
@@ -13,6 +13,8 @@ pentamer quarantine
   pentamer quarantine retry --all --reason unknown_code";
 
 const NOT_THERE: &str = "`pentamer quarantine` lists the ids of what is in it";
+
+const LIST: &str = "/api/v1/quarantine";
 
 /// Entries of a page while all are retried.
 const AT_ONCE: usize = 200;
@@ -46,16 +48,24 @@ struct Filter {
     until: Option<String>,
 }
 
+impl Filter {
+    fn named(&self) -> [(&str, Option<&str>); 5] {
+        [
+            ("reason", self.reason.as_deref()),
+            ("listener", self.listener.as_deref()),
+            ("feed", self.feed.as_deref()),
+            ("since", self.since.as_deref()),
+            ("until", self.until.as_deref()),
+        ]
+    }
+}
+
 #[derive(Debug, clap::Args)]
 struct ListArgs {
     #[command(flatten)]
     filter: Filter,
-    /// At most so many, newest first
-    #[arg(long, value_name = "N", default_value_t = 50)]
-    limit: usize,
-    /// From what `next` of an earlier answer said
-    #[arg(long, value_name = "CURSOR")]
-    cursor: Option<String>,
+    #[command(flatten)]
+    paging: Paging,
     #[command(flatten)]
     common: Common,
 }
@@ -86,34 +96,12 @@ struct RetryArgs {
 pub fn run(args: &Args) -> Exit {
     match &args.action {
         None => {
-            let ListArgs {
-                filter,
-                limit,
-                cursor,
-                common,
-            } = &args.list;
-            let path = page(filter, *limit, cursor.as_deref());
-            call(common, &path, None, rows, NOT_THERE)
+            let list = &args.list;
+            let path = list.paging.of(LIST, &list.filter.named());
+            call(&list.common, &path, None, rows, NOT_THERE)
         }
         Some(Action::Retry(args)) => retry(args),
     }
-}
-
-fn page(filter: &Filter, limit: usize, cursor: Option<&str>) -> String {
-    let mut path = format!("/api/v1/quarantine?limit={limit}");
-    for (name, value) in [
-        ("reason", filter.reason.as_deref()),
-        ("listener", filter.listener.as_deref()),
-        ("feed", filter.feed.as_deref()),
-        ("since", filter.since.as_deref()),
-        ("until", filter.until.as_deref()),
-        ("cursor", cursor),
-    ] {
-        if let Some(value) = value {
-            let _ = write!(path, "&{name}={}", path_part(value));
-        }
-    }
-    path
 }
 
 fn retry(args: &RetryArgs) -> Exit {
@@ -157,7 +145,7 @@ fn found(args: &RetryArgs) -> Result<Vec<u64>, Exit> {
     let mut ids = Vec::new();
     let mut cursor: Option<String> = None;
     loop {
-        let path = page(&args.filter, AT_ONCE, cursor.as_deref());
+        let path = page(LIST, AT_ONCE, cursor.as_deref(), &args.filter.named());
         let (server, answer) = ask(&args.common.daemon, &path, None)?;
         if answer.status != 200 {
             return Err(refused(&server, &answer, NOT_THERE));
@@ -172,10 +160,6 @@ fn found(args: &RetryArgs) -> Result<Vec<u64>, Exit> {
     ids.sort_unstable();
     ids.dedup();
     Ok(ids)
-}
-
-fn text<'v>(value: &'v Value, key: &str) -> &'v str {
-    value.get(key).and_then(Value::as_str).unwrap_or_default()
 }
 
 /// Why, where, and what would mend it.
@@ -205,7 +189,7 @@ fn rows(page: &Value) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{Filter, page, rows};
+    use super::{Filter, LIST, page, rows};
     use serde_json::json;
 
     #[test]
@@ -218,7 +202,7 @@ mod tests {
             until: None,
         };
         assert_eq!(
-            page(&filter, 50, Some("7")),
+            page(LIST, 50, Some("7"), &filter.named()),
             "/api/v1/quarantine?limit=50&reason=no_unit&feed=LAB%2FHOSP&cursor=7"
         );
         let row = json!({"id": "9", "reason": "no_unit", "place": "OBX[1]-6 units", "remedy": "fill\u{1b}[2J it"});

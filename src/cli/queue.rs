@@ -1,6 +1,8 @@
 //! `pentamer queue`: what waits at each sink, what was refused, and what to do about it.
 
-use super::api::{Common, ask, call, harmless, items, listed, path_part, refused, tell};
+use super::api::{
+    Common, Paging, ask, call, harmless, items, listed, number, path_part, refused, tell, text,
+};
 use super::{Exit, after_help, complain, print};
 use serde_json::{Value, json};
 use std::fmt::Write as _;
@@ -49,12 +51,8 @@ struct PageArgs {
     /// The sink's name
     #[arg(value_name = "SINK")]
     sink: String,
-    /// At most so many
-    #[arg(long, value_name = "N", default_value_t = 50)]
-    limit: usize,
-    /// From what `next` of an earlier answer said
-    #[arg(long, value_name = "CURSOR")]
-    cursor: Option<String>,
+    #[command(flatten)]
+    paging: Paging,
     #[command(flatten)]
     common: Common,
 }
@@ -126,10 +124,7 @@ fn path(sink: &str, end: &str) -> String {
 }
 
 fn page(args: &PageArgs, end: &str) -> Exit {
-    let mut path = format!("{}?limit={}", path(&args.sink, end), args.limit);
-    if let Some(cursor) = &args.cursor {
-        path.push_str(&format!("&cursor={}", path_part(cursor)));
-    }
+    let path = args.paging.of(&path(&args.sink, end), &[]);
     request(&args.common, &path, None, rows)
 }
 
@@ -185,14 +180,6 @@ fn test(args: &TestArgs) -> Exit {
 
 fn request(common: &Common, path: &str, body: Option<Value>, text: fn(&Value) -> String) -> Exit {
     call(common, path, body, text, NOT_THERE)
-}
-
-fn text<'v>(value: &'v Value, key: &str) -> &'v str {
-    value.get(key).and_then(Value::as_str).unwrap_or_default()
-}
-
-fn number(value: &Value, key: &str) -> u64 {
-    value.get(key).and_then(Value::as_u64).unwrap_or_default()
 }
 
 fn sinks(page: &Value) -> String {

@@ -1,6 +1,6 @@
 //! `pentamer reassess`: what would be told if everybody were decided about anew, and having it told.
 
-use super::api::{Common, ask, call, harmless, items, refused};
+use super::api::{Common, ask, call, harmless, items, refused, text};
 use super::{Exit, after_help, complain, print};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
@@ -122,10 +122,6 @@ fn preview(args: &Args) -> Result<Found, Exit> {
             None => return Ok(found),
         }
     }
-}
-
-fn text<'v>(value: &'v Value, key: &str) -> &'v str {
-    value.get(key).and_then(Value::as_str).unwrap_or_default()
 }
 
 fn steps(person: &Value) -> impl Iterator<Item = &Value> {

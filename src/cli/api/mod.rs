@@ -38,6 +38,50 @@ pub(super) struct DaemonArgs {
     token_file: Option<PathBuf>,
 }
 
+/// Which part of a list.
+#[derive(Debug, clap::Args)]
+pub(super) struct Paging {
+    /// At most so many
+    #[arg(long, value_name = "N", default_value_t = 50)]
+    limit: usize,
+    /// From what `next` of an earlier answer said
+    #[arg(long, value_name = "CURSOR")]
+    cursor: Option<String>,
+}
+
+impl Paging {
+    /// A list's path with this part of it, and with the filters that are given.
+    pub(super) fn of(&self, list: &str, filters: &[(&str, Option<&str>)]) -> String {
+        page(list, self.limit, self.cursor.as_deref(), filters)
+    }
+}
+
+/// A list's path with up to `limit` items behind a cursor, and with the filters that are given.
+pub(super) fn page(
+    list: &str,
+    limit: usize,
+    cursor: Option<&str>,
+    filters: &[(&str, Option<&str>)],
+) -> String {
+    let mut path = format!("{list}?limit={limit}");
+    for (name, value) in filters.iter().chain(&[("cursor", cursor)]) {
+        if let Some(value) = value {
+            path.push_str(&format!("&{name}={}", path_part(value)));
+        }
+    }
+    path
+}
+
+/// A text of an object; empty where there is none.
+pub(super) fn text<'v>(value: &'v Value, key: &str) -> &'v str {
+    value.get(key).and_then(Value::as_str).unwrap_or_default()
+}
+
+/// A number of an object; 0 where there is none.
+pub(super) fn number(value: &Value, key: &str) -> u64 {
+    value.get(key).and_then(Value::as_u64).unwrap_or_default()
+}
+
 /// Asks and shows the answer; `not_there` is what helps where something is not there.
 pub(super) fn call(
     common: &Common,
