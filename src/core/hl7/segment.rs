@@ -1,22 +1,37 @@
 //! One segment as fields, repetitions, components and subcomponents.
 //!
-//! `hl7-parser` takes the segment apart. Where it cannot (a delimiter that MSH-2 does not give, a
-//! line end within a field, a name it does not know) it stops early and says nothing, so what it
-//! consumed is compared with what it got, and the segment is then split here.
+//! `hl7-parser` takes fields apart, each when it is first asked for and only where it has parts: of most
+//! fields of a segment nobody asks, and most of the others are plain. Where it cannot (a delimiter that
+//! MSH-2 does not give, a line end within a field) it stops early and says nothing, so what it consumed is
+//! compared with what it got, and the field is then split here.
 
 use super::delimiters::Delimiters;
 use super::segments::{RawSegment, nth_part};
 use hl7_parser::message::Separators;
-use hl7_parser::message::{
-    Component as PeerComponent, Field as PeerField, Repeat, Segment as Peer,
-};
+use hl7_parser::message::{Component as PeerComponent, Field as PeerField, Repeat};
+use hl7_parser::parser::parse_field_with_separators;
+use std::cell::OnceCell;
+
+/// Fields that are remembered; those of longer segments are looked for each time.
+const REMEMBERED: usize = 64;
 
 /// A parsed segment; all texts are raw (still escaped) slices of the message.
 #[derive(Debug)]
 pub struct Segment<'t> {
     raw: RawSegment<'t>,
     delimiters: Delimiters,
-    peer: Option<Peer<'t>>,
+    /// As the parser wants them; `None` where it cannot work with these.
+    separators: Option<Separators>,
+    /// What stands between separators, the name first.
+    between: Vec<Between<'t>>,
+}
+
+/// What stands between two field separators.
+#[derive(Debug)]
+struct Between<'t> {
+    text: &'t str,
+    /// Taken apart, once that was asked for; `None` where it has no parts or the parser cannot.
+    peer: OnceCell<Option<PeerField<'t>>>,
 }
 
 /// A field of a segment.
@@ -64,15 +79,17 @@ impl<'t> Segment<'t> {
             }),
             _ => None,
         };
-        let peer = separators
-            .and_then(|separators| {
-                hl7_parser::parser::parse_segment_with_separators(raw.text, separators).ok()
-            })
-            .filter(|peer| peer.raw_value().len() == raw.text.len());
+        let between = raw.text.split(delimiters.field).take(REMEMBERED);
         Self {
             raw,
             delimiters: *delimiters,
-            peer,
+            separators,
+            between: between
+                .map(|text| Between {
+                    text,
+                    peer: OnceCell::new(),
+                })
+                .collect(),
         }
     }
 
@@ -83,21 +100,17 @@ impl<'t> Segment<'t> {
 
     /// A field by its HL7 number (in `MSH`, field 2 is the encoding characters); empty where absent.
     pub fn field(&self, number: usize) -> Field<'_, 't> {
-        // MSH-1 is the separator itself, so the fields of MSH lie one place earlier.
-        let place = if matches!(self.raw.name, "MSH" | "FHS" | "BHS") {
-            number.checked_sub(2)
-        } else {
-            number.checked_sub(1)
-        };
-        let peer = self
-            .peer
-            .as_ref()
-            .zip(place)
-            .and_then(|(peer, place)| peer.fields.get(place));
-        let text = match (&self.peer, peer) {
-            (Some(_), found) => found.map_or("", PeerField::raw_value),
-            (None, _) if number == 0 => "",
-            (None, _) => self.raw.raw_field(number, self.delimiters.field),
+        // MSH-1 is the separator itself, so the fields of MSH lie one place earlier; MSH-2 has no parts.
+        let is_header = matches!(self.raw.name, "MSH" | "FHS" | "BHS");
+        let place = number.checked_sub(usize::from(is_header));
+        let found = place
+            .filter(|place| *place > 0)
+            .and_then(|place| self.between.get(place));
+        let (text, peer) = match found {
+            Some(found) if is_header && number == 2 => (found.text, None),
+            Some(found) => (found.text, self.taken_apart(found)),
+            None if number == 0 || self.between.len() < REMEMBERED => ("", None),
+            None => (self.raw.raw_field(number, self.delimiters.field), None),
         };
         Field {
             text,
@@ -106,9 +119,19 @@ impl<'t> Segment<'t> {
         }
     }
 
-    /// True where `hl7-parser` took all of the segment.
-    pub const fn is_parsed_by_peer(&self) -> bool {
-        self.peer.is_some()
+    fn taken_apart<'s>(&'s self, field: &'s Between<'t>) -> Option<&'s PeerField<'t>> {
+        let parsed = field.peer.get_or_init(|| {
+            let separators = self.separators?;
+            let parts = [
+                separators.repetition,
+                separators.component,
+                separators.subcomponent,
+            ];
+            field.text.contains(parts).then_some(())?;
+            let parsed = parse_field_with_separators(field.text, separators).ok();
+            parsed.filter(|peer| peer.raw_value().len() == field.text.len())
+        });
+        parsed.as_ref()
     }
 }
 
@@ -242,7 +265,8 @@ mod tests {
     #[test]
     fn fields_repetitions_components_subcomponents() {
         let segment = Segment::parse(raw("PID|1||A^^^H&1.2&ISO~B^x|"), &Delimiters::default());
-        assert!(segment.is_parsed_by_peer());
+        assert!(segment.field(3).peer.is_some());
+        assert!(segment.field(1).peer.is_none(), "it has no parts");
         let ids: Vec<_> = segment.field(3).repetitions().map(|r| r.raw()).collect();
         assert_eq!(ids, vec!["A^^^H&1.2&ISO", "B^x"]);
         assert_eq!(segment.field(3).component(4).subcomponent(2), "1.2");
@@ -264,7 +288,6 @@ mod tests {
     #[test]
     fn what_the_parser_cannot_take_is_split_here() {
         let folded = Segment::parse(raw("NTE|1|L|one\rtwo|x"), &Delimiters::default());
-        assert!(!folded.is_parsed_by_peer());
         assert_eq!(folded.field(3).raw(), "one\rtwo");
         assert_eq!(folded.field(4).raw(), "x");
         let alone = Segment::parse(raw("OBX"), &Delimiters::default());
@@ -276,7 +299,7 @@ mod tests {
             ..Delimiters::default()
         };
         let segment = Segment::parse(raw("PID|1||A^B&C~D"), &few);
-        assert!(!segment.is_parsed_by_peer());
+        assert!(segment.field(3).peer.is_none());
         assert_eq!(segment.field(3).component(2).raw(), "B&C~D");
         assert_eq!(segment.field(3).component(2).subcomponent(1), "B&C~D");
     }
@@ -289,7 +312,7 @@ mod tests {
             let all: Vec<_> = segments(&text, '|').collect();
             prop_assert_eq!(all.len(), 1);
             let parsed = Segment::parse(all[0], &Delimiters::default());
-            let own = Segment { raw: all[0], delimiters: Delimiters::default(), peer: None };
+            let own = Segment { separators: None, ..Segment::parse(all[0], &Delimiters::default()) };
             for number in 0..12 {
                 let (a, b) = (parsed.field(number), own.field(number));
                 prop_assert_eq!(a.raw(), b.raw());
