@@ -6,7 +6,7 @@ use super::tally::Tally;
 use crate::archive::{Chunk, Part, kept, messages};
 use crate::core::clinical::observation::{Analyte, DemographicsReport, PatientKey};
 use crate::core::extract::{
-    Extraction, Place, Refusal, Routine, Understood, extract, glance, remedy, sent_at,
+    Extraction, Place, Refusal, Routine, Understood, extract_whole, glance, remedy, sent_at,
 };
 use crate::core::fact::{JournalPosition, Origin, Reason, Received};
 use crate::core::policy::Policy;
@@ -263,7 +263,8 @@ impl Gathering<'_> {
 
 /// Reads a message; where our reader fails, that is what it says.
 pub(super) fn read_safely(received: &Received, policy: &Policy) -> Extraction {
-    let read = || extract(received, JournalPosition::START, policy);
+    // It was glanced at.
+    let read = || extract_whole(received, JournalPosition::START, policy);
     catch_unwind(AssertUnwindSafe(read)).unwrap_or_else(|_| Extraction {
         refusals: vec![Refusal {
             reason: Reason::Internal,
@@ -283,6 +284,7 @@ pub(super) fn read_safely(received: &Received, policy: &Policy) -> Extraction {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::core::extract::extract;
     use crate::generate::hospital::{Mix, year};
     use crate::generate::random::Random;
     use std::collections::BTreeMap;
@@ -312,13 +314,15 @@ mod tests {
             raw: Bytes::copy_from_slice(raw),
         };
         assert_eq!(sent_at(raw, policy), Some(routine.sent), "{}", shown());
-        let extraction = extract(&received, JournalPosition::START, policy);
+        let extraction = extract_whole(&received, JournalPosition::START, policy);
+        let quick = extract(&received, JournalPosition::START, policy);
+        assert_eq!(quick, extraction, "{}", shown());
         if let Some(short) = routine.shortened() {
             let short = Received {
                 raw: short.into(),
                 ..received.clone()
             };
-            let mut read = extract(&short, JournalPosition::START, policy);
+            let mut read = extract_whole(&short, JournalPosition::START, policy);
             for part in &mut read.patients {
                 part.demographics
                     .iter_mut()

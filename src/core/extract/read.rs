@@ -6,7 +6,7 @@ use super::order::Order;
 use super::patient::{Identifiers, demographics, number_of};
 use super::specimen;
 use super::walk::{OrderGroup, PatientGroup, Style, Walk, walk};
-use super::{Extraction, PatientPart, Refusal, Understood};
+use super::{Extraction, PatientPart, Refusal, Understood, glance};
 use super::{associations, identity, place, status};
 use crate::core::clinical::observation::{Given, GroupWithdrawal, OrderNumber, PatientKey};
 use crate::core::fact::{JournalPosition, Reason, Received};
@@ -22,7 +22,38 @@ use crate::core::time::Timestamp;
 ///
 /// Counts of what is known before the acknowledgement (`ignored_type`, `not_production`,
 /// `no_control_id`, `unexpected_ack`, `msh_late`) are the listener's and not raised here.
+///
+/// Most messages have no result of ours: of these a glance tells, and only header and patient are read.
 pub fn extract(received: &Received, position: JournalPosition, policy: &Policy) -> Extraction {
+    let (raw, listener) = (&received.raw, &received.origin.listener);
+    let routine = glance(raw, listener, received.received_at, policy);
+    let Some((short, said)) = routine.and_then(|routine| {
+        let short = routine.shortened()?;
+        Some((short, routine.said))
+    }) else {
+        return extract_whole(received, position, policy);
+    };
+    let short = Received {
+        raw: short.into(),
+        ..received.clone()
+    };
+    let mut extraction = extract_whole(&short, position, policy);
+    for report in extraction
+        .patients
+        .iter_mut()
+        .filter_map(|part| part.demographics.as_mut())
+    {
+        report.at = said;
+    }
+    extraction
+}
+
+/// As [`extract`], with every segment looked at.
+pub fn extract_whole(
+    received: &Received,
+    position: JournalPosition,
+    policy: &Policy,
+) -> Extraction {
     let Some((start, header)) = raw_header(&received.raw) else {
         return refused(None, Reason::UnreadableMsh, 0);
     };
