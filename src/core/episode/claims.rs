@@ -2,12 +2,13 @@
 
 use super::EpisodeId;
 use super::history::{Episode, History};
-use super::recorded::{Recorded, Standing};
+use super::recorded::{self, Recorded, Standing};
 use crate::core::clinical::chart::Anchor;
 use crate::core::clinical::observation::ResultId;
 use crate::core::clinical::state::State;
 use crate::core::clinical::version::{self, ByOrder};
 use crate::core::record::PooledPatient;
+use crate::core::time::Timestamp;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Which recorded episodes belong to which of the walk.
@@ -87,6 +88,24 @@ impl Claims {
             groundless,
         }
     }
+}
+
+/// Since when episodes stand: when the earliest result that belongs to each was collected. Results come late,
+/// so it need not be the one that the episode was first told of.
+pub fn since(history: &History<'_>, patient: &PooledPatient) -> BTreeMap<EpisodeId, Timestamp> {
+    let recorded = recorded::episodes(&patient.transitions);
+    let claims = Claims::of(history, &recorded, patient);
+    let episodes = history.episodes.iter().map(|episode| &episode.members);
+    let runs = history.other_patterns.iter().map(|run| &run.members);
+    let claimants = claims.episodes.into_iter().chain(claims.other_patterns);
+    episodes
+        .chain(runs)
+        .zip(claimants)
+        .filter_map(|(members, claimants)| {
+            let first = members.first()?.observed.at;
+            Some((claimants.into_iter().next()?, first))
+        })
+        .collect()
 }
 
 fn best_first<R: Ord>(mut claims: Vec<(R, EpisodeId)>) -> Vec<EpisodeId> {

@@ -5,7 +5,7 @@
 
 pub mod assemble;
 pub mod assess;
-mod claims;
+pub mod claims;
 pub mod decide;
 #[cfg(test)]
 mod examples;

@@ -3,6 +3,8 @@
 use super::results::ResultView;
 use crate::core::alert::{AlertPatient, Evidence};
 use crate::core::clinical::observation::ResultId;
+use crate::core::episode::claims::since;
+use crate::core::episode::history::History;
 use crate::core::episode::recorded::{self, Standing};
 use crate::core::episode::{Delivery, EpisodeId, Severity, Transition, TransitionKind};
 use crate::core::record::PooledPatient;
@@ -17,8 +19,8 @@ pub struct EpisodeView {
     pub id: String,
     /// It stands and no later IgM was other than low.
     pub open: bool,
-    /// When the result that opens it was collected, RFC 3339; where that is not known, when the
-    /// first step was decided.
+    /// When the earliest result that belongs to it was collected, RFC 3339, also where that came later than
+    /// the result which it was first told of; where that is not known, when the first step was decided.
     pub opened_at: String,
     /// Its steps, in order.
     pub transitions: Vec<TransitionView>,
@@ -73,7 +75,15 @@ pub struct EvidenceView {
 }
 
 /// Episodes in order of their first step; `results` are the rows of the same person.
-pub(super) fn episodes(patient: &PooledPatient, results: &[ResultView]) -> Vec<EpisodeView> {
+pub(super) fn episodes(
+    patient: &PooledPatient,
+    results: &[ResultView],
+    history: &History<'_>,
+) -> Vec<EpisodeView> {
+    if patient.transitions.is_empty() {
+        return Vec::new();
+    }
+    let since = since(history, patient);
     let standings = recorded::episodes(&patient.transitions);
     let mut by_episode: BTreeMap<&EpisodeId, Vec<&Transition>> = BTreeMap::new();
     for transition in &patient.transitions {
@@ -97,7 +107,8 @@ pub(super) fn episodes(patient: &PooledPatient, results: &[ResultView]) -> Vec<E
             let standing = standings
                 .get(id)
                 .map_or(Standing::None, |recorded| recorded.standing);
-            let opened = collected.get(&first.opening).copied();
+            let told_of = collected.get(&first.opening).copied();
+            let opened = since.get(id).copied().or(told_of);
             let view = EpisodeView {
                 id: id.0.clone(),
                 open: standing == Standing::Open,

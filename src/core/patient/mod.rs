@@ -25,6 +25,7 @@ use super::clinical::reasons;
 use super::episode::Severity;
 use super::episode::assemble::birth_date;
 use super::episode::assess::assess;
+use super::episode::history::walk;
 use super::fold::dossier::Dossier;
 use super::phi::Phi;
 use super::policy::Policy;
@@ -176,7 +177,7 @@ pub fn view(dossier: &Dossier, policy: &Policy, moment: Moment) -> Phi<PatientVi
         tier_reason: assessment.tier_reason,
         severity: assessment.severity,
         review: assessment.review,
-        episodes: episodes::episodes(patient, &listing.results),
+        episodes: episodes::episodes(patient, &listing.results, &walk(&chart, policy)),
         trend: trend::trend(&chart, &listing, policy),
         person: person(chart.person, &chart),
         rule: assessment.rule.word(),

@@ -50,6 +50,18 @@ fn rows(view: &PatientView) -> Vec<(&str, bool, Option<&str>)> {
         .collect()
 }
 
+/// Two results decided about one after the other say the same as both at once, in either order.
+#[test]
+fn an_episode_stands_since_its_earliest_result_whichever_came_first() {
+    let later = adult().panel("F2", 10, "0.22", "11", "2");
+    let told = decided(&later);
+    let both = later.recorded(&told).panel("F1", 0, "0.21", "11", "2");
+    let told = [told, decided(&both)].concat();
+    let shown = seen(both.recorded(&told));
+    assert_eq!(shown.episodes.len(), 1);
+    assert_eq!(shown.episodes[0].opened_at, "2026-01-03T08:00:00Z");
+}
+
 #[test]
 fn the_promised_fields_are_there_in_their_order() {
     let person = adult().panel("F1", 0, "0.21", "11", "2");
