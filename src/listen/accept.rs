@@ -5,6 +5,7 @@ use super::connection::Connection;
 use super::door::{Door, Entry, Seat};
 use super::memory::FrameMemory;
 use super::relay::{self, Producer, Relay};
+use super::terms::Terms;
 use super::{socket, tls};
 use crate::config::{Limits, Listener as ListenerConfig, Mode};
 use crate::core::fact::Gap;
@@ -59,6 +60,8 @@ pub struct Common {
 pub struct Listener {
     /// The checked configuration.
     pub(super) config: Arc<ListenerConfig>,
+    /// How it answers.
+    pub(super) terms: Arc<Terms>,
     pub(super) appender: Appender,
     pub(super) policy: Arc<Policy>,
     pub(super) memory: Arc<FrameMemory>,
@@ -83,8 +86,11 @@ impl Listener {
     pub fn new(config: ListenerConfig, common: Common, pulse: Pulse) -> Result<Self, TlsFault> {
         let tls = config.tls.clone().map(Server::new).transpose()?;
         let relay_tls = config.relay_tls.clone().map(Client::new).transpose()?;
+        let config = Arc::new(config);
+        let terms = Terms::new(&config, common.policy.site.zone.clone());
         Ok(Self {
-            config: Arc::new(config),
+            config,
+            terms: Arc::new(terms),
             appender: common.appender,
             policy: common.policy,
             memory: common.memory,

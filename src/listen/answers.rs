@@ -1,14 +1,15 @@
 //! The answers of one connection: in the order of the messages, each after its fdatasync, one write each.
 
 use super::intake::Answer;
+use super::terms::Terms;
 use crate::clock;
-use crate::config::{Framing, Listener as ListenerConfig};
+use crate::config::Framing;
 use crate::core::mllp::{ACK, CR, FS, NAK, VT};
 use crate::journal::Stored;
 use crate::telemetry::events;
 use crate::telemetry::peers::Sender;
-use jiff::tz::TimeZone;
 use std::net::SocketAddr;
+use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
@@ -67,16 +68,14 @@ pub(super) struct Answerer {
     line: Arc<Line>,
     queue: mpsc::UnboundedReceiver<Pending>,
     commits: mpsc::Receiver<bool>,
-    config: Arc<ListenerConfig>,
-    zone: TimeZone,
+    terms: Arc<Terms>,
     peer: SocketAddr,
     sender: Arc<Sender>,
 }
 
 impl Answering {
     pub(super) fn new(
-        config: Arc<ListenerConfig>,
-        zone: TimeZone,
+        terms: Arc<Terms>,
         (peer, sender): (SocketAddr, Arc<Sender>),
         max_frames: usize,
         max_bytes: usize,
@@ -94,8 +93,7 @@ impl Answering {
             line: Arc::clone(&line),
             queue,
             commits,
-            config,
-            zone,
+            terms,
             peer,
             sender,
         };
@@ -142,6 +140,11 @@ impl Answering {
         }
     }
 
+    /// Cancelled when nothing will be answered any more.
+    pub(super) fn line_broken(&self) -> CancellationToken {
+        self.line.broken.clone()
+    }
+
     /// Returns when nothing will be answered any more.
     pub(super) async fn broken(&self) {
         self.line.broken.cancelled().await;
@@ -152,26 +155,25 @@ impl Answerer {
     /// Answers until the line ends. Gives the socket back where all was answered.
     pub(super) async fn run<W: AsyncWrite + Unpin>(self, write: W) -> Option<W> {
         let (sender, ready) = mpsc::unbounded_channel();
-        let name = self.config.name.clone();
+        let terms = Arc::clone(&self.terms);
         let gather = Gather {
             line: Arc::clone(&self.line),
             queue: self.queue,
             ready: sender,
-            store_wait: self.config.store_wait,
+            store_wait: terms.config.store_wait,
         };
         let writer = Writer {
             line: self.line,
             ready,
             commits: self.commits,
-            config: self.config,
-            zone: self.zone,
+            terms: self.terms,
             sender: self.sender,
         };
         let (gathered, write) = tokio::join!(gather.run(), writer.run(write));
         match gathered {
             Ok(()) => write,
             Err(waiting) => {
-                events::unanswered(&name, self.peer, waiting);
+                events::unanswered(&terms.config.name, self.peer, waiting);
                 None
             }
         }
@@ -198,20 +200,34 @@ enum Step {
 impl Gather {
     /// The error is the number of frames that wait in vain.
     async fn run(mut self) -> Result<(), usize> {
+        let line = Arc::clone(&self.line);
+        let mut broken = pin!(line.broken.cancelled());
+        // One timer for all: what comes later is due later, so it is set again only when it fires.
+        let mut timer = pin!(tokio::time::sleep(self.store_wait));
         loop {
             let next = tokio::select! {
                 next = self.queue.recv() => next,
-                () = self.line.broken.cancelled() => return Ok(()),
+                () = &mut broken => return Ok(()),
             };
-            let Some(pending) = next else { return Ok(()) };
-            let waited = clock::monotonic().saturating_duration_since(pending.complete_at);
-            let left = self.store_wait.saturating_sub(waited);
-            let stored = tokio::select! {
-                stored = tokio::time::timeout(left, pending.stored) => stored,
-                () = self.line.broken.cancelled() => return Ok(()),
+            let Some(mut pending) = next else {
+                return Ok(());
+            };
+            let due = pending.complete_at + self.store_wait;
+            let stored = loop {
+                tokio::select! {
+                    biased;
+                    stored = &mut pending.stored => break stored.ok(),
+                    () = &mut broken => return Ok(()),
+                    () = &mut timer => {
+                        if clock::monotonic() >= due {
+                            break None;
+                        }
+                        timer.as_mut().reset(due.into());
+                    }
+                }
             };
             drop(pending.shares);
-            let Ok(Ok(stored)) = stored else {
+            let Some(stored) = stored else {
                 let waiting = self.line.frames.load(Ordering::Acquire);
                 let _ = self.ready.send(Step::NotStored);
                 return Err(waiting);
@@ -231,8 +247,7 @@ struct Writer {
     line: Arc<Line>,
     ready: mpsc::UnboundedReceiver<Step>,
     commits: mpsc::Receiver<bool>,
-    config: Arc<ListenerConfig>,
-    zone: TimeZone,
+    terms: Arc<Terms>,
     /// Where it is noted how long answers took.
     sender: Arc<Sender>,
 }
@@ -244,7 +259,7 @@ impl Writer {
             let written = match step {
                 Step::Answer(ready) => self.answer(ready, &mut write).await,
                 Step::NotStored => {
-                    if self.config.framing == Framing::Mllp2
+                    if self.terms.config.framing == Framing::Mllp2
                         && put(&mut write, &REFUSE_BLOCK).await.is_ok()
                     {
                         let _ = write.shutdown().await;
@@ -265,18 +280,18 @@ impl Writer {
         ready: Ready,
         write: &mut W,
     ) -> Result<(), ()> {
-        let release_2 = self.config.framing == Framing::Mllp2;
+        let release_2 = self.terms.config.framing == Framing::Mllp2;
         if release_2 && !matches!(ready.answer, Answer::Nothing) {
             put(write, &COMMIT_BLOCK).await?;
         }
-        for answer in ready.answer.write(&ready.stored, &self.config, &self.zone) {
+        for answer in ready.answer.write(&ready.stored, &self.terms) {
             if release_2 {
                 self.put_until_committed(write, &answer).await?;
             } else {
                 put(write, &answer).await?;
             }
             let after = clock::monotonic().saturating_duration_since(ready.complete_at);
-            events::acknowledged(after);
+            self.terms.counts.acknowledged(after);
             self.sender.answered(after);
         }
         self.line.frames.fetch_sub(1, Ordering::AcqRel);
@@ -301,7 +316,7 @@ impl Writer {
                 return Ok(());
             }
         }
-        events::wire(&self.config.name, "commit_missing", 1);
+        events::wire(&self.terms.config.name, "commit_missing", 1);
         Err(())
     }
 }

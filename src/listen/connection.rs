@@ -9,15 +9,16 @@ use crate::clock;
 use crate::config::Framing;
 use crate::core::fact::{Fact, Origin, Reason, Refused};
 use crate::core::mllp::{Decoder, Event, Limits, Phase};
-use crate::journal::{Draft, Storing};
+use crate::journal::{Draft, Status, Storing};
 use crate::telemetry::events;
 use crate::telemetry::peers::Sender;
 use bytes::Bytes;
 use std::net::SocketAddr;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
-use tokio::sync::OwnedSemaphorePermit;
+use tokio::sync::{OwnedSemaphorePermit, watch};
 
 /// Messages without an answer at which a connection is no longer read (WIRE F-30).
 const UNANSWERED_MESSAGES: usize = 64;
@@ -120,8 +121,7 @@ impl<'a> Connection<'a> {
         W: AsyncWrite + Unpin + Send + 'static,
     {
         let (mut answering, answerer) = Answering::new(
-            Arc::clone(&self.listener.config),
-            self.listener.policy.site.zone.clone(),
+            Arc::clone(&self.listener.terms),
             (self.peer, Arc::clone(&self.sender)),
             UNANSWERED_MESSAGES,
             size(self.listener.config.max_message).saturating_mul(2),
@@ -150,11 +150,20 @@ impl<'a> Connection<'a> {
     ) -> Ended {
         let mut buffer = vec![0_u8; FIRST_READ_BYTES];
         let mut stop_by: Option<Instant> = None;
+        // Its own part of what all connections are told by, so that they do not meet at one lock for
+        // every message; and waited for by one and the same future.
+        let stop = self.listener.stop.child_token();
+        let mut stopped = pin!(stop.cancelled());
+        let seat = self.seat;
+        let mut left = pin!(seat.leave().cancelled());
+        let line_broken = answering.line_broken();
+        let mut broken = pin!(line_broken.cancelled());
+        let mut status = self.listener.appender.status();
         loop {
-            if let Some(ended) = self.wait_for_room(answering).await {
+            if let Some(ended) = self.wait_for_room(answering, &mut status).await {
                 return ended;
             }
-            if self.listener.stop.is_cancelled() {
+            if stop.is_cancelled() {
                 let by = *stop_by.get_or_insert_with(|| clock::monotonic() + FINISH_WITHIN);
                 if self.decoder.phase() == Phase::Idle || clock::monotonic() >= by {
                     return Ended::Stop;
@@ -162,9 +171,9 @@ impl<'a> Connection<'a> {
             }
             let timer = self.next_timer(stop_by);
             let got = tokio::select! {
-                () = self.listener.stop.cancelled(), if stop_by.is_none() => continue,
-                () = answering.broken() => return Ended::Unanswered,
-                () = self.seat.leave().cancelled() => return Ended::MadeRoom,
+                () = &mut stopped, if stop_by.is_none() => continue,
+                () = &mut broken => return Ended::Unanswered,
+                () = &mut left => return Ended::MadeRoom,
                 () = sleep_until(timer), if timer.is_some() => None,
                 got = read.read(&mut buffer) => Some(got),
             };
@@ -204,11 +213,14 @@ impl<'a> Connection<'a> {
     }
 
     /// Back-pressure: while answers are outstanding, storing fails, or memory is full, nothing is read.
-    async fn wait_for_room(&mut self, answering: &Answering) -> Option<Ended> {
+    async fn wait_for_room(
+        &mut self,
+        answering: &Answering,
+        status: &mut watch::Receiver<Status>,
+    ) -> Option<Ended> {
         if answering.wait_for_room().await.is_err() {
             return Some(Ended::Unanswered);
         }
-        let mut status = self.listener.appender.status();
         while matches!(status.borrow_and_update().storing, Storing::Failing { .. }) {
             let left = self
                 .listener
@@ -387,6 +399,7 @@ impl<'a> Connection<'a> {
     ) -> Result<OwnedSemaphorePermit, Ended> {
         let shares = self.seat.shares().clone();
         tokio::select! {
+            biased;
             shares = shares.acquire_many_owned(shares_of(bytes)) => shares.map_err(|_| Ended::Stop),
             () = answering.broken() => Err(Ended::Unanswered),
         }

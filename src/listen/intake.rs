@@ -1,18 +1,17 @@
 //! From a complete frame to drafts for the journal, and to the answers once they are stored.
 
 use super::accept::Listener;
+use super::terms::Terms;
 use crate::clock;
-use crate::config::Listener as ListenerConfig;
 use crate::core::extract;
 use crate::core::fact::{Fact, JournalPosition, Origin, Reason, Received, Refused};
-use crate::core::hl7::ack::{self, AckPolicy, AckTime, Answered, Fault, Verdict};
+use crate::core::hl7::ack::{self, AckPolicy, Answered, Fault, Verdict};
 use crate::core::hl7::envelope::{self, Opened, RawMessage};
 use crate::core::hl7::types::MessageKind;
 use crate::core::time::Timestamp;
 use crate::journal::{Draft, Fingerprint, Stored};
 use crate::telemetry::events;
 use bytes::Bytes;
-use jiff::tz::TimeZone;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 /// What is to be stored of a frame, and what is to be said then.
@@ -169,7 +168,7 @@ fn refused(origin: &Origin, received_at: Timestamp, reason: Reason, raw: Bytes) 
 fn count_request(listener: &Listener, message: &RawMessage<'_>) {
     let config = &listener.config;
     for (name, times) in
-        ack::request_counts(message, &config.ack_settings(), &config.reading.processing)
+        ack::request_counts(message, &listener.terms.ack, &config.reading.processing)
     {
         events::wire(&config.name, name, times);
     }
@@ -212,41 +211,36 @@ impl Answer {
     }
 
     /// The frames to write, now that all of it is durable.
-    pub(super) fn write(
-        &self,
-        stored: &[Stored],
-        config: &ListenerConfig,
-        zone: &TimeZone,
-    ) -> Vec<Vec<u8>> {
-        let now = AckTime::new(clock::now(), zone);
-        let settings = config.ack_settings();
+    pub(super) fn write(&self, stored: &[Stored], terms: &Terms) -> Vec<Vec<u8>> {
+        let now = terms.time(clock::now());
+        let settings = &terms.ack;
         let first = stored
             .first()
             .map_or(JournalPosition::START, |stored| stored.position);
         match self {
             Self::Nothing => Vec::new(),
             Self::Unreadable => {
-                events::message(&config.name, "refused", 1);
+                terms.counts.refused(1);
                 vec![ack::answer_unreadable(first, &now)]
             }
             Self::TooLarge(head) => {
-                events::message(&config.name, "refused", 1);
-                let limit = usize::try_from(config.max_message).unwrap_or(usize::MAX);
+                terms.counts.refused(1);
+                let limit = usize::try_from(terms.config.max_message).unwrap_or(usize::MAX);
                 if let Some(message) = RawMessage::read(head) {
                     let verdict = Verdict::Refused(Fault::too_large(limit));
-                    count_silence(&message, &verdict, config);
+                    count_silence(&message, &verdict, terms);
                 }
-                ack::answer_too_large(head, limit, first, &settings, &now)
+                ack::answer_too_large(head, limit, first, settings, &now)
             }
             Self::Messages { content, verdicts } => {
                 let (stored, unreadable) = stored.split_at(verdicts.len().min(stored.len()));
-                count_stored(stored, &config.name);
-                events::message(&config.name, "refused", unreadable.len() as u64);
+                count_stored(stored, terms);
+                terms.counts.refused(unreadable.len() as u64);
                 let Opened::Messages(frame) = envelope::open(content) else {
                     return Vec::new();
                 };
                 for (message, verdict) in frame.messages.iter().zip(verdicts) {
-                    count_silence(message, verdict, config);
+                    count_silence(message, verdict, terms);
                 }
                 let answered: Vec<Answered<'_>> = verdicts
                     .iter()
@@ -256,26 +250,27 @@ impl Answer {
                         position: stored.position,
                     })
                     .collect();
-                ack::answers_for_frame(&frame, &answered, &settings, &now)
+                ack::answers_for_frame(&frame, &answered, settings, &now)
             }
         }
     }
 }
 
 /// WIRE A-3, last row.
-fn count_silence(message: &RawMessage<'_>, verdict: &Verdict, config: &ListenerConfig) {
+fn count_silence(message: &RawMessage<'_>, verdict: &Verdict, terms: &Terms) {
     if matches!(verdict, Verdict::Refused(_)) {
-        let plan = ack::plan(message, &config.ack_settings(), verdict);
+        let plan = ack::plan(message, &terms.ack, verdict);
         let times = u64::from(plan.refused_silently);
-        events::wire(&config.name, "refused_silently", times);
+        events::wire(&terms.config.name, "refused_silently", times);
     }
 }
 
 /// Counts what became of messages.
-pub(super) fn count_stored(stored: &[Stored], listener: &str) {
+pub(super) fn count_stored(stored: &[Stored], terms: &Terms) {
+    let listener = &terms.config.name;
     for stored in stored {
         let duplicate = stored.duplicate_of.is_some();
-        events::message(listener, if duplicate { "duplicate" } else { "stored" }, 1);
+        terms.counts.stored(duplicate);
         events::wire(listener, "duplicate", u64::from(duplicate));
         events::wire(
             listener,

@@ -16,6 +16,7 @@ mod intake;
 mod memory;
 mod relay;
 mod socket;
+mod terms;
 mod tls;
 
 pub use accept::{Bound, Common, Listener, OnGap, Reloadable, bind};

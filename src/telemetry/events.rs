@@ -6,7 +6,7 @@ mod storage;
 pub use relay::*;
 pub use storage::*;
 
-use metrics::{counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram};
+use metrics::{counter, describe_counter, describe_gauge, describe_histogram, gauge};
 use std::net::SocketAddr;
 use std::time::Duration;
 use tracing::{debug, error, info, warn};
@@ -265,11 +265,6 @@ pub fn quarantined(reason: &'static str, times: u64) {
         event = "quarantined",
         reason, times, "not understood, kept in quarantine"
     );
-}
-
-/// An answer was written, so long after its frame was complete.
-pub fn acknowledged(after: Duration) {
-    histogram!("pentamer_ack_seconds").record(after.as_secs_f64());
 }
 
 /// Connections were closed without an answer because nothing could be stored (WIRE A-70).

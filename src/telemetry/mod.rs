@@ -3,6 +3,7 @@
 //! Each happening is one function of [`events`] that writes the log line and the counter together, so
 //! that text and number cannot drift; none of them takes a type that can hold patient data.
 
+pub mod answers;
 pub mod events;
 mod journal;
 pub mod peers;

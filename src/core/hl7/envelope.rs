@@ -106,7 +106,12 @@ impl<'a> RawMessage<'a> {
 
     /// What MSH-9 says.
     pub fn kind(&self) -> MessageKind {
-        kind_of(&self.code(), &self.event())
+        let word = |number: usize| {
+            let bytes = self.header.component(9, number);
+            // No type of ours, and not empty.
+            std::str::from_utf8(bytes).unwrap_or("?")
+        };
+        kind_of(word(1), word(2))
     }
 
     /// Numbers of MSH-12.1; `None` where there are none.

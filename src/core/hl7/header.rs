@@ -9,13 +9,20 @@ use std::fmt;
 /// separator), at least one encoding byte, the separator again. The bytes of the frame itself cannot
 /// separate fields.
 ///
-/// Fields are found when asked for: a header of nothing but separators takes no memory.
+/// The fields that every message is asked for are found once, the others when asked for: a header of
+/// nothing but separators takes no more memory than any.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct RawHeader<'a> {
     separator: u8,
     /// From the separator to the end of the segment.
     line: &'a [u8],
+    /// Where fields 2 to 18 end in `line`; its length for those that are not there.
+    ends: [u32; FOUND],
 }
+
+/// MSH-2 to MSH-18.
+const FOUND: usize = 17;
+const LAST: usize = FOUND + 1;
 
 impl fmt::Debug for RawHeader<'_> {
     /// Length only: header fields can be about patients at odd sites (N-5).
@@ -36,7 +43,18 @@ impl<'a> RawHeader<'a> {
         }
         let line = rest.get(..segment_end(rest, separator))?;
         let encoding = line.get(1..)?;
-        (memchr::memchr(separator, encoding)? > 0).then_some(Self { separator, line })
+        // A frame is not larger than the 32 bits, and what lies beyond them is looked for when asked for.
+        let length = u32::try_from(line.len()).unwrap_or(u32::MAX);
+        let mut ends = [length; FOUND];
+        let separators = memchr::memchr_iter(separator, encoding).zip(&mut ends);
+        for (place, end) in separators {
+            *end = u32::try_from(place + 1).unwrap_or(u32::MAX);
+        }
+        (memchr::memchr(separator, encoding)? > 0).then_some(Self {
+            separator,
+            line,
+            ends,
+        })
     }
 
     /// MSH-1.
@@ -49,12 +67,24 @@ impl<'a> RawHeader<'a> {
         match number {
             0 => None,
             1 => self.line.get(..1),
+            2 => self.between(1, self.end(0)),
+            3..=LAST => self.between(self.end(number - 3) + 1, self.end(number - 2)),
             _ => self
                 .line
                 .get(1..)
                 .and_then(|fields| fields.split(|byte| *byte == self.separator).nth(number - 2)),
         }
         .unwrap_or_default()
+    }
+
+    fn end(&self, place: usize) -> usize {
+        let end = self.ends.get(place).copied().unwrap_or(u32::MAX);
+        end as usize
+    }
+
+    /// Empty where it begins behind the end: the field is absent.
+    fn between(&self, start: usize, end: usize) -> Option<&'a [u8]> {
+        self.line.get(start..end)
     }
 
     /// MSH-2 by place: 0 component, 1 repetition, 2 escape, 3 subcomponent, 4 truncation.

@@ -23,11 +23,27 @@ pub enum MessageKind {
     Other,
 }
 
+/// The longest word that means something to us.
+const LONGEST: usize = 3;
+
+/// A word in capitals; longer ones are none of ours.
+fn upper<'b>(word: &str, letters: &'b mut [u8; LONGEST]) -> &'b str {
+    match letters.get_mut(..word.len()) {
+        Some(letters) => {
+            letters.copy_from_slice(word.as_bytes());
+            letters.make_ascii_uppercase();
+            std::str::from_utf8(letters).unwrap_or("?")
+        }
+        None => "?",
+    }
+}
+
 /// MSH-9.1 and MSH-9.2, without case.
 pub fn kind_of(code: &str, event: &str) -> MessageKind {
-    let code = code.trim().to_ascii_uppercase();
-    let event = event.trim().to_ascii_uppercase();
-    match (code.as_str(), event.as_str()) {
+    let (mut code_letters, mut event_letters) = ([0; LONGEST], [0; LONGEST]);
+    let code = upper(code.trim(), &mut code_letters);
+    let event = upper(event.trim(), &mut event_letters);
+    match (code, event) {
         ("ORU", "" | "R01" | "R03" | "R30" | "R31" | "R32" | "R40")
         | ("OUL", "R21" | "R22" | "R23" | "R24") => MessageKind::Results,
         ("ORU" | "OUL", _) => MessageKind::ResultsUnknownEvent,

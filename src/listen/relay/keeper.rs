@@ -209,7 +209,7 @@ async fn settle(
             positions.note(*number, stored.position);
         }
         let messages = stored.get(..group.messages).unwrap_or_default();
-        intake::count_stored(messages, &relay.listener.config.name);
+        intake::count_stored(messages, &relay.listener.terms);
     }
     Ok(())
 }

@@ -5,6 +5,10 @@ use crate::core::fact::JournalPosition;
 use crate::core::hl7::envelope::{BatchFrame, Envelope, RawMessage};
 use crate::core::hl7::header::RawHeader;
 use crate::core::mllp::{CR, FS, VT};
+use std::borrow::Cow;
+
+/// Most answers are shorter.
+const USUAL: usize = 256;
 
 /// A message's verdict, and where it was stored.
 #[derive(Debug, Clone, Copy)]
@@ -80,14 +84,19 @@ fn answer(
     let header = &message.header;
     let version = message.version().unwrap_or_else(|| vec![2, 5, 1]);
     let ne: &[u8] = if enhanced { b"NE" } else { b"" };
-    let application = safe(header, &settings.application);
-    let facility = safe(header, &settings.facility);
+    // Our own name, where the message does not say how it calls us.
+    let named = |number: usize, name: &str| match header.field(number) {
+        b"" => Cow::Owned(safe(header, name)),
+        given => Cow::Borrowed(given),
+    };
+    let application = named(5, &settings.application);
+    let facility = named(6, &settings.facility);
     let message_type = message_type(message, &version);
     let time = time(header, now);
     let fields: [&[u8]; 17] = [
         header.field(2),
-        or(header.field(5), &application),
-        or(header.field(6), &facility),
+        &application,
+        &facility,
         header.field(3),
         header.field(4),
         &time,
@@ -103,7 +112,8 @@ fn answer(
         header.field(17),
         header.field(18),
     ];
-    let mut content = b"MSH".to_vec();
+    let mut content = Vec::with_capacity(USUAL);
+    content.extend_from_slice(b"MSH");
     push_fields(&mut content, header.separator(), &fields);
     let separator = header.separator();
     content.extend_from_slice(b"MSA");
@@ -391,13 +401,18 @@ fn push_wrapper(
     settings: &AckSettings,
     now: &AckTime,
 ) {
-    let application = safe(header, &settings.application);
-    let facility = safe(header, &settings.facility);
+    // Our own name, where the message does not say how it calls us.
+    let named = |number: usize, name: &str| match header.field(number) {
+        b"" => Cow::Owned(safe(header, name)),
+        given => Cow::Borrowed(given),
+    };
+    let application = named(5, &settings.application);
+    let facility = named(6, &settings.facility);
     let time = time(header, now);
     let fields: [&[u8]; 11] = [
         header.field(2),
-        or(header.field(5), &application),
-        or(header.field(6), &facility),
+        &application,
+        &facility,
         header.field(3),
         header.field(4),
         &time,
