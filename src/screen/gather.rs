@@ -278,10 +278,7 @@ fn join_parts(gathering: &Gathering<'_>, mut tally: Tally) -> io::Result<Tally> 
         let applied = fold::apply(&[(position, fact)], &state, gathering.policy, &extract)
             .map_err(io::Error::other)?;
         let refused = applied.effects.refusals.get(&Reason::Continuation);
-        tally.refuse_bytes(
-            Reason::Continuation,
-            refused.copied().unwrap_or_default() as u64,
-        );
+        tally.refuse_bytes(Reason::Continuation, refused.copied().unwrap_or_default());
         state
             .commit(applied.batch, applied.through)
             .map_err(io::Error::other)?;
