@@ -1,5 +1,6 @@
 //! `pentamer generate`: a synthetic feed, the same for the same seed.
 
+use super::send::{Sending, send_made};
 use super::{Exit, after_help, complain};
 use crate::core::time::Timestamp;
 use crate::generate::feed::Feed;
@@ -13,8 +14,9 @@ use std::path::{Path, PathBuf};
 #[command(after_help = after_help(
     "pentamer generate --messages 100000 --out year.hl7.zst\n  \
      pentamer generate --messages 2000 --format files --out messages/\n  \
-     pentamer generate --bytes 100MB | pentamer send 127.0.0.1:2575 -"
+     pentamer generate --messages 5000 --send 127.0.0.1:2575 --rate 50/s"
 ))]
+#[command(mut_group("sending", |group| group.requires("send")))]
 pub struct Args {
     /// What chance begins with: the same seed gives the same bytes
     #[arg(long, value_name = "N", default_value_t = 1)]
@@ -43,6 +45,12 @@ pub struct Args {
     /// File to write, compressed where its name ends in `.gz` or `.zst`; a folder for `files`; without it stdout
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
+    /// Send it over MLLP to these addresses and wait for the answers; what one sending system sends goes
+    /// all to the same address, in order
+    #[arg(long, value_name = "ADDR", value_delimiter = ',', conflicts_with_all = ["out", "format"])]
+    send: Vec<String>,
+    #[command(flatten)]
+    sending: Sending,
 }
 
 /// Forms of an archive.
@@ -64,7 +72,7 @@ fn size(text: &str) -> Result<u64, String> {
         .map_err(|_| "expected a size such as `10GB` or `512 MiB`".to_owned())
 }
 
-/// Generates; [`Exit::Failed`] where it cannot be written.
+/// Generates; [`Exit::Failed`] where it cannot be written, or a message was not accepted.
 pub fn run(args: &Args) -> Exit {
     if args.format == Form::Files && args.out.is_none() {
         complain(
@@ -94,6 +102,16 @@ pub fn run(args: &Args) -> Exit {
         days: args.days,
         ..Mix::default()
     };
+    if !args.send.is_empty() {
+        let mut enough = Enough::of(args);
+        let ways = args.send.len();
+        let messages = Feed::new(args.seed, mix)
+            .take_while(move |event| enough.takes(event.raw.len()))
+            .map(move |event| (event.feed % ways, event.raw));
+        let count = Enough::of(args).messages;
+        let count = args.bytes.is_none().then_some(count);
+        return send_made(messages, &args.send, count, &args.sending);
+    }
     let written = match (&args.out, args.format) {
         (Some(folder), Form::Files) => write_files(folder, args, mix),
         (Some(path), _) => create(path).and_then(|mut out| {

@@ -93,7 +93,7 @@ impl Form {
     }
 }
 
-/// Screens; [`Exit::Failed`] where a file could not be read, or it was interrupted.
+/// Screens; [`Exit::Failed`] where a file could not be read or holds no message, or it was interrupted.
 pub fn run(args: &Args) -> Exit {
     for path in &args.report {
         if Form::of(path).is_none() {
@@ -138,7 +138,7 @@ pub fn run(args: &Args) -> Exit {
     let bar = bar(&files, args.quiet, reads_twice);
     let input = Input {
         files,
-        listener,
+        listener: listener.clone(),
         memory: args.memory,
         spill: spill.clone(),
         jobs: jobs(args.jobs),
@@ -166,7 +166,7 @@ pub fn run(args: &Args) -> Exit {
             return Exit::Failed;
         }
     };
-    good &= told_of_files(&screened);
+    good &= told_of_files(&screened, &args.files);
     let name = |path: &Option<PathBuf>| {
         path.as_ref()
             .and_then(|path| Some(path.file_name()?.to_string_lossy().into_owned()))
@@ -178,6 +178,7 @@ pub fn run(args: &Args) -> Exit {
     let report = Report {
         screened: &screened,
         policy: &policy,
+        listener: &listener,
         names: (&one, second.as_deref()),
         level: args.phi,
     };
@@ -239,8 +240,9 @@ fn files(named: &[PathBuf]) -> (Vec<PathBuf>, bool) {
     (files, good)
 }
 
-/// Names what could not be read; whether all could.
-fn told_of_files(screened: &Screened) -> bool {
+/// Names what could not be read, and what holds no message; whether all of it was good. A folder holds
+/// other things too; only what a person names must be an archive.
+fn told_of_files(screened: &Screened, named: &[PathBuf]) -> bool {
     for (path, why) in &screened.unreadable {
         complain(
             &format!("cannot read the file to its end: {why}"),
@@ -248,16 +250,34 @@ fn told_of_files(screened: &Screened) -> bool {
             "what was read before that is in the report; mend the file and screen again",
         );
     }
-    match screened.without.as_slice() {
+    let (named, others): (Vec<_>, Vec<_>) = screened
+        .without
+        .iter()
+        .partition(|one| named.contains(&one.path));
+    for one in &named {
+        let what = match one.why {
+            None => "the file holds no message".to_owned(),
+            Some(why) => format!(
+                "the file holds no message that can be read ({})",
+                why.word()
+            ),
+        };
+        complain(
+            &what,
+            &one.path.display().to_string(),
+            "name a file with HL7 messages; of a folder, files without one are passed over",
+        );
+    }
+    match others.as_slice() {
         [] => {}
-        [one] => eprintln!("without a message: {}", one.display()),
+        [one] => eprintln!("holds no message: {}", one.path.display()),
         [first, ..] => eprintln!(
-            "without a message: {} files, such as {}",
-            screened.without.len(),
-            first.display()
+            "hold no message: {} files, such as {}",
+            others.len(),
+            first.path.display()
         ),
     }
-    screened.unreadable.is_empty()
+    screened.unreadable.is_empty() && named.is_empty()
 }
 
 /// Writes a report; it is for its owner only.

@@ -19,6 +19,7 @@ pub mod fold;
 pub mod hl7;
 pub mod identity;
 pub mod lookback;
+pub mod mend;
 pub mod message;
 pub mod mllp;
 pub mod patient;

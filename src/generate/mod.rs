@@ -14,3 +14,4 @@ pub mod random;
 mod courses;
 mod routine;
 mod traps;
+mod usual;

@@ -1,9 +1,9 @@
 //! From archives to a pile of what they say of each patient: one thread reads, all cores understand.
 
-use super::Input;
 use super::pile::Pile;
 use super::reader::{Reader, read_safely};
 use super::tally::Tally;
+use super::{Input, Without};
 use crate::archive::{Chunk, Chunks, Reading, open};
 use crate::cache::Memory;
 use crate::core::extract::{Extraction, IdentityEvent};
@@ -13,7 +13,7 @@ use crate::core::fold::state::State as _;
 use crate::core::policy::Policy;
 use crate::core::time::{Span, Timestamp};
 use std::cell::RefCell;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -40,11 +40,42 @@ pub(super) struct Gathered {
     /// Files that could not be read to their end, and why.
     pub(super) unreadable: Vec<(PathBuf, String)>,
     /// Files without any message.
-    pub(super) without: Vec<PathBuf>,
+    pub(super) without: Vec<Without>,
 }
 
-/// A chunk, and the messages found so far in its file.
-type Job = (Chunk, Arc<AtomicU64>);
+/// A chunk, and what was found so far in its file.
+type Job = (Chunk, Arc<Found>);
+
+/// What was found in a file.
+#[derive(Debug, Default)]
+struct Found {
+    messages: AtomicU64,
+    /// Bytes that are no message, by why not.
+    refused: Mutex<BTreeMap<Reason, u64>>,
+}
+
+impl Found {
+    fn take(&self, messages: u64, refused: &mut Vec<Reason>) {
+        self.messages.fetch_add(messages, Ordering::Relaxed);
+        if !refused.is_empty() {
+            let mut sum = self.refused.lock().unwrap_or_else(PoisonError::into_inner);
+            for reason in refused.drain(..) {
+                *sum.entry(reason).or_default() += 1;
+            }
+        }
+    }
+
+    /// What of it is no message though messages should be there. A file with nothing that looks like one
+    /// is none of an archive: that is said once, of the file.
+    fn refused(&self) -> BTreeMap<Reason, u64> {
+        let refused = self.refused.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut refused = refused.clone();
+        if self.messages.load(Ordering::Relaxed) == 0 {
+            refused.remove(&Reason::UnreadableMsh);
+        }
+        refused
+    }
+}
 
 /// Reads all files. `None` where it was asked to stop.
 ///
@@ -87,12 +118,21 @@ pub(super) fn gather(input: &Input, policy: &Policy) -> io::Result<Option<Gather
         return Ok(None);
     }
     let Files { unreadable, marks } = read;
-    let without = marks
-        .into_iter()
-        .filter(|(_, found)| found.load(Ordering::Relaxed) == 0)
-        .map(|(path, _)| path)
-        .filter(|path| !unreadable.iter().any(|(other, _)| other == path))
-        .collect();
+    let mut tally = tally;
+    let mut without = Vec::new();
+    for (path, found) in marks {
+        let refused = found.refused();
+        for (reason, times) in &refused {
+            tally.refuse_bytes(*reason, *times);
+        }
+        let unread = unreadable.iter().any(|(other, _)| *other == path);
+        if found.messages.load(Ordering::Relaxed) == 0 && !unread {
+            without.push(Without {
+                path,
+                why: refused.into_keys().next(),
+            });
+        }
+    }
     let tally = join_parts(&gathering, tally)?;
     Ok(Some(Gathered {
         pile: gathering.pile,
@@ -122,7 +162,7 @@ fn work(
         }
         match reader.chunk(&chunk) {
             Ok(messages) => {
-                found.fetch_add(messages, Ordering::Relaxed);
+                found.take(messages, &mut reader.no_messages);
                 input
                     .progress
                     .messages
@@ -147,13 +187,13 @@ fn drain(jobs: &Mutex<Receiver<Job>>, error: io::Error) -> io::Result<()> {
 #[derive(Default)]
 struct Files {
     unreadable: Vec<(PathBuf, String)>,
-    marks: Vec<(PathBuf, Arc<AtomicU64>)>,
+    marks: Vec<(PathBuf, Arc<Found>)>,
 }
 
 fn read_files(input: &Input, give: SyncSender<Job>, failed: &AtomicU64) -> Files {
     let mut files = Files::default();
     for path in &input.files {
-        let found = Arc::new(AtomicU64::new(0));
+        let found = Arc::new(Found::default());
         files.marks.push((path.clone(), Arc::clone(&found)));
         if let Err(error) = read_file(path, input, &give, &found, failed) {
             files.unreadable.push((path.clone(), error.to_string()));
@@ -169,7 +209,7 @@ fn read_file(
     path: &Path,
     input: &Input,
     give: &SyncSender<Job>,
-    found: &Arc<AtomicU64>,
+    found: &Arc<Found>,
     failed: &AtomicU64,
 ) -> io::Result<()> {
     let reading = Reading::default();
@@ -238,9 +278,7 @@ fn join_parts(gathering: &Gathering<'_>, mut tally: Tally) -> io::Result<Tally> 
         let applied = fold::apply(&[(position, fact)], &state, gathering.policy, &extract)
             .map_err(io::Error::other)?;
         let refused = applied.effects.refusals.get(&Reason::Continuation);
-        for _ in 0..refused.copied().unwrap_or_default() {
-            tally.refuse_bytes(Reason::Continuation);
-        }
+        tally.refuse_bytes(Reason::Continuation, refused.copied().unwrap_or_default());
         state
             .commit(applied.batch, applied.through)
             .map_err(io::Error::other)?;

@@ -24,6 +24,7 @@ pub use findings::{Findings, Persons, Week, place};
 pub use person::{AGES, Case, Told};
 pub use tally::{Feed, Refused, Tally};
 
+use crate::core::fact::Reason;
 use crate::core::policy::Policy;
 use crate::core::time::Timestamp;
 use std::io;
@@ -77,9 +78,18 @@ pub struct Screened {
     /// Files that could not be read to their end, and why.
     pub unreadable: Vec<(PathBuf, String)>,
     /// Files without any message.
-    pub without: Vec<PathBuf>,
+    pub without: Vec<Without>,
     /// Bytes that did not fit into memory.
     pub spilled: u64,
+}
+
+/// A file in which no message was found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Without {
+    /// Its name.
+    pub path: PathBuf,
+    /// What it holds instead that may have been messages, such as XML.
+    pub why: Option<Reason>,
 }
 
 /// Whether two policies read messages alike, so that only what is judged of them can differ.

@@ -31,6 +31,8 @@ pub(super) struct Reader<'g> {
     key: Vec<u8>,
     feed: Vec<u8>,
     pub(super) tally: Tally,
+    /// Bytes of the last chunk that are no message, for who knows its file.
+    pub(super) no_messages: Vec<Reason>,
 }
 
 /// What a message that says only who its patient is was read as.
@@ -57,6 +59,7 @@ impl<'g> Reader<'g> {
             key: Vec::new(),
             feed: Vec::new(),
             tally: Tally::default(),
+            no_messages: Vec::new(),
         }
     }
 
@@ -71,7 +74,7 @@ impl<'g> Reader<'g> {
                 }
             }
             Part::Message(_) => {}
-            Part::Refused(reason) => self.tally.refuse_bytes(reason),
+            Part::Refused(reason) => self.no_messages.push(reason),
         });
         self.tally.frames.add(&frames);
         self.tally.bytes += chunk.bytes.len() as u64;
@@ -190,9 +193,7 @@ impl<'g> Reader<'g> {
         feed.hear(1, at, at);
         feed.with_ours += u64::from(has_ours);
         feed.note(&extraction.counts, 1);
-        for refusal in &extraction.refusals {
-            self.tally.refuse(&extraction.feed, refusal);
-        }
+        self.tally.note(&extraction);
         for part in extraction.patients {
             let key = part.key;
             for observation in part.observations {

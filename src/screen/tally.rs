@@ -1,6 +1,6 @@
 //! Numbers about messages, the same in whatever order they are read.
 
-use crate::core::extract::{Place, Refusal, remedy};
+use crate::core::extract::{Coding, Extraction, Place, Refusal, remedy};
 use crate::core::fact::Reason;
 use crate::core::mllp::FrameCounts;
 use crate::core::time::Timestamp;
@@ -8,6 +8,8 @@ use std::collections::BTreeMap;
 
 /// Feeds that are told apart; what comes after is counted together.
 const FEEDS: usize = 1_000;
+/// Codes that are told apart for each reason and feed.
+const CODES: usize = 200;
 /// The name of feeds beyond these, and of what names none.
 const OTHERS: &str = "others";
 
@@ -32,6 +34,8 @@ pub struct Tally {
     pub feeds: BTreeMap<String, Feed>,
     /// What was not understood, by reason and feed.
     pub refusals: BTreeMap<(Reason, String), Refused>,
+    /// Messages of another processing id than the listener's, which were not read: by feed and MSH-11.
+    pub not_production: BTreeMap<(String, String), u64>,
     /// Leniencies of the frames.
     pub frames: FrameCounts,
 }
@@ -58,6 +62,8 @@ pub struct Refused {
     pub place: Option<Place>,
     /// What would mend it.
     pub remedy: String,
+    /// How such results call themselves, where a row for their code might mend it, and how often.
+    pub called: BTreeMap<(Vec<Coding>, String), u64>,
 }
 
 impl Tally {
@@ -71,26 +77,49 @@ impl Tally {
         self.feeds.entry(name.to_owned()).or_default()
     }
 
+    /// What of a message was not understood.
+    pub fn note(&mut self, extraction: &Extraction) {
+        let feed = &extraction.feed;
+        for refusal in &extraction.refusals {
+            self.refuse(feed, refusal);
+        }
+        for called in &extraction.called {
+            let key = (called.reason, feed.clone());
+            if let Some(refused) = self.refusals.get_mut(&key) {
+                refused.call(called.codings.clone(), called.unit.clone(), 1);
+            }
+        }
+        if let Some(processing) = &extraction.processing {
+            let key = (feed.clone(), processing.clone());
+            *self.not_production.entry(key).or_default() += 1;
+        }
+    }
+
     /// One refusal of what a message says.
-    pub fn refuse(&mut self, feed: &str, refusal: &Refusal) {
+    fn refuse(&mut self, feed: &str, refusal: &Refusal) {
         self.add_refused(
             (refusal.reason, feed.to_owned()),
             Refused {
                 count: 1,
                 place: Some(refusal.place.clone()),
                 remedy: refusal.remedy.clone(),
+                called: BTreeMap::new(),
             },
         );
     }
 
-    /// Bytes that are no message.
-    pub fn refuse_bytes(&mut self, reason: Reason) {
+    /// Bytes that are no message, so many times.
+    pub fn refuse_bytes(&mut self, reason: Reason, count: u64) {
+        if count == 0 {
+            return;
+        }
         self.add_refused(
             (reason, String::new()),
             Refused {
-                count: 1,
+                count,
                 place: None,
                 remedy: remedy(reason).to_owned(),
+                called: BTreeMap::new(),
             },
         );
     }
@@ -111,6 +140,9 @@ impl Tally {
                 if refused.remedy < kept.remedy {
                     kept.remedy = refused.remedy;
                 }
+                for ((codings, unit), times) in refused.called {
+                    kept.call(codings, unit, times);
+                }
             }
         }
     }
@@ -130,6 +162,20 @@ impl Tally {
         }
         for (key, refused) in other.refusals {
             self.add_refused(key, refused);
+        }
+        for (key, messages) in other.not_production {
+            *self.not_production.entry(key).or_default() += messages;
+        }
+    }
+}
+
+impl Refused {
+    /// So many more results with this code. Of too many codes the first ones by their order are kept: the
+    /// same ones, whatever was read first.
+    fn call(&mut self, codings: Vec<Coding>, unit: String, times: u64) {
+        *self.called.entry((codings, unit)).or_default() += times;
+        if self.called.len() > CODES {
+            self.called.pop_last();
         }
     }
 }

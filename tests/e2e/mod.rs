@@ -15,6 +15,7 @@ mod endpoint;
 mod feeds;
 mod fhir;
 mod fire;
+mod generate;
 pub mod journal;
 mod life;
 mod limits;

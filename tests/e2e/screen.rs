@@ -78,7 +78,7 @@ impl Desk {
 }
 
 /// What does not depend on the form of the archive.
-fn outcome(report: &Value) -> Value {
+pub fn outcome(report: &Value) -> Value {
     serde_json::json!([
         report["funnel"],
         report["findings"],
@@ -306,6 +306,111 @@ fn a_report_for_sharing_names_nobody() {
     assert_eq!(lines.len(), 3, "a line of names and one a case");
 }
 
+/// One message for each way not to be understood, each of a feed of its own.
+fn misunderstood() -> Vec<String> {
+    let ways = [
+        ("UNKNOWN", "2472-9^IgM^LN", "IMMM^Immunoglobulin M^L"),
+        ("CONFLICT", "2472-9^IgM^LN", "IGM^IgM^L^2345-7^Glucose^LN"),
+        ("MISMATCH", "2472-9^IgM^LN", "2472-9^Immunoglobulin G^LN"),
+        ("NOUNIT", "0.21|g/L|", "0.21||"),
+        ("IU", "0.21|g/L|", "21|[IU]/mL|"),
+        ("COMMA", "0.21|g/L|", "1,200|mg/L|"),
+        ("TOOBIG", "0.21|g/L|", "9999999999|g/L|"),
+        ("TESTS", "|P|2.5.1", "|T|2.5.1"),
+        ("NOBODY", "|ZZPHIZZ9^^^HOSP^MR|", "||"),
+    ];
+    let message = |(number, (feed, from, to)): (u32, (&str, &str, &str))| {
+        let message = panel(number, "20250301", "0.21", "");
+        assert!(message.contains(from), "{from}");
+        let named = message.replace("|LAB|HOSP|", &format!("|{feed}|HOSP|"));
+        named.replacen(from, to, 1)
+    };
+    (1..).zip(ways).map(message).collect()
+}
+
+#[test]
+fn what_a_configuration_would_mend_comes_with_its_lines() {
+    let desk = Desk::new();
+    let archive = desk.put("archive", misunderstood().concat().as_bytes());
+    let report = desk.json(&[&archive], &["--phi", "none"], None);
+    let kinds = |report: &Value| -> BTreeMap<(String, String), Value> {
+        let lists = ["quarantine", "only_kept"].map(|key| report[key].as_array().expect("a list"));
+        let text = |one: &Value, key: &str| one[key].as_str().expect("text").to_owned();
+        let all = lists.into_iter().flatten();
+        all.map(|one| ((text(one, "reason"), text(one, "feed")), one.clone()))
+            .collect()
+    };
+    let found = kinds(&report);
+    let reasons: Vec<&str> = found.keys().map(|(reason, _)| reason.as_str()).collect();
+    assert_eq!(
+        reasons,
+        [
+            "ambiguous_number",
+            "code_conflict",
+            "code_text_mismatch",
+            "implausible",
+            "no_patient_id",
+            "no_unit",
+            "other_processing_id",
+            "unknown_code",
+            "unknown_unit"
+        ],
+        "{report}"
+    );
+    for (kind, one) in &found {
+        let Some(lines) = one["configuration"].as_str() else {
+            // No configuration converts a unit that nobody can convert, or makes a value plausible.
+            let none = ["implausible", "unknown_unit"].contains(&kind.0.as_str());
+            assert!(none, "{one}");
+            continue;
+        };
+        assert!(!lines.contains(MARKER), "{lines}");
+        let config = desk.put(&format!("{}.toml", kind.0), lines.as_bytes());
+        let config = config.to_str().expect("text");
+        let checked = command().args(["check", "--config", config]).output();
+        let checked = checked.expect("ran");
+        assert!(checked.status.success(), "{lines}{}", text(&checked.stderr));
+        // Which identifier the patient's is, only the site can say.
+        if kind.0 == "no_patient_id" {
+            continue;
+        }
+        let mended = kinds(&desk.json(&[&archive], &["--config", config], None));
+        assert!(!mended.contains_key(kind), "{lines}{mended:?}");
+    }
+    let code = &found[&("unknown_unit".to_owned(), "IU/HOSP".to_owned())]["codes"][0];
+    assert_eq!(
+        (&code["code"], &code["unit"]),
+        (&"2472-9".into(), &"[IU]/mL".into())
+    );
+    let row = "[[analyte]]\nanalyte = \"IgM\"\nsystem = \"L\"\ncode = \"IMMM\"\nfeed = \"UNKNOWN/HOSP\"\n";
+    let path = desk.dir.path().join("report.html");
+    let path = path.to_str().expect("text");
+    let args = ["--report", path, "--phi", "none"];
+    assert!(desk.run(&[&archive], &args, None).status.success());
+    let html = fs::read_to_string(path).expect("read");
+    let shown = html.replace("&#34;", "\"");
+    assert!(shown.contains(&format!("<pre>{row}")), "{html}");
+    assert!(!html.contains(MARKER), "{html}");
+}
+
+#[test]
+fn results_without_limits_come_with_the_place_for_them() {
+    let desk = Desk::new();
+    let archive = desk.put("archive", panel(1, "20250301", "0.21", "").as_bytes());
+    let without = "[detection]\nuse_builtin_intervals = false\n";
+    let igm = |config: &str| {
+        let config = desk.put("config.toml", config.as_bytes());
+        let args = ["--config", config.to_str().expect("text")];
+        desk.json(&[&archive], &args, None)["findings"]["igm"].clone()
+    };
+    let found = igm(without);
+    assert_eq!(found["unjudged"]["no_interval"], 1, "{found}");
+    let lines = found["configuration"].as_str().expect("lines");
+    let found = igm(&format!("{without}{lines}"));
+    assert_eq!(found["interval_sources"]["site"], 1, "{found}");
+    assert_eq!(found["configuration"], Value::Null);
+}
+
 #[test]
 fn two_policies_are_compared_and_the_cases_named() {
     let desk = Desk::new();
@@ -380,6 +485,48 @@ fn a_broken_file_is_named_and_the_rest_goes_on() {
     );
     let output = desk.run(&[&good], &["--report", "report.pdf"], None);
     assert_eq!(output.status.code(), Some(2));
+}
+
+#[test]
+fn a_file_without_a_message_is_no_message_that_was_not_understood() {
+    let desk = Desk::new();
+    let good = desk.put(
+        "all/good",
+        panel(1, "20250301", "0.21", "0.4-2.3").as_bytes(),
+    );
+    // Of several chunks, so that it would be counted several times.
+    let picture = desk.put("all/picture", &[0xab; 3 << 20]);
+    let empty = desk.put("all/empty", b"");
+    let folder = desk.dir.path().join("all");
+    let report = desk.json(&[&folder], &[], None);
+    assert_eq!(report["quarantine"], serde_json::json!([]), "{report}");
+    assert_eq!(report["files"]["without_message"], 2, "{report}");
+    let named = report["files"]["named"].to_string();
+    assert!(
+        named.contains("all/picture") && named.contains("all/empty"),
+        "{named}"
+    );
+    let report = desk.json(&[&folder], &["--phi", "none"], None);
+    assert!(!report.to_string().contains("picture"), "{report}");
+    // What a person names must be an archive.
+    for file in [&picture, &empty] {
+        let output = desk.run(&[&good, file], &[], None);
+        assert_eq!(output.status.code(), Some(1));
+        let told = text(&output.stderr);
+        assert!(told.contains("holds no message"), "{told}");
+        assert!(text(&output.stdout).contains("with isolated low IgM"));
+        assert!(!text(&output.stdout).contains("unreadable_msh"));
+    }
+    // XML is messages, in a form that is not read; rubbish between messages is told as ever.
+    let xml = desk.put("xml", b"<?xml version=\"1.0\"?><ORU_R01/>");
+    let output = desk.run(&[&xml], &[], None);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(text(&output.stderr).contains("(xml)"));
+    assert!(text(&output.stdout).contains("1  xml: "));
+    let mixed = panel(1, "20250301", "0.21", "0.4-2.3");
+    let mixed = desk.put("mixed", format!("rubbish\r{mixed}").as_bytes());
+    let report = desk.json(&[&mixed], &[], None);
+    assert_eq!(report["quarantine"][0]["reason"], "unreadable_msh");
 }
 
 #[test]

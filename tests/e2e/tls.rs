@@ -519,6 +519,16 @@ fn send_speaks_tls_and_shows_its_certificate() {
     let named = ["--tls-name", "lab.example"];
     let (code, text) = send(&[&with_cert[..], &named].concat());
     assert_eq!(code, Some(0), "{text}");
+    let address = daemon.mllp.to_string();
+    let generated = command()
+        .args(["generate", "--messages", "9", "--send", &address])
+        .args(["--tls-ca", &path("ca.pem")])
+        .args([&with_cert[..], &named].concat())
+        .output()
+        .expect("run");
+    let told = String::from_utf8_lossy(&generated.stdout).into_owned();
+    assert!(told.contains("sent        9\n"), "{told}");
+    assert_eq!(generated.status.code(), Some(0), "{told}");
     let (code, text) = send(&named);
     assert_eq!(code, Some(1), "without a certificate: {text}");
     let (code, text) = send(&with_cert);
@@ -526,5 +536,5 @@ fn send_speaks_tls_and_shows_its_certificate() {
     assert!(text.contains("not valid for name"), "{text}");
     let (code, text) = send(&["--tls-cert", &cert]);
     assert_eq!(code, Some(2), "a certificate without its key: {text}");
-    assert_eq!(daemon.stored(), 1.0);
+    assert_eq!(daemon.stored(), 10.0);
 }

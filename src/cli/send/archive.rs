@@ -14,6 +14,14 @@ pub(super) struct Frame {
 }
 
 impl Frame {
+    /// Of what goes between `<VT>` and `<FS><CR>`.
+    pub(super) fn of(content: Bytes) -> Self {
+        Self {
+            messages: messages(&content),
+            content,
+        }
+    }
+
     /// Whether the header of a message is in it.
     pub(super) fn has_header(&self) -> bool {
         marks(&self.content)
@@ -62,10 +70,7 @@ pub(super) fn frames(file: Bytes, whole: bool) -> Vec<Frame> {
                 split(&content)
             }
         })
-        .map(|content| Frame {
-            messages: messages(&content),
-            content,
-        })
+        .map(Frame::of)
         .collect()
 }
 

@@ -2,28 +2,26 @@
 
 use super::answer::{Answer, Code, Frames, answers};
 use super::archive::{Answers, Frame};
-use super::tally::{Sum, Tally};
+use super::feed::Numbered;
+use super::tally::Tally;
 use crate::tls::Client;
 use bytes::{BufMut as _, Bytes, BytesMut};
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::TcpStream;
+use tokio::sync::Mutex;
+use tokio::sync::mpsc::Receiver;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep_until, timeout};
 
-/// What is to be sent, and how.
+/// Where frames are sent, and how.
 pub(super) struct Plan {
     /// Host and port.
     pub address: String,
     /// With TLS.
     pub tls: Option<Client>,
-    /// In order.
-    pub frames: Vec<Frame>,
-    /// So many times all of them.
-    pub repeat: u64,
     /// Connections at once.
     pub connections: u32,
     /// Unanswered frames at once on each connection.
@@ -34,36 +32,17 @@ pub(super) struct Plan {
     pub timeout: Duration,
 }
 
-impl Plan {
-    /// Messages in all.
-    pub fn messages(&self) -> u64 {
-        let once: u64 = self
-            .frames
-            .iter()
-            .map(|frame| frame.messages.len() as u64)
-            .sum();
-        once * self.repeat
-    }
-}
-
 /// The plan while it is carried out: connections take frames one after the other.
 struct Work {
     plan: Plan,
     started: Instant,
-    taken: AtomicU64,
+    frames: Mutex<Receiver<Numbered>>,
 }
 
 impl Work {
-    /// The number of the next frame, if there is one left.
-    fn take(&self) -> Option<u64> {
-        let all = self.plan.frames.len() as u64 * self.plan.repeat;
-        let number = self.taken.fetch_add(1, Ordering::Relaxed);
-        (number < all).then_some(number)
-    }
-
-    fn frame(&self, number: u64) -> Option<&Frame> {
-        let place = number.checked_rem(self.plan.frames.len() as u64)?;
-        self.plan.frames.get(usize::try_from(place).ok()?)
+    /// The next frame, if one still comes. What is not waited for any more is not lost.
+    async fn take(&self) -> Option<Numbered> {
+        self.frames.lock().await.recv().await
     }
 
     /// When a frame may be sent.
@@ -76,29 +55,33 @@ impl Work {
     }
 }
 
-/// Sends everything, or what can be sent until the peer is gone or the user has had enough (ctrl-c).
-pub(super) async fn send_all(plan: Plan, tally: Tally) -> Sum {
-    let messages = plan.messages();
+/// Sends all frames that come, or what can be sent until the peer is gone or the user has had enough
+/// (ctrl-c); how long that took.
+pub(super) async fn send_all(
+    plan: Plan,
+    frames: Receiver<Numbered>,
+    tally: &Arc<Tally>,
+) -> Duration {
+    let started = Instant::now();
     let work = Arc::new(Work {
-        started: Instant::now(),
-        taken: AtomicU64::new(0),
+        started,
+        frames: Mutex::new(frames),
         plan,
     });
-    let tally = Arc::new(tally);
     let mut connections = JoinSet::new();
     for _ in 0..work.plan.connections {
-        connections.spawn(carry_out(Arc::clone(&work), Arc::clone(&tally)));
+        connections.spawn(carry_out(Arc::clone(&work), Arc::clone(tally)));
     }
     tokio::select! {
         () = async { while connections.join_next().await.is_some() {} } => {}
         Ok(()) = tokio::signal::ctrl_c() => tally.error("interrupted".to_owned()),
     }
-    tally.finish(messages, work.started.elapsed())
+    started.elapsed()
 }
 
 /// One connection, made anew when it is lost, until no frame is left or none can be made.
 async fn carry_out(work: Arc<Work>, tally: Arc<Tally>) {
-    let mut next = work.take();
+    let mut next = work.take().await;
     while next.is_some() {
         let stream = match connect(&work.plan).await {
             Ok(stream) => stream,
@@ -120,7 +103,9 @@ async fn carry_out(work: Arc<Work>, tally: Arc<Tally>) {
         {
             tally.error(format!("connection lost: {error}"));
         }
-        next = next.or_else(|| work.take());
+        if next.is_none() {
+            next = work.take().await;
+        }
     }
 }
 
@@ -165,20 +150,19 @@ impl Connection<'_> {
     async fn serve(
         &mut self,
         (reader, mut writer): (Reader, Writer),
-        next: &mut Option<u64>,
+        next: &mut Option<Numbered>,
     ) -> std::io::Result<()> {
         let plan = &self.work.plan;
         let mut frames = Frames::new(reader);
-        let mut silent = false;
+        let (mut silent, mut over) = (false, false);
         loop {
             let room = self.waiting.len() < plan.in_flight;
-            if next.is_none() && room {
-                *next = self.work.take();
-            }
-            if next.is_none() && self.waiting.is_empty() {
+            if next.is_none() && over && self.waiting.is_empty() {
                 break;
             }
-            let due = next.filter(|_| room).map(|number| self.work.due(number));
+            let wanted = next.is_none() && room && !over;
+            let due = next.as_ref().filter(|_| room);
+            let due = due.map(|(number, _)| self.work.due(*number));
             let deadline = self
                 .waiting
                 .front()
@@ -188,11 +172,15 @@ impl Connection<'_> {
                     Some(frame) => self.receive(&frame),
                     None => return Err(std::io::Error::other("the peer closed without an answer")),
                 },
+                taken = self.work.take(), if wanted => {
+                    over = taken.is_none();
+                    *next = taken;
+                }
                 () = at(due) => {
-                    let Some(frame) = next.take().and_then(|number| self.work.frame(number)) else {
+                    let Some((_, frame)) = next.take() else {
                         continue;
                     };
-                    silent |= self.expect(frame);
+                    silent |= self.expect(&frame);
                     let frame = framed(&frame.content);
                     timeout(plan.timeout, async {
                         writer.write_all(&frame).await?;
@@ -314,6 +302,7 @@ fn framed(content: &[u8]) -> Bytes {
 
 #[cfg(test)]
 mod tests {
+    use super::super::feed;
     use super::*;
 
     #[tokio::test]
@@ -326,19 +315,19 @@ mod tests {
             plan: Plan {
                 address: String::new(),
                 tls: None,
-                frames: vec![frame; 2],
-                repeat: 2,
                 connections: 1,
                 in_flight: 1,
                 interval: Some(Duration::from_millis(10)),
                 timeout: Duration::ZERO,
             },
             started: Instant::now(),
-            taken: AtomicU64::new(0),
+            frames: Mutex::new(feed::of_files(vec![frame; 2], 2)),
         };
-        let taken: Vec<u64> = std::iter::from_fn(|| work.take()).collect();
+        let mut taken = Vec::new();
+        while let Some((number, _)) = work.take().await {
+            taken.push(number);
+        }
         assert_eq!(taken, [0, 1, 2, 3]);
         assert_eq!(work.due(3) - work.started, Duration::from_millis(30));
-        assert!(work.frame(3).is_some());
     }
 }

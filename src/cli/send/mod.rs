@@ -1,21 +1,25 @@
 //! `pentamer send`: an MLLP client that counts the answers.
 //!
-//! [`archive`] makes frames of files, [`client`] sends them and pairs the answers by MSA-2, [`tally`]
-//! counts. Nothing of a message is ever printed.
+//! [`archive`] makes frames of files, [`feed`] hands them out, [`client`] sends them and pairs the answers by
+//! MSA-2, [`tally`] counts. Nothing of a message is ever printed.
 
 mod answer;
 mod archive;
 mod client;
+mod feed;
 mod tally;
 
 use super::{Exit, after_help, complain, print};
 use crate::tls::{Client, ClientFiles, TlsFault};
 use archive::Frame;
 use client::Plan;
+use indicatif::{ProgressBar, ProgressStyle};
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
-use tally::Tally;
+use tally::{Sum, Tally};
+use tokio::runtime::Runtime;
 
 /// Send HL7 messages over MLLP, pair the answers by MSA-2, and sum up
 #[derive(Debug, clap::Args)]
@@ -28,6 +32,20 @@ pub struct Args {
     /// folder, all files with a message, in the order of their names
     #[arg(value_name = "FILE", required = true)]
     files: Vec<PathBuf>,
+    /// Send everything so many times
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
+    repeat: u32,
+    /// Send what a file or frame holds as one frame, batches with their envelope
+    #[arg(long)]
+    whole: bool,
+    #[command(flatten)]
+    sending: Sending,
+}
+
+/// How frames are sent, by this command and by others that send.
+#[derive(Debug, clap::Args)]
+#[group(id = "sending")]
+pub(super) struct Sending {
     /// Connections at once
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=4096))]
     connections: u32,
@@ -37,15 +55,9 @@ pub struct Args {
     /// Send no faster than this over all connections, e.g. `200/s` or `30/min`
     #[arg(long, value_name = "N/s", value_parser = interval)]
     rate: Option<Duration>,
-    /// Send everything so many times
-    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
-    repeat: u32,
     /// Longest wait for a connection or an answer
     #[arg(long, value_name = "DURATION", default_value = "30s", value_parser = humantime::parse_duration)]
     timeout: Duration,
-    /// Send what a file or frame holds as one frame, batches with their envelope
-    #[arg(long)]
-    whole: bool,
     /// Speak TLS, and trust servers whose certificate leads to one of this PEM file
     #[arg(long, value_name = "FILE")]
     tls_ca: Option<PathBuf>,
@@ -63,20 +75,58 @@ pub struct Args {
     quiet: bool,
 }
 
-impl Args {
+impl Sending {
     /// The TLS side that is asked for, if any.
-    fn tls(&self) -> Result<Option<Client>, TlsFault> {
+    fn tls(&self, address: &str) -> Result<Option<Client>, TlsFault> {
         let Some(ca_file) = self.tls_ca.clone() else {
             return Ok(None);
         };
-        let host = self.address.rsplit_once(':').map(|(host, _)| host);
-        let host = host.unwrap_or(&self.address).trim_matches(['[', ']']);
+        let host = address.rsplit_once(':').map(|(host, _)| host);
+        let host = host.unwrap_or(address).trim_matches(['[', ']']);
         Client::new(ClientFiles {
             ca_file,
             server_name: self.tls_name.clone().unwrap_or_else(|| host.to_owned()),
             identity: self.tls_cert.clone().zip(self.tls_key.clone()),
         })
         .map(Some)
+    }
+
+    /// What goes to an address; where that is wrong it is told.
+    fn plan(&self, address: &str) -> Result<Plan, Exit> {
+        let tls = self.tls(address).map_err(|fault| {
+            complain(&fault.to_string(), "the options of TLS", fault.remedy());
+            Exit::Usage
+        })?;
+        Ok(Plan {
+            address: address.to_owned(),
+            tls,
+            connections: self.connections,
+            in_flight: self.in_flight as usize,
+            interval: self.rate,
+            timeout: self.timeout,
+        })
+    }
+
+    /// A bar on stderr, only where a person looks.
+    fn progress(&self, messages: Option<u64>) -> ProgressBar {
+        use std::io::IsTerminal as _;
+        if self.quiet || !std::io::stderr().is_terminal() {
+            return ProgressBar::hidden();
+        }
+        let (bar, form) = match messages {
+            Some(messages) => (
+                ProgressBar::new(messages),
+                "{bar:40} {pos}/{len} messages  {per_sec}  {eta} left",
+            ),
+            None => (
+                ProgressBar::new_spinner(),
+                "{spinner} {pos} messages  {per_sec}",
+            ),
+        };
+        match ProgressStyle::with_template(form) {
+            Ok(style) => bar.with_style(style),
+            Err(_) => bar,
+        }
     }
 }
 
@@ -100,50 +150,28 @@ fn interval(text: &str) -> Result<Duration, String> {
 
 /// Sends all files; [`Exit::Failed`] if any message was not accepted.
 pub fn run(args: &Args) -> Exit {
+    let sending = &args.sending;
     let Some(frames) = read_all(&args.files, args.whole) else {
         return Exit::Failed;
     };
-    let runtime = match tokio::runtime::Builder::new_multi_thread()
-        .enable_all()
-        .build()
-    {
+    let runtime = match runtime() {
         Ok(runtime) => runtime,
-        Err(error) => {
-            complain(
-                &format!("cannot start: {error}"),
-                "the operating system",
-                "close other programs, or raise the limit of threads",
-            );
-            return Exit::CannotStart;
-        }
+        Err(exit) => return exit,
     };
-    let tls = match args.tls() {
-        Ok(tls) => tls,
-        Err(fault) => {
-            complain(&fault.to_string(), "the options of TLS", fault.remedy());
-            return Exit::Usage;
-        }
+    let plan = match sending.plan(&args.address) {
+        Ok(plan) => plan,
+        Err(exit) => return exit,
     };
-    let plan = Plan {
-        address: args.address.clone(),
-        tls,
-        frames,
-        repeat: u64::from(args.repeat),
-        connections: args.connections,
-        in_flight: args.in_flight as usize,
-        interval: args.rate,
-        timeout: args.timeout,
-    };
-    let tally = Tally::new(progress(&plan, args.quiet));
-    let sum = runtime.block_on(client::send_all(plan, tally));
-    for error in &sum.errors {
-        complain(
-            error,
-            &format!("peer `{}`", args.address),
-            "check the address, and whether the receiver runs and allows this host",
-        );
-    }
-    if !args.quiet {
+    let once: u64 = frames.iter().map(|frame| frame.messages.len() as u64).sum();
+    let messages = once * u64::from(args.repeat);
+    let tally = Arc::new(Tally::new(sending.progress(Some(messages))));
+    let elapsed = runtime.block_on(async {
+        let frames = feed::of_files(frames, u64::from(args.repeat));
+        client::send_all(plan, frames, &tally).await
+    });
+    let sum = tally.finish(messages, elapsed);
+    complain_of(&sum, &args.address);
+    if !sending.quiet {
         print(&sum.to_string());
     }
     if sum.all_accepted() {
@@ -153,19 +181,91 @@ pub fn run(args: &Args) -> Exit {
     }
 }
 
-/// A bar on stderr, only where a person looks.
-fn progress(plan: &Plan, quiet: bool) -> indicatif::ProgressBar {
-    use std::io::IsTerminal as _;
-    if quiet || !std::io::stderr().is_terminal() {
-        return indicatif::ProgressBar::hidden();
+/// Sends messages while they are made, each to one of some addresses, and sums up for each;
+/// [`Exit::Failed`] if any was not accepted, or not made because nobody took it.
+///
+/// `count` is how many there will be, where that is known.
+pub(super) fn send_made(
+    messages: impl Iterator<Item = (usize, Vec<u8>)> + Send + 'static,
+    addresses: &[String],
+    count: Option<u64>,
+    sending: &Sending,
+) -> Exit {
+    let runtime = match runtime() {
+        Ok(runtime) => runtime,
+        Err(exit) => return exit,
+    };
+    let plans: Result<Vec<Plan>, Exit> = addresses.iter().map(|one| sending.plan(one)).collect();
+    let plans = match plans {
+        Ok(plans) => plans,
+        Err(exit) => return exit,
+    };
+    let bar = sending.progress(count);
+    let (doors, takes) = feed::Doors::new(addresses.len());
+    let sent = runtime.block_on(async move {
+        let making = tokio::task::spawn_blocking(move || doors.spread(messages));
+        let mut ways = Vec::new();
+        for (plan, take) in plans.into_iter().zip(takes) {
+            let tally = Arc::new(Tally::new(bar.clone()));
+            let way = async move {
+                let elapsed = client::send_all(plan, take, &tally).await;
+                (tally, elapsed)
+            };
+            ways.push(tokio::spawn(way));
+        }
+        let mut ended = Vec::new();
+        for way in ways {
+            ended.push(way.await?);
+        }
+        Ok::<_, tokio::task::JoinError>((making.await?, ended))
+    });
+    let (spread, ended) = match sent {
+        Ok(sent) => sent,
+        Err(error) => {
+            complain(
+                &format!("an internal failure: {error}"),
+                "`--send`",
+                "report this",
+            );
+            return Exit::Failed;
+        }
+    };
+    let mut good = spread.whole;
+    for ((address, messages), (tally, elapsed)) in addresses.iter().zip(spread.each).zip(ended) {
+        let sum = tally.finish(messages, elapsed);
+        complain_of(&sum, address);
+        good &= sum.all_accepted() && sum.errors.is_empty();
+        if !sending.quiet {
+            if addresses.len() > 1 {
+                print(&format!("{address}\n"));
+            }
+            print(&sum.to_string());
+        }
     }
-    let style = indicatif::ProgressStyle::with_template(
-        "{bar:40} {pos}/{len} messages  {per_sec}  {eta} left",
-    );
-    let bar = indicatif::ProgressBar::new(plan.messages());
-    match style {
-        Ok(style) => bar.with_style(style),
-        Err(_) => bar,
+    if good { Exit::Done } else { Exit::Failed }
+}
+
+fn runtime() -> Result<Runtime, Exit> {
+    tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| {
+            complain(
+                &format!("cannot start: {error}"),
+                "the operating system",
+                "close other programs, or raise the limit of threads",
+            );
+            Exit::CannotStart
+        })
+}
+
+fn complain_of(sum: &Sum, address: &str) {
+    for error in &sum.errors {
+        complain(
+            error,
+            &format!("peer `{address}`"),
+            "check the address, and whether the receiver runs and allows this host",
+        );
     }
 }
 

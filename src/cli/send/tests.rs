@@ -3,10 +3,10 @@
 use super::answer::Frames;
 use super::archive::frames;
 use super::client::{Plan, send_all};
+use super::feed::of_files;
 use super::tally::{Sum, Tally};
 use super::*;
 use bytes::Bytes;
-use std::sync::Arc;
 use tokio::io::AsyncWriteExt as _;
 use tokio::net::{TcpListener, TcpStream};
 
@@ -19,12 +19,10 @@ fn archive_of(count: usize) -> Vec<Frame> {
     frames(Bytes::from(text), false)
 }
 
-fn plan(address: &str, frames: Vec<Frame>) -> Plan {
+fn plan(address: &str) -> Plan {
     Plan {
         address: address.to_owned(),
         tls: None,
-        frames,
-        repeat: 1,
         connections: 1,
         in_flight: 1,
         interval: None,
@@ -32,8 +30,11 @@ fn plan(address: &str, frames: Vec<Frame>) -> Plan {
     }
 }
 
-async fn send(plan: Plan) -> Sum {
-    send_all(plan, Tally::new(indicatif::ProgressBar::hidden())).await
+async fn send(plan: Plan, frames: Vec<Frame>, repeat: u64) -> Sum {
+    let once: usize = frames.iter().map(|frame| frame.messages.len()).sum();
+    let tally = Arc::new(Tally::new(indicatif::ProgressBar::hidden()));
+    let elapsed = send_all(plan, of_files(frames, repeat), &tally).await;
+    tally.finish(once as u64 * repeat, elapsed)
 }
 
 /// The control id of a message.
@@ -76,11 +77,10 @@ async fn follow(stream: TcpStream, script: Arc<Script>) {
 #[tokio::test]
 async fn everything_is_accepted_over_several_connections() {
     let address = server(|frame| Some(ack("AA", &id_of(frame)))).await;
-    let mut plan = plan(&address, archive_of(40));
+    let mut plan = plan(&address);
     plan.connections = 3;
     plan.in_flight = 4;
-    plan.repeat = 2;
-    let sum = send(plan).await;
+    let sum = send(plan, archive_of(40), 2).await;
     assert!(sum.all_accepted(), "{sum}");
     assert_eq!((sum.sent, sum.accepted()), (80, 80));
     assert_eq!(sum.latencies.len(), 80);
@@ -104,9 +104,9 @@ async fn answers_are_paired_by_id_and_not_by_order() {
         Some(answers.collect::<Vec<_>>().concat())
     })
     .await;
-    let mut plan = plan(&address, archive_of(3));
+    let mut plan = plan(&address);
     plan.in_flight = 3;
-    let sum = send(plan).await;
+    let sum = send(plan, archive_of(3), 1).await;
     assert_eq!((sum.accepted(), sum.refused(), sum.unexpected), (2, 1, 0));
     assert!(!sum.all_accepted());
 }
@@ -114,7 +114,7 @@ async fn answers_are_paired_by_id_and_not_by_order() {
 #[tokio::test]
 async fn an_answer_to_nothing_answers_nothing() {
     let address = server(|frame| Some([ack("AA", "999"), ack("AA", &id_of(frame))].concat())).await;
-    let sum = send(plan(&address, archive_of(2))).await;
+    let sum = send(plan(&address), archive_of(2), 1).await;
     assert_eq!((sum.accepted(), sum.unexpected), (2, 2));
     assert!(sum.all_accepted());
 }
@@ -122,7 +122,7 @@ async fn an_answer_to_nothing_answers_nothing() {
 #[tokio::test]
 async fn a_peer_that_closes_leaves_one_unanswered_and_gets_the_rest() {
     let address = server(|frame| (id_of(frame) != "2").then(|| ack("AA", &id_of(frame)))).await;
-    let sum = send(plan(&address, archive_of(3))).await;
+    let sum = send(plan(&address), archive_of(3), 1).await;
     assert_eq!((sum.sent, sum.accepted(), sum.unanswered), (3, 2, 1));
     assert!(!sum.all_accepted());
     assert!(
@@ -135,9 +135,9 @@ async fn a_peer_that_closes_leaves_one_unanswered_and_gets_the_rest() {
 #[tokio::test]
 async fn a_peer_that_never_answers_is_left_after_the_time_out() {
     let address = server(|_| Some(Vec::new())).await;
-    let mut plan = plan(&address, archive_of(1));
+    let mut plan = plan(&address);
     plan.timeout = Duration::from_millis(50);
-    let sum = send(plan).await;
+    let sum = send(plan, archive_of(1), 1).await;
     assert_eq!((sum.sent, sum.unanswered), (1, 1));
 }
 
@@ -147,7 +147,7 @@ async fn nobody_there_means_nothing_sent() {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         listener.local_addr().expect("bound").to_string()
     };
-    let sum = send(plan(&address, archive_of(2))).await;
+    let sum = send(plan(&address), archive_of(2), 1).await;
     assert_eq!((sum.messages, sum.sent), (2, 0));
     assert!(!sum.all_accepted());
     assert!(
@@ -174,7 +174,7 @@ async fn enhanced_mode_waits_for_both_answers_or_none() {
         })
     })
     .await;
-    let sum = send(plan(&address, frames(Bytes::from(text), false))).await;
+    let sum = send(plan(&address), frames(Bytes::from(text), false), 1).await;
     assert!(sum.all_accepted(), "{sum}");
     assert_eq!(
         (sum.sent, sum.accepted(), sum.unasked, sum.unexpected),
@@ -189,7 +189,7 @@ async fn a_batch_sent_whole_gets_one_answer_a_message() {
         Some(b"\x0bBHS|^~\\&\rMSH|^~\\&\rMSA|AA|1\rMSH|^~\\&\rMSA|AE|2\rBTS|2\r\x1c\r".to_vec())
     })
     .await;
-    let sum = send(plan(&address, frames(Bytes::from(text), true))).await;
+    let sum = send(plan(&address), frames(Bytes::from(text), true), 1).await;
     assert_eq!((sum.sent, sum.accepted(), sum.refused()), (2, 1, 1));
 }
 

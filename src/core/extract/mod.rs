@@ -23,6 +23,7 @@ pub use glance::{Routine, glance, sent_at};
 pub use place::remedy;
 pub use read::{extract, extract_whole};
 
+use super::clinical::analyte::Triplet;
 use super::clinical::observation::{
     AssociationSeen, DemographicsReport, GroupWithdrawal, Observation, PatientKey,
 };
@@ -53,6 +54,43 @@ pub struct Extraction {
     pub feed: String,
     /// MSH-7 as an instant, where readable.
     pub sent_at: Option<Timestamp>,
+    /// How results call themselves that a row for their code might mend, one for each such refusal.
+    pub called: Vec<Called>,
+    /// MSH-11.1, where it is another than the listener's, so that no more was read.
+    pub processing: Option<String>,
+}
+
+/// How a result that was refused calls itself: codes of the laboratory, no patient data.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Called {
+    /// Why it was refused.
+    pub reason: Reason,
+    /// OBX-3.
+    pub codings: Vec<Coding>,
+    /// OBX-6, where that is why.
+    pub unit: String,
+}
+
+/// One coding of OBX-3.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Coding {
+    /// .1, .4 or .10.
+    pub code: String,
+    /// .2, .5 or .11.
+    pub text: String,
+    /// .3, .6 or .12; empty where none is named.
+    pub system: String,
+}
+
+impl Coding {
+    /// As the map of analytes looks it up.
+    pub fn triplet(&self) -> Triplet<'_> {
+        Triplet {
+            code: &self.code,
+            text: &self.text,
+            system: &self.system,
+        }
+    }
 }
 
 /// What a message was taken for (WIRE 4.1).

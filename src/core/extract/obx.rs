@@ -10,7 +10,7 @@ use super::shown::{laboratory, method, reported};
 use super::specimen::{self, OrderSpecimen, Verdict};
 use super::status::result_status;
 use super::walk::ResultLines;
-use super::{Refusal, first_eight};
+use super::{Called, Coding, Refusal, first_eight};
 use crate::core::clinical::analyte::{Match, Matched, Triplet};
 use crate::core::clinical::observation::{
     Analyte, Observation, PatientKey, ReportedRange, ReportedValue, ResultId, ResultStatus, Shown,
@@ -34,19 +34,27 @@ pub(super) struct OrderContext<'a, 'm> {
     pub(super) born: Option<Date>,
 }
 
+/// Results that were refused.
+#[derive(Default)]
+pub(super) struct Refused {
+    pub(super) refusals: Vec<Refusal>,
+    /// How those call themselves that a row for their code might mend.
+    pub(super) called: Vec<Called>,
+}
+
 /// All results of one order.
 pub(super) fn read_results<'m>(
     context: &OrderContext<'_, 'm>,
     results: &[ResultLines<'m>],
-) -> (Vec<Observation>, Vec<Refusal>) {
-    let mut refusals = Vec::new();
+) -> (Vec<Observation>, Refused) {
+    let mut refused = Refused::default();
     let mut drafts: Vec<Draft<'m>> = results
         .iter()
-        .filter_map(|lines| read_result(context, lines, &mut refusals))
+        .filter_map(|lines| read_result(context, lines, &mut refused))
         .collect();
     tell_apart(&mut drafts);
     settle_withdrawals(&mut drafts);
-    settle_repeats(context.message, &mut drafts, &mut refusals);
+    settle_repeats(context.message, &mut drafts, &mut refused.refusals);
     let observations = drafts
         .into_iter()
         .map(|draft| {
@@ -55,17 +63,21 @@ pub(super) fn read_results<'m>(
             observation
         })
         .collect();
-    (observations, refusals)
+    (observations, refused)
 }
 
 fn read_result<'m>(
     context: &OrderContext<'_, 'm>,
     lines: &ResultLines<'m>,
-    refusals: &mut Vec<Refusal>,
+    refused: &mut Refused,
 ) -> Option<Draft<'m>> {
     let message = context.message;
     let obx = message.segment(lines.obx);
-    let mut refuse = |reason, field| refusals.push(message.refuse_result(reason, lines.obx, field));
+    let mut refuse = |reason, field| {
+        refused.called.extend(called(message, &obx, reason));
+        let refusal = message.refuse_result(reason, lines.obx, field);
+        refused.refusals.push(refusal);
+    };
     let (matched, mismatch) = match look_up(message, &obx) {
         Match::No => return None,
         Match::Unlisted(_) => {
@@ -148,7 +160,8 @@ fn read_result<'m>(
                 Some(line) => (line, 4),
                 None => (lines.obx, 3),
             };
-            refusals.push(message.refuse_result(Reason::SpecimenAmbiguous, line, field));
+            let refusal = message.refuse_result(Reason::SpecimenAmbiguous, line, field);
+            refused.refusals.push(refusal);
         }
         (None, Some(_), _) => {}
     }
@@ -241,21 +254,40 @@ fn assemble<'m>(context: &OrderContext<'_, 'm>, parts: Parts<'_, 'm>) -> Draft<'
 }
 
 fn look_up(message: &Message<'_>, obx: &Segment<'_>) -> Match {
-    let field = obx.field(3).first();
-    // .1-.3, .4-.6, and since 2.7 .10-.12.
-    let texts: Vec<[String; 3]> = [1, 4, 10]
-        .into_iter()
-        .map(|first| {
-            [first, first + 1, first + 2]
-                .map(|number| message.word(field.component(number).subcomponent(1)))
-        })
-        .filter(|[code, text, _]| !code.is_empty() || !text.is_empty())
-        .collect();
-    let triplets: Vec<Triplet<'_>> = texts
-        .iter()
-        .map(|[code, text, system]| Triplet { code, text, system })
-        .collect();
+    let codings = codings(message, obx);
+    let triplets: Vec<Triplet<'_>> = codings.iter().map(Coding::triplet).collect();
     message.policy.analytes.lookup(&triplets, &message.feed)
+}
+
+/// OBX-3: .1-.3, .4-.6, and since 2.7 .10-.12.
+fn codings(message: &Message<'_>, obx: &Segment<'_>) -> Vec<Coding> {
+    let field = obx.field(3).first();
+    let part = |number: usize| message.word(field.component(number).subcomponent(1));
+    [1, 4, 10]
+        .into_iter()
+        .map(|first| Coding {
+            code: part(first),
+            text: part(first + 1),
+            system: part(first + 2),
+        })
+        .filter(|coding| !coding.code.is_empty() || !coding.text.is_empty())
+        .collect()
+}
+
+/// How a result calls itself, where a row for its code might mend what it is refused for.
+fn called(message: &Message<'_>, obx: &Segment<'_>, reason: Reason) -> Option<Called> {
+    let unit = match reason {
+        Reason::UnknownUnit => message.word(obx.field(6).component(1).raw()),
+        Reason::UnknownCode | Reason::CodeConflict | Reason::CodeTextMismatch | Reason::NoUnit => {
+            String::new()
+        }
+        _ => return None,
+    };
+    Some(Called {
+        reason,
+        codings: codings(message, obx),
+        unit,
+    })
 }
 
 /// A result whose code names the analyte and whose text another one.

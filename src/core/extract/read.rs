@@ -180,6 +180,7 @@ fn read_message<'m>(message: &Message<'m>, text: &'m str, extraction: &mut Extra
         && !message.reading.processing.eq_ignore_ascii_case(processing)
     {
         extraction.understood = Understood::NotProduction;
+        extraction.processing = Some(message.processing.clone());
         return;
     }
     let style = match kind {
@@ -331,9 +332,10 @@ fn read_patient<'m>(
             visit: &visit,
             born,
         };
-        let (observations, refusals) = read_results(&context, &order_group.results);
+        let (observations, refused) = read_results(&context, &order_group.results);
         part.observations.extend(observations);
-        extraction.refusals.extend(refusals);
+        extraction.refusals.extend(refused.refusals);
+        extraction.called.extend(refused.called);
     }
     if !group.has_obx && part.group_withdrawals.is_empty() {
         extraction

@@ -119,6 +119,8 @@ impl Script {
             control_id: format!("C{index}"),
             feed: "LAB/HOSP".to_owned(),
             sent_at: Some(at(0)),
+            called: Vec::new(),
+            processing: None,
         }
     }
 

@@ -1,6 +1,7 @@
 //! The report as one HTML file that asks nobody for anything: style and pictures are in it.
 
 use super::json::level_word;
+use super::remedies::{self, Code, NotUnderstood};
 use super::shown::{Days, Shown, ToldShown};
 use super::{Report, chart, funnel, grouped, share};
 use crate::core::alert::{PhiLevel, kind_word};
@@ -10,6 +11,10 @@ use askama::Template;
 
 /// Cases that are drawn; of more than these the rest is only in the table.
 const DRAWN: usize = 500;
+/// Files that are named.
+const FILES: usize = 50;
+/// Codes that are named beside a reason.
+const CODES: usize = 8;
 /// Cases in the table.
 const LISTED: usize = 5_000;
 
@@ -33,10 +38,14 @@ struct Page {
     ages: Vec<[String; 4]>,
     sources: Vec<(String, String)>,
     unjudged: Vec<(String, String)>,
+    intervals: Option<String>,
     associations: Vec<(String, String, String)>,
     feeds: Vec<FeedRow>,
     frames: Vec<(String, String)>,
     quarantine: Vec<RefusedRow>,
+    mending: Vec<Mending>,
+    files: Vec<(String, String)>,
+    more_files: usize,
     comparison: Option<Compared>,
     cases: Vec<CaseRow>,
     more_cases: String,
@@ -66,6 +75,13 @@ struct RefusedRow {
     feed: String,
     place: String,
     remedy: String,
+    codes: String,
+}
+
+/// Lines for the configuration.
+struct Mending {
+    what: String,
+    lines: String,
 }
 
 struct Compared {
@@ -113,8 +129,7 @@ pub fn html(report: &Report<'_>) -> Result<String, askama::Error> {
         .collect();
     let mut feeds: Vec<_> = tally.feeds.iter().collect();
     feeds.sort_by_key(|(_, feed)| std::cmp::Reverse(feed.messages));
-    let mut refusals: Vec<_> = tally.refusals.iter().collect();
-    refusals.sort_by_key(|(_, one)| std::cmp::Reverse(one.count));
+    let not_understood = remedies::not_understood(report);
     Page {
         style: include_str!("../../../assets/pentamer.css"),
         site: report.policy.site.name.clone(),
@@ -140,6 +155,7 @@ pub fn html(report: &Report<'_>) -> Result<String, askama::Error> {
         ages: ages(found),
         sources: counted(&found.sources),
         unjudged: counted(&found.unjudged),
+        intervals: remedies::intervals(found),
         associations: found
             .associations
             .iter()
@@ -162,19 +178,11 @@ pub fn html(report: &Report<'_>) -> Result<String, askama::Error> {
             })
             .collect(),
         frames,
-        quarantine: refusals
-            .into_iter()
-            .map(|((reason, feed), one)| RefusedRow {
-                count: grouped(one.count),
-                reason: spaced(reason.word()),
-                feed: feed.clone(),
-                place: one
-                    .place
-                    .as_ref()
-                    .map_or_else(String::new, ToString::to_string),
-                remedy: one.remedy.clone(),
-            })
-            .collect(),
+        quarantine: not_understood.iter().map(refused_row).collect(),
+        mending: not_understood.iter().filter_map(mending).collect(),
+        files: files(report),
+        more_files: (report.screened.unreadable.len() + report.screened.without.len())
+            .saturating_sub(FILES),
         comparison: compared(report),
         cases: cases(report),
         more_cases: if found.cases.len() > LISTED {
@@ -185,6 +193,65 @@ pub fn html(report: &Report<'_>) -> Result<String, askama::Error> {
         drawn: DRAWN,
     }
     .render()
+}
+
+fn refused_row(one: &NotUnderstood) -> RefusedRow {
+    let code = |code: &Code| {
+        let mut parts = vec![code.code.clone()];
+        if !code.system.is_empty() {
+            parts.push(format!("({})", code.system));
+        }
+        parts.extend(code.unit.as_ref().map(|unit| format!("in {unit}")));
+        parts.push(grouped(code.count));
+        parts.join(" ")
+    };
+    let mut codes: Vec<String> = one.codes.iter().take(CODES).map(code).collect();
+    if one.codes.len() > CODES {
+        codes.push(format!("{} more", one.codes.len() - CODES));
+    }
+    RefusedRow {
+        count: grouped(one.count),
+        reason: spaced(one.reason),
+        feed: one.feed.clone(),
+        place: one.place.clone().unwrap_or_default(),
+        remedy: one.remedy.clone(),
+        codes: codes.join(", "),
+    }
+}
+
+/// Files that were not good, and why. Their names may be patients'.
+fn files(report: &Report<'_>) -> Vec<(String, String)> {
+    let name = |path: &std::path::Path| {
+        if report.level == PhiLevel::Full {
+            path.display().to_string()
+        } else {
+            "a file".to_owned()
+        }
+    };
+    let screened = report.screened;
+    let unreadable = screened
+        .unreadable
+        .iter()
+        .map(|(path, why)| (name(path), format!("not read to its end: {why}")));
+    let without = screened.without.iter().map(|one| {
+        let why = one
+            .why
+            .map_or_else(String::new, |why| format!(" ({})", spaced(why.word())));
+        (name(&one.path), format!("holds no message{why}"))
+    });
+    unreadable.chain(without).take(FILES).collect()
+}
+
+fn mending(one: &NotUnderstood) -> Option<Mending> {
+    let from = if one.feed.is_empty() {
+        String::new()
+    } else {
+        format!(" from {}", one.feed)
+    };
+    Some(Mending {
+        what: format!("{}{from} ({})", spaced(one.reason), grouped(one.count)),
+        lines: one.lines.clone()?,
+    })
 }
 
 fn steps(report: &Report<'_>) -> Vec<Step> {

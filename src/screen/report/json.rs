@@ -1,5 +1,6 @@
 //! The report for programs.
 
+use super::remedies::{self, NotUnderstood};
 use super::shown::{Days, Shown};
 use super::{Report, funnel};
 use crate::core::alert::{PhiLevel, kind_word};
@@ -28,19 +29,10 @@ pub fn json(report: &Report<'_>) -> Value {
             })
         })
         .collect();
-    let quarantine: Vec<Value> = tally
-        .refusals
-        .iter()
-        .map(|((reason, feed), refused)| {
-            json!({
-                "reason": reason.word(),
-                "feed": feed,
-                "count": refused.count,
-                "where": refused.place.as_ref().map(ToString::to_string),
-                "remedy": refused.remedy,
-            })
-        })
-        .collect();
+    let (only_kept, quarantine): (Vec<_>, Vec<_>) = remedies::not_understood(report)
+        .into_iter()
+        .partition(|one| one.only_kept);
+    let listed = |all: &[NotUnderstood]| all.iter().map(not_understood).collect::<Vec<_>>();
     let frames: Map<String, Value> = tally
         .frames
         .iter()
@@ -51,6 +43,7 @@ pub fn json(report: &Report<'_>) -> Value {
         "site": report.policy.site.name,
         "policy": {"name": report.names.0, "hash": report.policy.hash()},
         "phi": level_word(report.level),
+        "files": files(report),
         "messages": {
             "total": tally.messages,
             "bytes": tally.bytes,
@@ -63,7 +56,8 @@ pub fn json(report: &Report<'_>) -> Value {
         "findings": findings(found),
         "feeds": feeds,
         "frames": frames,
-        "quarantine": quarantine,
+        "quarantine": listed(&quarantine),
+        "only_kept": listed(&only_kept),
         "cases": cases(report, &found.cases),
     });
     if let (Some((other, comparison)), Some(root)) = (&report.screened.other, out.as_object_mut()) {
@@ -85,6 +79,49 @@ pub fn json(report: &Report<'_>) -> Value {
         );
     }
     out
+}
+
+/// Files that could not be read to their end, and those without a message. Their names may be patients'.
+fn files(report: &Report<'_>) -> Value {
+    let screened = report.screened;
+    let mut out = json!({
+        "unreadable": screened.unreadable.len(),
+        "without_message": screened.without.len(),
+    });
+    if let (Some(out), PhiLevel::Full) = (out.as_object_mut(), report.level) {
+        let unreadable = screened.unreadable.iter();
+        let unreadable = unreadable.map(|(path, why)| json!({"file": path, "why": why}));
+        let without = screened.without.iter();
+        let without = without
+            .map(|one| json!({"file": one.path, "why": one.why.map(|reason| reason.word())}));
+        let all: Vec<Value> = unreadable.chain(without).collect();
+        out.insert("named".to_owned(), json!(all));
+    }
+    out
+}
+
+fn not_understood(one: &NotUnderstood) -> Value {
+    let codes: Vec<Value> = one
+        .codes
+        .iter()
+        .map(|code| {
+            json!({
+                "code": code.code,
+                "system": code.system,
+                "unit": code.unit,
+                "count": code.count,
+            })
+        })
+        .collect();
+    json!({
+        "reason": one.reason,
+        "feed": one.feed,
+        "count": one.count,
+        "where": one.place,
+        "remedy": one.remedy,
+        "codes": codes,
+        "configuration": one.lines,
+    })
 }
 
 pub(super) const fn level_word(level: PhiLevel) -> &'static str {
@@ -142,6 +179,7 @@ fn findings(found: &Findings) -> Value {
             "low": found.low_igm,
             "interval_sources": found.sources,
             "unjudged": found.unjudged,
+            "configuration": remedies::intervals(found),
         },
         "alerts": {"pages": found.pages(), "all": found.alerts(), "by_kind": told, "weeks": weeks},
         "ages": ages,

@@ -7,6 +7,7 @@ mod chart;
 mod csv;
 mod html;
 mod json;
+mod remedies;
 mod shown;
 mod summary;
 
@@ -25,6 +26,8 @@ pub struct Report<'r> {
     pub screened: &'r Screened,
     /// What they were made with.
     pub policy: &'r Policy,
+    /// Messages were read as those of this listener.
+    pub listener: &'r str,
     /// How the policy is called, and the second one where there is one.
     pub names: (&'r str, Option<&'r str>),
     /// How much of patients it may tell.

@@ -1,8 +1,8 @@
 //! The findings in a few lines.
 
 use super::shown::Shown;
-use super::{Report, funnel, grouped, share};
-use crate::screen::{Comparison, Findings, Tally};
+use super::{Report, funnel, grouped, remedies, share};
+use crate::screen::{Comparison, Findings};
 use std::fmt::Write as _;
 
 /// Cases of a comparison that are named on the terminal.
@@ -24,7 +24,7 @@ pub fn summary(report: &Report<'_>) -> String {
         grouped(found.pages()),
         weeks(found)
     );
-    understood(&mut out, &screened.tally);
+    understood(&mut out, report);
     if let Some((other, comparison)) = &screened.other {
         compare(&mut out, report, other, comparison);
     }
@@ -41,27 +41,31 @@ fn weeks(found: &Findings) -> i64 {
         .map_or(0, |span| i64::from(span.get_days()) / 7 + 1)
 }
 
-fn understood(out: &mut String, tally: &Tally) {
-    let refused: u64 = tally.refusals.values().map(|one| one.count).sum();
-    if refused == 0 {
-        return;
-    }
-    let _ = writeln!(out, "\nnot understood: {}", grouped(refused));
-    let mut rows: Vec<_> = tally.refusals.iter().collect();
-    rows.sort_by_key(|(_, one)| std::cmp::Reverse(one.count));
-    for ((reason, feed), one) in rows.into_iter().take(8) {
-        let of = if feed.is_empty() {
-            String::new()
-        } else {
-            format!(" from {feed}")
-        };
-        let _ = writeln!(
-            out,
-            "{:>15}  {}{of}: {}",
-            grouped(one.count),
-            reason.word(),
-            one.remedy
-        );
+fn understood(out: &mut String, report: &Report<'_>) {
+    let (only_kept, refused): (Vec<_>, Vec<_>) = remedies::not_understood(report)
+        .into_iter()
+        .partition(|one| one.only_kept);
+    for (title, all) in [("not understood", refused), ("not read", only_kept)] {
+        let count: u64 = all.iter().map(|one| one.count).sum();
+        if count == 0 {
+            continue;
+        }
+        let _ = writeln!(out, "\n{title}: {}", grouped(count));
+        for one in all.iter().take(8) {
+            let of = if one.feed.is_empty() {
+                String::new()
+            } else {
+                format!(" from {}", one.feed)
+            };
+            let count = grouped(one.count);
+            let _ = writeln!(out, "{count:>15}  {}{of}: {}", one.reason, one.remedy);
+        }
+        if all.iter().any(|one| one.lines.is_some()) {
+            let _ = writeln!(
+                out,
+                "                 lines for the configuration are in the report (--report)"
+            );
+        }
     }
 }
 

@@ -4,14 +4,12 @@ use super::clinical::spaced;
 use super::frame::{Frame, sentence};
 use super::page;
 use super::patient::NO_FORM;
-use crate::core::clinical::analyte::{Match, Triplet};
-use crate::core::clinical::observation::Analyte;
-use crate::core::extract::Extraction;
+use crate::core::extract::{Coding, Extraction};
 use crate::core::fact::Reason;
 use crate::core::fold::state::State as Folded;
 use crate::core::fold::values::QuarantineEntry;
 use crate::core::fold::views::{self, QuarantineFilter};
-use crate::core::message;
+use crate::core::{mend, message};
 use crate::users::Role;
 use crate::web::Seen;
 use crate::web::access::Asking;
@@ -119,38 +117,13 @@ pub(in crate::web) async fn show(
     }))
 }
 
-fn quoted(text: &str) -> String {
-    toml::Value::String(text.to_owned()).to_string()
-}
-
 /// Lines for the configuration that would mend the newest of a group.
 async fn snippet(seen: &Seen, entry: &QuarantineEntry) -> Option<String> {
-    let listener = quoted(&entry.listener);
-    let of_listener = |lines: &str| {
-        Some(format!(
-            "# in the table of this listener\n[[listener]]\nname = {listener}\n{lines}\n"
-        ))
-    };
-    match entry.refusal.reason {
-        Reason::AmbiguousNumber => {
-            of_listener("decimal = \",\"  # or \".\": whichever this sender means")
-        }
-        Reason::TooLarge => of_listener("max_message = \"64 MiB\""),
-        Reason::CharsetDamage => {
-            of_listener("charset = \"windows-1252\"  # the set that this sender really sends")
-        }
-        Reason::NoPatientId => Some(
-            "[site]\n# which identifier is the patient's, best first; an empty part is any\n\
-             patient_id = [{ authority = \"\", type = \"MR\" }]\n"
-                .to_owned(),
-        ),
-        Reason::NoUnit
-        | Reason::UnknownUnit
-        | Reason::UnknownCode
-        | Reason::CodeTextMismatch
-        | Reason::CodeConflict => of_code(seen, entry).await,
-        _ => None,
+    let reason = entry.refusal.reason;
+    if mend::is_of_code(reason) {
+        return of_code(seen, entry).await;
     }
+    mend::of_setting(reason, &entry.listener)
 }
 
 /// A row for the code of the result that was refused.
@@ -166,41 +139,24 @@ async fn of_code(seen: &Seen, entry: &QuarantineEntry) -> Option<String> {
     let field = |number: u32| obx.fields.iter().find(|field| field.number == number);
     let identifier = field(3)?.text.clone();
     let parts: Vec<&str> = identifier.split('^').collect();
-    let codings: Vec<Triplet<'_>> = parts
+    let text = |part: Option<&&str>| part.copied().unwrap_or_default().trim().to_owned();
+    let codings: Vec<Coding> = parts
         .chunks(3)
-        .map(|part| Triplet {
-            code: part.first().copied().unwrap_or_default(),
-            text: part.get(1).copied().unwrap_or_default(),
-            system: part.get(2).copied().unwrap_or_default(),
+        .map(|part| Coding {
+            code: text(part.first()),
+            text: text(part.get(1)),
+            system: text(part.get(2)),
         })
+        .filter(|coding| !coding.code.is_empty() || !coding.text.is_empty())
         .collect();
-    let coding = codings
-        .iter()
-        .find(|coding| !coding.code.trim().is_empty())
-        .or(codings.first())?;
-    let analyte = match seen.policy.borrow().analytes.lookup(&codings, &entry.feed) {
-        Match::One(matched) => matched.analyte,
-        Match::Unlisted(analyte) | Match::TextMismatch(analyte) => analyte,
-        Match::Conflict | Match::No => Analyte::IgM,
-    };
+    let analytes = seen.policy.borrow().analytes.clone();
+    let lines = mend::of_code(entry.refusal.reason, &codings, &entry.feed, &analytes)?;
     let says = field(6).map_or_else(|| "no unit".to_owned(), |unit| unit.text.clone());
-    let by = if coding.code.trim().is_empty() {
-        format!("code = \"\"\nmatch_text = {}", quoted(coding.text.trim()))
-    } else {
-        format!("code = {}", quoted(coding.code.trim()))
-    };
-    let last = match entry.refusal.reason {
-        Reason::UnknownCode => "# enabled = false  # instead, where it is something else\n",
-        _ => "default_unit = \"g/L\"  # what the laboratory means; ask it\n",
-    };
     Some(format!(
-        "# {} sent {} with {}\n[[analyte]]\nanalyte = {}\nsystem = {}\n{by}\nfeed = {}\n{last}",
+        "# {} sent {} with {}\n{lines}",
         one_line(&entry.feed),
-        one_line(coding.text),
+        one_line(&codings.first()?.text),
         one_line(&says),
-        quoted(analyte.name()),
-        quoted(coding.system.trim()),
-        quoted(&entry.feed),
     ))
 }
 

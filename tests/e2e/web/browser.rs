@@ -599,3 +599,50 @@ fn pictures_of_every_page() {
         }
     });
 }
+
+#[test]
+fn pictures_of_a_report() {
+    let Some(folder) = std::env::var_os("PENTAMER_PICTURES").map(PathBuf::from) else {
+        eprintln!("skipped: PENTAMER_PICTURES names no folder");
+        return;
+    };
+    let Some(driver) = Driver::start() else {
+        return;
+    };
+    let dir = tempfile::tempdir().expect("a directory");
+    let (archive, report) = (
+        dir.path().join("year.hl7.zst"),
+        dir.path().join("report.html"),
+    );
+    let run_it = |words: &str, paths: [&std::path::Path; 2]| {
+        let mut words: Vec<_> = words.split(' ').map(std::ffi::OsString::from).collect();
+        for (word, path) in ["OUT", "IN"].into_iter().zip(paths) {
+            words
+                .iter_mut()
+                .filter(|one| *one == word)
+                .for_each(|one| *one = path.into());
+        }
+        let done = command().args(words).status().expect("ran");
+        assert!(done.success());
+    };
+    let words = "generate --seed 5 --messages 40000 --low 6 --out OUT";
+    run_it(words, [&archive, &archive]);
+    run_it("screen IN --quiet --report OUT", [&report, &archive]);
+    let windows = [
+        ((1_400, 3_000), false, "wide"),
+        ((1_400, 3_000), true, "wide-dark"),
+        ((420, 3_600), false, "narrow"),
+        ((420, 3_600), true, "narrow-dark"),
+    ];
+    run(async {
+        for (window, dark, word) in windows {
+            let browser = driver.browser(window, dark).await;
+            let url = format!("file://{}", report.display());
+            browser.goto(&url).await.expect("opened");
+            fits(&browser, "the report").await;
+            let picture = browser.screenshot().await.expect("a picture");
+            std::fs::write(folder.join(format!("screen-{word}.png")), picture).expect("written");
+            browser.close().await.expect("closed");
+        }
+    });
+}
