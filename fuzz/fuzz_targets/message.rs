@@ -4,7 +4,7 @@
 
 use libfuzzer_sys::fuzz_target;
 use pentamer::cache::Memory;
-use pentamer::core::extract::extract;
+use pentamer::core::extract::{extract, extract_whole};
 use pentamer::core::fact::{Fact, JournalPosition};
 use pentamer::core::fold::state::State;
 use pentamer::core::fold::{self, views};
@@ -73,6 +73,9 @@ fuzz_target!(|messages: Vec<Sent>| {
         let received = received(&raw);
         let position = JournalPosition(number as u64 + 1);
         let extraction = extract(&received, position, &POLICY);
+        // What a glance spares says nothing.
+        let whole = extract_whole(&received, position, &POLICY);
+        assert_eq!(extraction, whole);
         for part in &extraction.patients {
             assert!(!part.key.id.expose().is_empty());
         }

@@ -22,6 +22,7 @@ mod limits;
 mod load;
 mod manager;
 mod memory;
+mod orders;
 mod outage;
 mod patient;
 mod phi;
