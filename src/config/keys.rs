@@ -318,6 +318,23 @@ pub(super) const LIMITS: Shape = Shape {
     planned: &[],
 };
 
+pub(super) const CLUSTER: Shape = Shape {
+    name: "cluster",
+    repeated: false,
+    keys: &[
+        "url",
+        "stream",
+        "replicas",
+        "domain",
+        "instance",
+        "credentials_file",
+        "ca_file",
+        "lease",
+        "timeout",
+    ],
+    planned: &[],
+};
+
 pub(super) const LOG: Shape = Shape {
     name: "log",
     repeated: false,
@@ -338,11 +355,12 @@ pub const SECTIONS: &[Shape] = &[
     ESCALATION,
     HTTP,
     LIMITS,
+    CLUSTER,
     LOG,
 ];
 
 /// Sections that later versions will know.
-const PLANNED_SECTIONS: &[&str] = &["cluster"];
+const PLANNED_SECTIONS: &[&str] = &[];
 
 /// Reports sections that do not exist or stand in the wrong brackets.
 pub(super) fn check_sections(raw: &Raw, problems: &mut Vec<Problem>) {

@@ -47,7 +47,7 @@ fn pair(id: &str, delivery: &str) -> (String, String) {
 }
 
 #[test]
-fn an_archive_pages_nobody_and_can_be_given_again() {
+pub fn an_archive_pages_nobody_and_can_be_given_again() {
     let daemon = Pentamer::start_default();
     let server = server(&daemon);
     let words = ["--listener", "lab", "--by", "me", "--server", &server];
@@ -150,7 +150,7 @@ fn known(daemon: &Pentamer, key: &str) -> Vec<(String, String)> {
 }
 
 #[test]
-fn live_and_replay_in_any_order_know_the_same_episodes() {
+pub fn live_and_replay_in_any_order_know_the_same_episodes() {
     let all = messages(7, 300);
     let live = Pentamer::start_default();
     let file = live.home.path().join("year.hl7");
