@@ -47,6 +47,9 @@ pub(super) struct Presence {
     pub version: String,
     /// Up to here the stream is known to it.
     pub reached: u64,
+    /// Facts up to here stand behind both checkpoints that it keeps.
+    #[serde(default)]
+    pub floor: u64,
     /// It holds the right to decide.
     pub holds: bool,
     /// It takes none.
@@ -411,6 +414,7 @@ impl Lease {
             stream: shared.link.name.clone(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
             reached: shared.tail.reached(),
+            floor: shared.right.inlet.floor().0,
             holds: self.holds(),
             drained,
             at: clock::now(),

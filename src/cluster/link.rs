@@ -265,6 +265,20 @@ impl Link {
         }
     }
 
+    /// When the first message at or behind this sequence was stored, in microseconds since 1970.
+    pub(super) async fn stored_at(&self, sequence: u64) -> Result<Option<i64>, LinkError> {
+        let next = self.stream.raw_message_builder();
+        let next = next.sequence(sequence).next_by_subject(self.subject(">"));
+        match next.send().await {
+            Ok(found) => {
+                let micros = found.time.unix_timestamp_nanos() / 1_000;
+                Ok(Some(i64::try_from(micros).unwrap_or(i64::MAX)))
+            }
+            Err(error) if error.kind() == RawMessageErrorKind::NoMessageFound => Ok(None),
+            Err(error) => Err(LinkError::away(error)),
+        }
+    }
+
     /// What is published on any of the site's subjects, also before it is stored: a hint to look.
     pub(super) async fn hints(&self) -> Result<async_nats::Subscriber, LinkError> {
         let all = self.subject(">");

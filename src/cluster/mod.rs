@@ -15,7 +15,8 @@
 //! # Rooms
 //!
 //! [`link`] speaks JetStream; [`message`] turns records into messages and back; [`tail`] is what an instance knows
-//! of the end of the stream; [`writer`] stores, [`follow`] keeps up, [`reader`] reads; [`lease`] says who decides.
+//! of the end of the stream; [`writer`] stores, [`follow`] keeps up, [`reader`] reads; [`lease`] says who decides,
+//! [`retain`] drops what is old.
 
 pub mod carry;
 mod follow;
@@ -23,6 +24,7 @@ mod lease;
 mod link;
 mod message;
 mod reader;
+mod retain;
 mod status;
 mod tail;
 mod writer;
@@ -182,6 +184,13 @@ fn start(
         stop: stop.clone(),
     };
     runtime.spawn(follower.run());
+    let keeper = retain::Keeper {
+        link: Arc::clone(&link),
+        inlet: inlet.clone(),
+        age: options.retention.age,
+        stop: stop.clone(),
+    };
+    runtime.spawn(keeper.run());
     let lease = Lease::start(
         &runtime,
         Arc::clone(&link),

@@ -17,6 +17,8 @@ pub struct Instance {
     pub holds: bool,
     /// It is to take nothing.
     pub drained: bool,
+    /// Facts up to here stand behind both checkpoints that it keeps: it does not need them any more.
+    pub floor: u64,
     /// The last message of the stream that it knows.
     pub reached: u64,
     /// When it last said so, by its own clock.
@@ -81,6 +83,7 @@ pub async fn overview(link: &Link) -> Overviewed {
             version: presence.version,
             holds: presence.holds,
             drained: presence.drained,
+            floor: presence.floor,
             reached: presence.reached,
             at: presence.at,
             silent: now.since(presence.at).as_micros().saturating_abs() > SILENT,

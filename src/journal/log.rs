@@ -307,6 +307,16 @@ impl Inlet {
             other
         });
     }
+
+    /// Positions up to here are behind both checkpoints that this instance keeps.
+    pub fn floor(&self) -> JournalPosition {
+        self.shared.kept().floor()
+    }
+
+    /// Whether this instance may decide.
+    pub fn holds(&self) -> bool {
+        self.shared.hold.borrow().is_some()
+    }
 }
 
 /// The record of "seen again" for a message that is known.

@@ -4,7 +4,7 @@
 
 use super::{Message, holds, instance, messages, pages};
 use crate::e2e::brokers::{runtime, until};
-use crate::e2e::harness::{Home, Pentamer, framed, low_igm, wait_for, wait_within};
+use crate::e2e::harness::{Home, Pentamer, framed, low_igm, wait_within};
 use crate::e2e::receivers::broker::NatsCluster;
 use crate::e2e::receivers::http::HttpReceiver;
 use rustix::process::Signal;

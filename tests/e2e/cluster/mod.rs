@@ -1,5 +1,6 @@
 //! Facts in a JetStream stream: several instances of one site on real servers, stopped, killed and cut off.
 
+mod figures;
 mod fire;
 mod moved;
 mod same;
@@ -35,7 +36,6 @@ pub(super) struct Message {
     pub subject: String,
     pub kind: u8,
     pub epoch: Option<u64>,
-    pub from: String,
     pub payload: Vec<u8>,
 }
 
@@ -70,7 +70,6 @@ pub(super) async fn messages(url: &str) -> Result<Vec<Message>, String> {
                 .and_then(|kind| kind.parse().ok())
                 .ok_or("no kind")?,
             epoch: text("Pentamer-Epoch").and_then(|epoch| epoch.parse().ok()),
-            from: text("Pentamer-From").unwrap_or_default(),
             payload: message.payload.to_vec(),
         });
     }
