@@ -35,6 +35,10 @@ kill ROUNDS="200":
 kill-delivery ROUNDS="200":
     PENTAMER_ROUNDS={{ROUNDS}} cargo test --features failpoints --test it -- e2e::outage::killed --nocapture
 
+# The conformance cases with facts in a stream: what holds over the one log holds over the other
+both-logs:
+    PENTAMER_LOG=stream cargo nextest run --features failpoints -E 'test(/conformance::w/)'
+
 # So many rounds of killing, stopping and pausing three instances and three nats-servers under traffic
 cluster-fire ROUNDS="50" SEED="1":
     PENTAMER_ROUNDS={{ROUNDS}} PENTAMER_SEED={{SEED}} cargo test --features failpoints --test it -- e2e::cluster::fire --nocapture

@@ -296,3 +296,32 @@ fn a_directory_is_of_one_log() {
     let (home, _) = daemon.stop();
     refused(home.with_extra(""), "pentamer cluster export");
 }
+
+#[test]
+fn an_archive_goes_to_a_running_instance_and_a_stream_of_too_few_servers_is_refused() {
+    let nats = Nats::start();
+    let hook = HttpReceiver::start();
+    let daemon = Pentamer::start(instance(&nats.url(), "a", &hook, 1));
+    let (home, _) = daemon.stop();
+    let file = home.path().join("archive.hl7");
+    std::fs::write(&file, low_igm("1", "p1")).expect("written");
+    let done = super::harness::command()
+        .args(["replay", "--offline", "--config"])
+        .arg(home.config())
+        .arg(&file)
+        .current_dir(home.path())
+        .output()
+        .expect("run");
+    assert_eq!(done.status.code(), Some(2));
+    let said = String::from_utf8_lossy(&done.stderr).into_owned();
+    assert!(said.contains("without --offline"), "{said}");
+
+    let (mut child, home) = super::harness::spawn(home.with_extra(&cluster(&nats.url(), "a", 3)));
+    let status = wait_for("its end", || child.try_wait().expect("waited"));
+    assert_eq!(status.code(), Some(3));
+    let log = home.log();
+    assert!(
+        log.contains("it is kept by 1 server(s), and `replicas` asks for 3"),
+        "{log}"
+    );
+}
