@@ -255,6 +255,7 @@ impl Writer {
     /// on its way with it waits for that.
     fn render(&mut self, pending: &mut VecDeque<Pending>) {
         let mut on_their_way = HashSet::new();
+        let mut controls = HashSet::new();
         for one in pending.iter_mut() {
             for item in &mut one.items {
                 if item.done.is_some() {
@@ -274,6 +275,13 @@ impl Writer {
                     continue;
                 }
                 self.look_at(item, one.group.hold.map(|hold| hold.epoch));
+                let control = item
+                    .known_by
+                    .as_ref()
+                    .and_then(|known| known.fingerprint.control);
+                if let Some(control) = control.filter(|_| item.duplicate_of.is_none()) {
+                    item.control_id_reused |= !controls.insert(control);
+                }
             }
         }
     }
