@@ -35,6 +35,14 @@ kill ROUNDS="200":
 kill-delivery ROUNDS="200":
     PENTAMER_ROUNDS={{ROUNDS}} cargo test --features failpoints --test it -- e2e::outage::killed --nocapture
 
+# The conformance cases (but for faults of a disk's segments) with facts in a stream: what holds over the one log holds over the other
+both-logs:
+    PENTAMER_LOG=stream cargo nextest run --features failpoints -E 'test(/conformance::w/) - test(/w50_|w51_/)'
+
+# So many rounds of killing, stopping and pausing three instances and three nats-servers under traffic
+cluster-fire ROUNDS="50" SEED="1":
+    PENTAMER_ROUNDS={{ROUNDS}} PENTAMER_SEED={{SEED}} cargo test --features failpoints --test it -- e2e::cluster::fire --nocapture
+
 # So many alerts behind a sink that is away: latency of the other one, memory, order
 backlog ALERTS="10000":
     PENTAMER_ALERTS={{ALERTS}} cargo test --release --test it -- e2e::outage::a_backlog --nocapture

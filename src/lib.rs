@@ -10,6 +10,7 @@ pub mod archive;
 pub mod cache;
 pub mod cli;
 pub mod clock;
+pub mod cluster;
 pub mod config;
 pub mod core;
 pub mod daemon;

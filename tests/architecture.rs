@@ -26,6 +26,10 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("telemetry", &["config"]),
     ("notice", &["core", "clock", "telemetry"]),
     ("journal", &["core", "clock", "failpoints", "pulse", "seal"]),
+    (
+        "cluster",
+        &["core", "clock", "config", "journal", "pulse", "seal"],
+    ),
     ("cache", &["core", "clock", "failpoints", "seal"]),
     (
         "engine",
@@ -101,6 +105,7 @@ const ROOMS: &[(&str, &[&str])] = &[
             "seal",
             "users",
             "index",
+            "cluster",
         ],
     ),
     (
@@ -122,6 +127,7 @@ const ROOMS: &[(&str, &[&str])] = &[
             "archive",
             "screen",
             "generate",
+            "cluster",
         ],
     ),
     ("main", &["cli"]),
@@ -195,7 +201,7 @@ const ONLY_IN: &[(&str, &[&str])] = &[
     ("reqwest", &["src/deliver/webhook/"]),
     ("lettre", &["src/deliver/smtp"]),
     ("lapin", &["src/deliver/amqp"]),
-    ("async_nats", &["src/deliver/nats"]),
+    ("async_nats", &["src/deliver/nats", "src/cluster/"]),
     ("minijinja", &["src/config/template"]),
 ];
 

@@ -10,6 +10,8 @@ use std::sync::Arc;
 
 /// Every fact of a journal, in order.
 pub fn facts(data: &Path) -> Vec<(JournalPosition, Fact)> {
+    let out_of_stream = pentamer::cluster::is_of_a_stream(data).then(|| exported(data));
+    let data = out_of_stream.as_ref().map_or(data, tempfile::TempDir::path);
     let journal =
         journal::inspect(Arc::new(journal::OsDisk), data).expect("the journal can be read");
     let recovery = &journal.recovery;
@@ -20,6 +22,21 @@ pub fn facts(data: &Path) -> Vec<(JournalPosition, Fact)> {
         facts.push(fact);
     }
     facts
+}
+
+/// The facts of the stream that a data directory belongs to, as a journal elsewhere.
+fn exported(data: &Path) -> tempfile::TempDir {
+    let elsewhere = tempfile::tempdir().expect("a directory");
+    let config = data.parent().expect("a home").join("pentamer.toml");
+    let done = std::process::Command::new(env!("CARGO_BIN_EXE_pentamer"))
+        .args(["cluster", "export", "--config"])
+        .arg(config)
+        .env("PENTAMER__STORAGE__DIR", elsewhere.path())
+        .output()
+        .expect("run");
+    let said = String::from_utf8_lossy(&done.stderr);
+    assert!(done.status.success(), "{said}");
+    elsewhere
 }
 
 /// Folds a journal from its beginning into memory and holds it against the cache on disk.

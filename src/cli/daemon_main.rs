@@ -8,6 +8,7 @@ use crate::service::{self, Handed, Starting};
 use crate::telemetry::{self, events};
 use std::path::Path;
 use std::time::Duration;
+use tokio_util::sync::CancellationToken;
 
 /// How long threads that still do something are waited for at the end.
 const LEFT_BEHIND: Duration = Duration::from_secs(2);
@@ -70,7 +71,24 @@ pub(super) fn serve(
                 return Exit::CannotStart;
             }
         };
-        let mut daemon = match Daemon::start(config, handed, metrics).await {
+        let stop_start = CancellationToken::new();
+        let start = Daemon::start(config, handed, metrics, stop_start.clone());
+        let mut start = std::pin::pin!(start);
+        let (mut ended, mut reload) = (None, false);
+        let started = loop {
+            tokio::select! {
+                started = &mut start => break started,
+                // Only a start that waits ends at once; any other ends when it is done.
+                signal = signals.next(), if ended.is_none() => match signal {
+                    Signal::End(signal) => {
+                        ended = Some(signal);
+                        stop_start.cancel();
+                    }
+                    Signal::Reload => reload = true,
+                },
+            }
+        };
+        let mut daemon = match started {
             Ok(daemon) => daemon,
             Err(error) => {
                 eprintln!("{}", explain_start(&error));
@@ -87,7 +105,12 @@ pub(super) fn serve(
             return Exit::CannotStart;
         }
         let signal = loop {
-            match signals.next().await {
+            let next = match ended {
+                _ if std::mem::take(&mut reload) => Signal::Reload,
+                Some(signal) => Signal::End(signal),
+                None => signals.next().await,
+            };
+            match next {
                 Signal::End(signal) => break signal,
                 Signal::Reload => {
                     service::reloading();
@@ -184,6 +207,18 @@ pub(super) fn explain_start(error: &StartError) -> String {
             source: JournalError::Sealed { source, .. },
             ..
         } => source.remedy().to_owned(),
+        StartError::Journal {
+            source: JournalError::HasSegments { .. },
+            ..
+        } => "bring it into the stream with `pentamer cluster import`, or choose another `[storage] dir`"
+            .to_owned(),
+        StartError::Cluster(_) => {
+            "see docs/cluster.md; with another stream, move the data directory away first".to_owned()
+        }
+        StartError::OfAStream { .. } => {
+            "write `[cluster]` as it was, or take the facts back with `pentamer cluster export`".to_owned()
+        }
+        StartError::Ended => "start it again when JetStream answers".to_owned(),
         StartError::Keys(error) => error.remedy(),
         StartError::Journal { dir, .. } => format!(
             "one daemon a directory, owned by its user; choose another with `[storage] dir`, or see docs/operating.md about `{}`",

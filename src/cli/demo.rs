@@ -23,6 +23,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
+use tokio_util::sync::CancellationToken;
 
 /// Run a daemon with a throw-away directory and free ports, fed with bundled messages
 #[derive(Debug, clap::Args)]
@@ -103,13 +104,15 @@ pub fn run(args: &Args) -> Exit {
         .sinks
         .retain(|sink| sink.phi != crate::core::alert::PhiLevel::None);
     runtime.block_on(async {
-        let daemon = match Daemon::start(config, Handed::default(), metrics).await {
-            Ok(daemon) => daemon,
-            Err(error) => {
-                eprintln!("{}", explain_start(&error));
-                return Exit::CannotStart;
-            }
-        };
+        let daemon =
+            match Daemon::start(config, Handed::default(), metrics, CancellationToken::new()).await
+            {
+                Ok(daemon) => daemon,
+                Err(error) => {
+                    eprintln!("{}", explain_start(&error));
+                    return Exit::CannotStart;
+                }
+            };
         let exit = match show(&daemon, args).await {
             Ok(()) => Exit::Done,
             Err(error) => {

@@ -6,6 +6,7 @@ pub mod alerts;
 mod api;
 pub mod backup;
 pub mod check;
+pub mod cluster;
 pub mod completions;
 mod daemon_main;
 pub mod demo;
@@ -104,6 +105,8 @@ enum Command {
     Feeds(feeds::Args),
     /// Check the journal, write messages out of it, or build the cache from it again
     Journal(journal::Args),
+    /// Show the instances of the site and its stream, take one out, or move a journal into the stream and back
+    Cluster(cluster::Args),
     /// Name every configuration error and what deserves a second look
     Check(check::Args),
     /// Send HL7 messages over MLLP and count the answers
@@ -148,6 +151,7 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> Exit {
         Command::Quarantine(args) => quarantine::run(&args),
         Command::Replay(args) => replay::run(&args),
         Command::Reassess(args) => reassess::run(&args),
+        Command::Cluster(args) => cluster::run(&args),
         Command::Queue(args) => queue::run(&args),
         Command::Mute(args) => mute::run(&args),
         Command::Feeds(args) => feeds::run(&args),

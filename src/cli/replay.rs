@@ -5,6 +5,7 @@ use super::journal::{keys_of, unreadable};
 use super::{Exit, after_help, complain, environment, print};
 use crate::archive::{self, Chunks, Part, Reading, folder, kept, messages};
 use crate::clock;
+use crate::cluster;
 use crate::config;
 use crate::engine::prime::{self, Terms};
 use crate::journal::{self, Appender, OsDisk};
@@ -157,6 +158,14 @@ fn offline(args: &Args, sum: &mut Sum) -> Result<(), Exit> {
         reserve: config.storage.reserve,
         ..journal::Options::new(&dir, clock::now)
     };
+    if config.cluster.is_some() || cluster::is_of_a_stream(&dir) {
+        complain(
+            "the facts of this directory are in a stream",
+            &dir.display().to_string(),
+            "give the archive to a running instance: without --offline",
+        );
+        return Err(Exit::Usage);
+    }
     let opened = journal::open(Arc::new(OsDisk), options);
     let (journal, _) = opened.map_err(|error| unreadable(&dir, &error))?;
     let (appender, writer) = journal.start();

@@ -1,6 +1,7 @@
 //! The effective configuration as TOML, in the order of the reference.
 
 use super::Config;
+use super::cluster::Cluster;
 use super::http::Http;
 use super::listed_sink::{escalation, sink};
 use super::listener::{ACK_MODES, ACK_POLICIES, BATCH_ACKS, Listener, MODES};
@@ -128,10 +129,30 @@ pub(super) fn toml(config: &Config) -> String {
     lines.size("frame_memory", config.limits.frame_memory);
     lines.size("tap_queue", config.limits.tap_queue);
     lines.size("tap_spill", config.limits.tap_spill);
+    if let Some(shared) = &config.cluster {
+        cluster(&mut lines, shared);
+    }
     lines.heading("[log]");
     lines.word("format", LOG_FORMATS, &config.log.format);
     lines.text("level", config.log.level.word());
     lines.0
+}
+
+fn cluster(lines: &mut Lines, cluster: &Cluster) {
+    lines.heading("[cluster]");
+    lines.text("url", &cluster.urls.join(","));
+    lines.text("stream", &cluster.stream);
+    lines.bare("replicas", cluster.replicas);
+    lines.optional("domain", cluster.domain.as_deref());
+    lines.optional("instance", cluster.instance.as_deref());
+    if let Some(file) = &cluster.credentials_file {
+        lines.path("credentials_file", file);
+    }
+    if let Some(file) = &cluster.ca_file {
+        lines.path("ca_file", file);
+    }
+    lines.duration("lease", cluster.lease);
+    lines.duration("timeout", cluster.timeout);
 }
 
 fn listener(lines: &mut Lines, listener: &Listener) {

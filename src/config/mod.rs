@@ -10,6 +10,7 @@
 //! added; a repeated `name` is an error.
 
 mod checks;
+mod cluster;
 mod credentials;
 mod escalation;
 mod http;
@@ -36,6 +37,7 @@ mod validate;
 
 pub use crate::core::alert::PhiLevel;
 pub use crate::core::hl7::ack::{AckMode, AckPolicy, BatchAck};
+pub use cluster::Cluster;
 pub use http::Http;
 pub use keys::{SECTIONS, Shape};
 pub use listener::{Listener, Mode};
@@ -78,6 +80,8 @@ pub struct Config {
     pub http: Http,
     /// `[limits]`.
     pub limits: Limits,
+    /// `[cluster]`; `None` keeps facts in the data directory.
+    pub cluster: Option<Cluster>,
     /// `[log]`.
     pub log: Log,
 }
@@ -127,8 +131,10 @@ fn read(raw: &layer::Raw, problems: &mut Vec<Problem>) -> (Config, Vec<Warning>)
     let storage = settings::storage(raw, problems);
     let sinks = sink::read(raw, &storage, problems);
     let escalations = escalation::read(raw, &sinks, problems);
+    let site = site::site(raw, problems);
     let config = Config {
-        site: site::site(raw, problems),
+        cluster: cluster::cluster(raw, &site.name, problems),
+        site,
         detection: site::detection(raw, problems),
         tables: tables::read(raw, problems),
         http: http::http(raw, problems),

@@ -132,6 +132,14 @@ fn the_commented_rows_of_the_reference_are_right() {
                 "exchange",
                 "routing_key",
                 "credentials_file",
+                // A stream of instances, which must be named whole.
+                "stream",
+                "replicas",
+                "domain",
+                "instance",
+                "ca_file",
+                "lease",
+                "timeout",
             ]
             .iter()
             .any(|key| inner.split(" = ").next() == Some(key));

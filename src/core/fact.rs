@@ -344,6 +344,18 @@ impl LisAck {
     }
 }
 
+/// An instance of a site took the right to decide and to deliver. What stands before this was done by former
+/// holders; behind it nothing of theirs can be.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Held {
+    /// Rises with every taking.
+    pub epoch: u64,
+    /// The instance's name.
+    pub holder: String,
+    /// When.
+    pub at: Timestamp,
+}
+
 /// Everything that can be in the journal.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
@@ -453,4 +465,6 @@ pub enum Fact {
     Primed(Primed),
     /// A person had patients decided about anew.
     Reassessed(Reassessed),
+    /// An instance took the right to decide.
+    Held(Held),
 }

@@ -26,5 +26,6 @@ pub mod patient;
 pub mod phi;
 pub mod policy;
 pub mod record;
+pub mod spread;
 pub mod time;
 pub mod worklist;

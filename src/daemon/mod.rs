@@ -10,6 +10,8 @@ mod feeds;
 mod fold;
 mod found;
 mod gaps;
+mod lease;
+mod log;
 mod pages;
 mod reload;
 mod sinks;
@@ -18,6 +20,7 @@ mod tidy;
 mod watch;
 
 use crate::clock;
+use crate::cluster;
 use crate::config::{Config, Loaded, LogLevel, Problems};
 use crate::core::fact::Fact;
 use crate::core::fold::views;
@@ -25,7 +28,7 @@ use crate::core::policy::Policy;
 use crate::deliver::Ground;
 use crate::engine::{Checkpointing, Folder, Progress, Settings, StateHandle};
 use crate::index::{self, Index};
-use crate::journal::{self, Appender, Draft, JournalError, OsDisk, WriterHandle};
+use crate::journal::{self, Appender, Draft, JournalError};
 use crate::listen::{self, Bound, Certificates, FrameMemory, Listener};
 use crate::notice::Notices;
 use crate::pulse::Pulse;
@@ -79,6 +82,18 @@ pub enum StartError {
         #[source]
         source: JournalError,
     },
+    /// The stream of facts.
+    #[error("cannot use the stream of facts")]
+    Cluster(#[source] cluster::OpenError),
+    /// The data directory is one of an instance that shares a stream, and none is configured.
+    #[error("the facts of `{}` are in a stream", dir.display())]
+    OfAStream {
+        /// The directory.
+        dir: PathBuf,
+    },
+    /// It was told to end before it was started.
+    #[error("told to end while the stream of facts did not answer")]
+    Ended,
     /// The file of keys.
     #[error(transparent)]
     Keys(#[from] KeyFileError),
@@ -173,17 +188,18 @@ pub struct Daemon {
     relays: Background,
     /// The door to the journal.
     pub appender: Appender,
-    writer: WriterHandle,
+    writer: log::Log,
     follower: Option<index::Follower>,
 }
 
 impl Daemon {
     /// Starts everything. When it returns, all ports are bound and being served. A listener that a
-    /// socket was handed over for takes that one.
+    /// socket was handed over for takes that one. `stop_start` ends it while it waits for a stream.
     pub async fn start(
         config: Config,
         mut handed: Handed,
         metrics: PrometheusHandle,
+        stop_start: CancellationToken,
     ) -> Result<Self, StartError> {
         let names = config.listeners.iter().map(|one| one.name.as_str());
         handed
@@ -191,10 +207,6 @@ impl Daemon {
             .map_err(StartError::Handed)?;
         let policy = Arc::new(config.policy());
         let dir = config.storage.dir.clone();
-        let in_dir = |source| StartError::Journal {
-            dir: dir.clone(),
-            source,
-        };
         let keys = seal::read(config.storage.encryption_key_file.as_deref())?;
         let index_keys = keys.clone();
         let journal_pulse = Pulse::new("journal");
@@ -209,13 +221,10 @@ impl Daemon {
             on_sync: Some(Arc::new(events::synced)),
             ..journal::Options::new(&dir, clock::now)
         };
-        let opened =
-            tokio::task::spawn_blocking(move || journal::open(Arc::new(OsDisk), options)).await;
-        let opened = opened.map_err(|error| StartError::Thread(io::Error::other(error)))?;
-        let (journal, recovery) = opened.map_err(in_dir)?;
+        let opened = log::open(&config, options, stop_start).await?;
+        let (appender, writer, recovery) = opened.ok_or(StartError::Ended)?;
         let notices = Notices::new();
         found::report(&recovery, &notices, &config);
-        let (appender, writer) = journal.start();
 
         let stop_listening = CancellationToken::new();
         let stop_all = CancellationToken::new();
@@ -260,6 +269,14 @@ impl Daemon {
         };
         others.spawn(watch.run(stop_all.clone()));
         record_start(&appender, &config).await;
+        if let Some(lease) = writer.lease() {
+            others.spawn(lease::watch(
+                lease,
+                appender.clone(),
+                sinks::names(&config),
+                stop_all.clone(),
+            ));
+        }
         let looked_after = fold::LookedAfter {
             keeper,
             state: state.clone(),
@@ -493,6 +510,7 @@ impl Daemon {
             if let Some(follower) = self.follower {
                 follower.join();
             }
+            self.writer.release();
             self.writer.stop();
             self.tidier.stop();
             self.writer.join();
@@ -543,7 +561,12 @@ async fn record_start(appender: &Appender, config: &Config) {
     });
     // Waited for, so that the state is current only with it; but not for long: a full disk must not
     // keep the listeners from binding.
-    if let Ok(stored) = appender.submit(vec![started, sinks::seen(config)]).await {
+    let mut group = vec![started];
+    if !appender.is_shared() {
+        // Else the one who delivers says so.
+        group.push(sinks::seen(config));
+    }
+    if let Ok(stored) = appender.submit(group).await {
         let _ = tokio::time::timeout(RECORD_WITHIN, stored).await;
     }
 }

@@ -8,7 +8,7 @@ use crate::core::delivery::escalation::{Rule, due};
 use crate::core::fact::Fact;
 use crate::core::fold::views;
 use crate::deliver::{self, Choice, Ground, Handle, Kept, Links, Queue, QueueSettings, Signer};
-use crate::journal::{AppendError, Draft};
+use crate::journal::{AppendError, Draft, Hold};
 use crate::notice::NoticeKind;
 use crate::telemetry::events;
 use jiff::tz::TimeZone;
@@ -178,6 +178,11 @@ pub(super) fn seen(config: &Config) -> Draft {
     }))
 }
 
+/// Their names.
+pub(super) fn names(config: &Config) -> Vec<String> {
+    config.sinks.iter().map(|sink| sink.name.clone()).collect()
+}
+
 /// Signs links, where there are any: with a key of the data directory, made at the first start.
 pub(super) fn signer(config: &Config) -> Option<Signer> {
     config.http.public_url.as_ref()?;
@@ -216,8 +221,11 @@ pub(super) async fn watch(
         let waiting = waiting(&ground, &handles).await;
         ground.notices.set(NoticeKind::QueueOld, waiting);
         let Escalations { rules, zone } = escalations.borrow().clone();
-        if !rules.is_empty() {
-            escalate(&ground, &rules, &zone).await;
+        let hold = ground.appender.hold();
+        if let Some(hold) = hold.filter(|_| !rules.is_empty())
+            && ground.progress.borrow().folded >= hold.since
+        {
+            escalate(&ground, hold, &rules, &zone).await;
         }
     }
 }
@@ -269,7 +277,7 @@ async fn waiting(ground: &Ground, handles: &[Handle]) -> Option<String> {
 }
 
 /// Records what is due: from there the queues send it.
-async fn escalate(ground: &Ground, rules: &[Rule], zone: &TimeZone) {
+async fn escalate(ground: &Ground, hold: Hold, rules: &[Rule], zone: &TimeZone) {
     let Ok(pages) = ground.state.read_apart(views::open_pages).await else {
         return;
     };
@@ -281,7 +289,7 @@ async fn escalate(ground: &Ground, rules: &[Rule], zone: &TimeZone) {
         events::escalated(&one.rule, &one.alert_id, one.step);
     }
     let facts = due.into_iter().map(|one| Draft::from(Fact::Escalated(one)));
-    let Ok(stored) = ground.appender.submit(facts.collect()).await else {
+    let Ok(stored) = ground.appender.submit_held(hold, facts.collect()).await else {
         return;
     };
     let Ok(stored) = stored.await else { return };

@@ -166,6 +166,10 @@ fn disk_low(status: &Status, free: Option<u64>, reserve: u64, stands: bool) -> O
 
 fn disk_failing(status: &Status, stuck: Option<Duration>) -> Option<String> {
     match (status.storing, stuck) {
+        (Storing::Failing { why: "stream", .. }, _) => Some(
+            "nothing is stored (JetStream does not answer): see `pentamer cluster status`, and the servers' logs"
+                .to_owned(),
+        ),
         (
             Storing::Failing {
                 why: why @ ("write" | "sync"),

@@ -17,7 +17,7 @@ use crate::core::fold::views::{self, Next, Waiting};
 use crate::core::time::{Span, Timestamp};
 use crate::engine::{Progress, StateHandle};
 use crate::failpoints;
-use crate::journal::{Appender, Draft};
+use crate::journal::{Appender, Draft, Hold};
 use crate::notice::Standing;
 use crate::telemetry::events;
 use std::hash::{BuildHasher, Hasher};
@@ -36,6 +36,9 @@ pub struct Queue {
     state: StateHandle,
     progress: watch::Receiver<Progress>,
     standing: watch::Receiver<Standing>,
+    holding: watch::Receiver<Option<Hold>>,
+    /// What is recorded is recorded under this right.
+    hold: Hold,
     /// Held while it runs: the next one of this name waits for it.
     kept: OwnedMutexGuard<Kept>,
     stop: CancellationToken,
@@ -76,6 +79,8 @@ impl Queue {
         Self {
             settings,
             sink,
+            holding: ground.appender.holding(),
+            hold: ground.appender.hold().unwrap_or(Hold::ALONE),
             appender: ground.appender,
             state: ground.state,
             progress: ground.progress,
@@ -137,6 +142,7 @@ impl Queue {
                 }
                 None
             }
+            Ok(()) = self.holding.changed() => None,
             _ = self.standing.changed(), if !pausing && self.settings.choice.notices => None,
         };
         if let Some(answer) = test {
@@ -145,7 +151,25 @@ impl Queue {
         }
     }
 
+    /// The right to deliver, where this instance has it and has folded all that the former holder did.
+    fn may_deliver(&mut self) -> Option<Hold> {
+        self.holding.borrow_and_update();
+        let hold = self.appender.hold();
+        let folded = self.progress.borrow().folded;
+        let hold = hold.filter(|hold| folded >= hold.since)?;
+        if self.kept.epoch != Some(hold.epoch) {
+            self.kept.epoch = Some(hold.epoch);
+            self.kept.ahead = 0;
+            self.kept.in_advance = 0;
+        }
+        Some(hold)
+    }
+
     async fn deliver_next(&mut self) -> Result<Dealt, Failed> {
+        let Some(hold) = self.may_deliver() else {
+            return Ok(Dealt::Behind);
+        };
+        self.hold = hold;
         self.beat().await?;
         self.tell_notices().await?;
         // While the state is being built its cursors are old news: a delivered alert would look new.
@@ -330,10 +354,10 @@ impl Queue {
     }
 
     async fn record_all(&mut self, facts: Vec<Fact>) -> Result<JournalPosition, SinkError> {
-        let gone = || SinkError::later("the journal is closed");
+        let gone = || SinkError::later("the journal is closed, or another instance delivers now");
         let stored = self
             .appender
-            .submit(facts.into_iter().map(Draft::from).collect())
+            .submit_held(self.hold, facts.into_iter().map(Draft::from).collect())
             .await
             .map_err(|_| gone())?
             .await

@@ -11,7 +11,7 @@ use crate::core::fold::{self, Effects, views};
 use crate::core::policy::Policy;
 use crate::core::time::Timestamp;
 use crate::core::{alert, fact};
-use crate::journal::{Appender, Draft, ReadError};
+use crate::journal::{AppendError, Appender, Draft, Hold, ReadError};
 use crate::pulse::Pulse;
 use crate::telemetry::events;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -209,9 +209,11 @@ impl Folder {
         let started = clock::monotonic();
         let mut folded = 0_u64;
         let mut status = self.appender.status();
+        let mut holding = self.appender.holding();
         loop {
             crate::failpoints::stall("fold-hang");
             self.settings.pulse.beat();
+            holding.borrow_and_update();
             if let Some(why) = self.state.take_doubt() {
                 return Err(FoldError::State(why));
             }
@@ -228,7 +230,11 @@ impl Folder {
             let more = !stopping && self.checkpointer.step(&self.appender, state.as_ref());
             // Nothing more was read up to there, be it that the rest is damaged.
             let caught_up = at >= synced || facts.is_empty();
-            if caught_up && !self.policy_noted && self.note_policy(state.as_ref())? {
+            // Only one instance of a site decides, and only with all that the former one did.
+            let hold = self.appender.hold().filter(|hold| at >= hold.since);
+            if let Some(hold) = hold.filter(|_| caught_up && !self.policy_noted)
+                && self.note_policy(hold, state.as_ref())?
+            {
                 continue;
             }
             self.progress.send_if_modified(|progress| {
@@ -251,21 +257,33 @@ impl Folder {
                 return Err(FoldError::OtherTables);
             }
             if at >= self.decided_at && (caught_up || self.progress.borrow().current) {
-                if others && self.consider_with_these_tables(state.as_ref())? {
-                    return Err(FoldError::OtherTables);
+                match hold {
+                    Some(hold) => {
+                        if others && self.consider_with_these_tables(hold, state.as_ref())? {
+                            return Err(FoldError::OtherTables);
+                        }
+                        self.decide(hold, state.as_ref())?;
+                    }
+                    // What is decided comes from elsewhere, whatever the tables are here.
+                    None if others => return Err(FoldError::OtherTables),
+                    None => {}
                 }
-                self.decide(state.as_ref())?;
             }
             if !caught_up || more {
                 continue;
             }
             if self.stop.is_cancelled() && facts.is_empty() {
-                if self.note_considered(state.as_ref())? {
+                if let Some(hold) = hold
+                    && self.note_considered(hold, state.as_ref())?
+                {
                     continue;
                 }
                 return Ok(());
             }
-            let until_deadline = self.meet_deadline(state.as_ref())?;
+            let until_deadline = match hold {
+                Some(hold) => self.meet_deadline(hold, state.as_ref())?,
+                None => None,
+            };
             let stop = self.stop.clone();
             let mut policies = self.settings.policies.clone();
             let next = clock::monotonic() + GATHER;
@@ -275,6 +293,7 @@ impl Folder {
                     () = pass(until_deadline) => {}
                     () = self.state.doubted() => {}
                     () = self.settings.pulse.asked() => {}
+                    Ok(()) = holding.changed() => {}
                     Ok(()) = policies.changed() => {}
                     changed = status.changed() => match changed {
                         Ok(()) => tokio::select! {
@@ -313,7 +332,7 @@ impl Folder {
 
     /// Records that tables or thresholds are others than those last recorded, before anything is
     /// decided by them. True where there is a fact to fold.
-    fn note_policy(&mut self, state: &dyn State) -> Result<bool, FoldError> {
+    fn note_policy(&mut self, hold: Hold, state: &dyn State) -> Result<bool, FoldError> {
         let policy = self.policy.hash();
         let last = views::policy_mark(state)?;
         if last.is_some_and(|mark| mark.policy == policy) {
@@ -321,21 +340,21 @@ impl Folder {
             return Ok(false);
         }
         let at = clock::now();
-        self.policy_noted = self.note(Fact::PolicyChanged { policy, at });
+        self.policy_noted = self.note(hold, Fact::PolicyChanged { policy, at });
         Ok(self.policy_noted)
     }
 
     /// At the end, records that messages without news were considered too: under other tables one of
     /// them may turn out to hold a result, and that must page nobody by itself. True where there is a
     /// fact to fold.
-    fn note_considered(&mut self, state: &dyn State) -> Result<bool, FoldError> {
+    fn note_considered(&mut self, hold: Hold, state: &dyn State) -> Result<bool, FoldError> {
         let Some((_, decided_at)) = self.unrecorded.take() else {
             return Ok(false);
         };
         if views::dirty_count(state)? > 0 {
             return Ok(false);
         }
-        Ok(self.note(self.nothing_new(state.position()?, decided_at)))
+        Ok(self.note(hold, self.nothing_new(state.position()?, decided_at)))
     }
 
     /// All up to there was considered, and nothing is to be told of it.
@@ -351,16 +370,21 @@ impl Folder {
     /// Other tables are to come into force: what is folded by now is decided, or recorded as considered,
     /// with the old ones, so that the new ones page nobody for it. False while that cannot be recorded, or
     /// takes more than one decision.
-    fn consider_with_these_tables(&mut self, state: &dyn State) -> Result<bool, FoldError> {
+    fn consider_with_these_tables(
+        &mut self,
+        hold: Hold,
+        state: &dyn State,
+    ) -> Result<bool, FoldError> {
         if views::dirty_count(state)? > fold::AT_ONCE {
             return Ok(false);
         }
         let before = self.decided_at;
-        self.decide(state)?;
+        self.decide(hold, state)?;
         let Some((_, decided_at)) = self.unrecorded else {
             return Ok(true);
         };
-        Ok(self.decided_at > before || self.note(self.nothing_new(state.position()?, decided_at)))
+        let considered = self.nothing_new(state.position()?, decided_at);
+        Ok(self.decided_at > before || self.note(hold, considered))
     }
 
     /// Goes on with the tables that are in force now, from the beginning: results are read otherwise
@@ -374,9 +398,10 @@ impl Folder {
     }
 
     /// Whether a fact about ourselves could be stored in time.
-    fn note(&self, fact: Fact) -> bool {
+    fn note(&self, hold: Hold, fact: Fact) -> bool {
         let stored = async {
-            let answer = self.appender.submit(vec![Draft::from(fact)]).await.ok()?;
+            let group = vec![Draft::from(fact)];
+            let answer = self.appender.submit_held(hold, group).await.ok()?;
             answer.await.ok()
         };
         let stored = self
@@ -387,7 +412,7 @@ impl Folder {
 
     /// Decides over all that is folded, and makes the decision durable. It is folded when it comes
     /// back out of the journal.
-    fn decide(&mut self, state: &dyn State) -> Result<(), FoldError> {
+    fn decide(&mut self, hold: Hold, state: &dyn State) -> Result<(), FoldError> {
         let Some(decided) = fold::decide(state, &self.policy)? else {
             return Ok(());
         };
@@ -395,10 +420,12 @@ impl Folder {
             std::panic::panic_any("a fault switched on by a test");
         }
         let draft = Draft::from(Fact::Decided(decided));
-        let stored = self
-            .appender
-            .append_blocking(vec![draft])
-            .map_err(|error| FoldError::Journal(error.to_string()))?;
+        let stored = match self.appender.append_held(hold, vec![draft]) {
+            Ok(stored) => stored,
+            // Another instance decides now: what it did comes out of the log.
+            Err(AppendError::NotHeld) => return Ok(()),
+            Err(error) => return Err(FoldError::Journal(error.to_string())),
+        };
         if let Some(stored) = stored.last() {
             self.decided_at = stored.position;
         }
@@ -407,7 +434,7 @@ impl Folder {
 
     /// Records a deadline that has come; else tells how long the next one is away. Where messages keep
     /// coming they do the same: this is for the quiet hours.
-    fn meet_deadline(&self, state: &dyn State) -> Result<Option<Duration>, FoldError> {
+    fn meet_deadline(&self, hold: Hold, state: &dyn State) -> Result<Option<Duration>, FoldError> {
         let Some(due) = fold::next_deadline(state)? else {
             return Ok(None);
         };
@@ -416,10 +443,13 @@ impl Folder {
         if left > 0 {
             return Ok(Some(Duration::from_micros(left)));
         }
-        self.appender
-            .append_blocking(vec![Fact::Deadline { at }.into()])
-            .map_err(|error| FoldError::Journal(error.to_string()))?;
-        Ok(None)
+        match self
+            .appender
+            .append_held(hold, vec![Fact::Deadline { at }.into()])
+        {
+            Ok(_) | Err(AppendError::NotHeld) => Ok(None),
+            Err(error) => Err(FoldError::Journal(error.to_string())),
+        }
     }
 }
 

@@ -5,6 +5,7 @@ use super::duplicates::Fingerprint;
 use super::encode::encode;
 use super::error::{AppendError, JournalError};
 use super::keeper::Keeper;
+use super::log::{Hold, Log};
 use super::open::Retention;
 use super::queue::{Group, KnownBy, Queue, Queued, SLOTS, block_on, slots_of};
 use super::reader::Reader;
@@ -61,6 +62,10 @@ pub(crate) struct Counters {
 pub(crate) struct Shared {
     pub queue: Queue,
     pub library: Arc<Library>,
+    /// Where the facts are, if not in segments: then the library is empty.
+    pub log: Option<Arc<dyn Log>>,
+    /// The right to decide, while this instance has it.
+    pub hold: watch::Sender<Option<Hold>>,
     pub counters: Counters,
     pub kept: Mutex<Kept>,
     /// How many checkpoints were begun.
@@ -114,10 +119,50 @@ impl Appender {
     /// answer, one [`Stored`] a draft, comes after `fdatasync`. While nothing can be stored, a group
     /// whose answer is dropped is dropped too; otherwise it is stored whether or not anyone listens.
     pub async fn submit(&self, group: Vec<Draft>) -> Result<Answer, AppendError> {
+        self.submit_as(None, None, group).await
+    }
+
+    /// Like [`submit`](Self::submit), for what only the instance may store that has the right to decide: where that
+    /// is lost or was given anew meanwhile, the group is dropped without an answer.
+    pub async fn submit_held(&self, hold: Hold, group: Vec<Draft>) -> Result<Answer, AppendError> {
+        self.submit_as(Some(hold), None, group).await
+    }
+
+    async fn submit_as(
+        &self,
+        hold: Option<Hold>,
+        after: Option<JournalPosition>,
+        group: Vec<Draft>,
+    ) -> Result<Answer, AppendError> {
         let facts = prepare(group)?;
         let slots = Arc::clone(&self.shared().queue.slots);
         let slots = slots.acquire_many_owned(slots_of(&facts)).await;
-        self.push(facts, slots.map_err(|_| AppendError::Closed)?)
+        self.push(facts, slots.map_err(|_| AppendError::Closed)?, hold, after)
+    }
+
+    /// Like [`submit`](Self::submit), for a chain of facts of one kind: where the newest of them stands elsewhere
+    /// than at `after`, because another instance has added to it, the group is dropped without an answer.
+    pub async fn submit_linked(
+        &self,
+        after: JournalPosition,
+        group: Vec<Draft>,
+    ) -> Result<Answer, AppendError> {
+        self.submit_as(None, Some(after), group).await
+    }
+
+    /// The right to decide and to deliver, while this instance has it.
+    pub fn hold(&self) -> Option<Hold> {
+        *self.shared().hold.borrow()
+    }
+
+    /// Changes with [`hold`](Self::hold).
+    pub fn holding(&self) -> watch::Receiver<Option<Hold>> {
+        self.shared().hold.subscribe()
+    }
+
+    /// Whether other instances may share the log.
+    pub fn is_shared(&self) -> bool {
+        self.shared().log.is_some()
     }
 
     /// Like [`submit`](Self::submit), with [`AppendError::Full`] instead of waiting.
@@ -129,7 +174,7 @@ impl Appender {
             TryAcquireError::Closed => AppendError::Closed,
             TryAcquireError::NoPermits => AppendError::Full,
         })?;
-        self.push(facts, slots)
+        self.push(facts, slots, None, None)
     }
 
     /// Facts that are queued or being written and not yet answered for.
@@ -144,7 +189,26 @@ impl Appender {
         block_on(answer).map_err(|_| AppendError::Closed)
     }
 
-    fn push(&self, facts: Vec<Queued>, slots: OwnedSemaphorePermit) -> Result<Answer, AppendError> {
+    /// Like [`append_blocking`](Self::append_blocking), for what [`submit_held`](Self::submit_held) is for.
+    ///
+    /// # Errors
+    /// [`AppendError::NotHeld`] where the right to decide is lost.
+    pub fn append_held(&self, hold: Hold, group: Vec<Draft>) -> Result<Vec<Stored>, AppendError> {
+        let answer = block_on(self.submit_held(hold, group))?;
+        let shared = self.is_shared();
+        block_on(answer).map_err(|_| match shared && self.hold() != Some(hold) {
+            true => AppendError::NotHeld,
+            false => AppendError::Closed,
+        })
+    }
+
+    fn push(
+        &self,
+        facts: Vec<Queued>,
+        slots: OwnedSemaphorePermit,
+        hold: Option<Hold>,
+        after: Option<JournalPosition>,
+    ) -> Result<Answer, AppendError> {
         let (answer, receiver) = oneshot::channel();
         if facts.is_empty() {
             let _ = answer.send(Vec::new());
@@ -155,6 +219,8 @@ impl Appender {
             facts,
             answer,
             slots,
+            hold,
+            after,
         };
         if self.shared().queue.push(group) {
             Ok(receiver)
@@ -170,7 +236,15 @@ impl Appender {
 
     /// A reader of the facts behind a position.
     pub fn reader(&self, after: JournalPosition) -> Result<Reader, JournalError> {
-        Ok(Reader::new(Arc::clone(&self.shared().library), after))
+        Ok(self.read_from(after))
+    }
+
+    fn read_from(&self, after: JournalPosition) -> Reader {
+        let shared = self.shared();
+        match &shared.log {
+            None => Reader::new(Arc::clone(&shared.library), after),
+            Some(log) => Reader::of_log(Arc::clone(log), shared.library.keys.clone(), after),
+        }
     }
 
     /// The newest checkpoint, if there is one.
@@ -182,7 +256,11 @@ impl Appender {
     pub fn oldest(&self) -> JournalPosition {
         let shared = self.shared();
         let none_yet = || shared.status.borrow().synced.next();
-        shared.library.oldest().unwrap_or_else(none_yet)
+        let oldest = match &shared.log {
+            None => shared.library.oldest(),
+            Some(log) => log.oldest(),
+        };
+        oldest.unwrap_or_else(none_yet)
     }
 
     /// Begins a checkpoint of a state as it is now.
@@ -193,9 +271,8 @@ impl Appender {
         let shared = self.shared();
         let before = self.checkpoint();
         let after = before.as_ref().map(|before| before.position);
-        let library = Arc::clone(&shared.library);
-        let disk = Arc::clone(&library.disk);
-        let reader = Reader::new(library, after.unwrap_or(JournalPosition::START));
+        let disk = Arc::clone(&shared.library.disk);
+        let reader = self.read_from(after.unwrap_or(JournalPosition::START));
         let turn = shared.takings.fetch_add(1, Ordering::Relaxed);
         let (data, window) = (&shared.data, shared.window);
         Taking::begin(disk, data, state, before, reader, window, turn)

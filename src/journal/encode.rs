@@ -48,10 +48,11 @@ pub(crate) enum Kind {
     Retried = 32,
     Primed = 33,
     Reassessed = 34,
+    Held = 35,
 }
 
 impl Kind {
-    const ALL: [Self; 27] = [
+    const ALL: [Self; 28] = [
         Self::Mark,
         Self::Received,
         Self::SeenAgain,
@@ -79,6 +80,7 @@ impl Kind {
         Self::Retried,
         Self::Primed,
         Self::Reassessed,
+        Self::Held,
     ];
 
     fn from_number(number: u8) -> Option<Self> {
@@ -114,8 +116,26 @@ impl Kind {
             Self::Retried => "retried",
             Self::Primed => "primed",
             Self::Reassessed => "reassessed",
+            Self::Held => "held",
         }
     }
+}
+
+/// Numbers of the kinds that a log elsewhere has to tell from others.
+pub(crate) mod kind {
+    use super::Kind;
+
+    /// Messages of an archive follow.
+    pub(crate) const PRIMED: u8 = Kind::Primed as u8;
+    /// An entry of the audit.
+    pub(crate) const AUDITED: u8 = Kind::Audited as u8;
+    /// A message to be read again follows.
+    pub(crate) const RETRIED: u8 = Kind::Retried as u8;
+}
+
+/// A fact as a record, that of a message without a fingerprint.
+pub(crate) fn encode_fact(fact: &Fact) -> Result<Encoded, AppendError> {
+    encode(fact, None)
 }
 
 /// A record without its place.
@@ -306,6 +326,7 @@ pub(crate) fn encode(
         Fact::Retried(retried) => record(Kind::Retried, retried, &none),
         Fact::Primed(primed) => record(Kind::Primed, primed, &none),
         Fact::Reassessed(fact) => record(Kind::Reassessed, fact, &none),
+        Fact::Held(fact) => record(Kind::Held, fact, &none),
         Fact::LisAnswered {
             message,
             code,
@@ -446,6 +467,7 @@ pub(crate) fn decode(
         Kind::Retried => Fact::Retried(meta::<Retried>(kind, bytes)?),
         Kind::Primed => Fact::Primed(meta::<Primed>(kind, bytes)?),
         Kind::Reassessed => Fact::Reassessed(meta::<Reassessed>(kind, bytes)?),
+        Kind::Held => Fact::Held(meta(kind, bytes)?),
         Kind::LisAnswered => {
             let LisAnsweredMeta {
                 message,

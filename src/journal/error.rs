@@ -59,6 +59,12 @@ pub enum JournalError {
         /// Which key it needs, and which there are.
         source: SealFault,
     },
+    /// Its facts are to be in a stream, and it holds a journal of its own.
+    #[error("`{}` holds a journal of its own, and facts are to be kept in a stream", dir.display())]
+    HasSegments {
+        /// The data directory.
+        dir: PathBuf,
+    },
     /// The operating system refused.
     #[error("cannot {what} `{}`", path.display())]
     Io {
@@ -90,6 +96,7 @@ impl JournalError {
             Self::NewerFormat { .. }
             | Self::NewerCheckpoint { .. }
             | Self::NewerRecord { .. }
+            | Self::HasSegments { .. }
             | Self::Sealed { .. } => false,
         }
     }
@@ -105,6 +112,9 @@ pub enum AppendError {
     /// No slot is free; only from [`Appender::try_submit`](super::Appender::try_submit).
     #[error("the journal's queue is full")]
     Full,
+    /// Another instance has the right to decide, or this one got it anew meanwhile.
+    #[error("another instance decides now")]
+    NotHeld,
     /// A fact is larger than a record can be.
     #[error("expected a fact of at most {max} bytes, but found {len}")]
     TooLarge {

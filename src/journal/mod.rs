@@ -37,6 +37,7 @@ mod encode;
 mod error;
 mod keeper;
 mod layout;
+mod log;
 mod model_disk;
 mod open;
 mod os_disk;
@@ -47,6 +48,7 @@ mod queue;
 mod reader;
 mod recovery;
 mod sealing;
+mod segments;
 mod table;
 mod writer;
 
@@ -62,14 +64,21 @@ pub use checkpoint::{
 pub use damage::{Damage, DamageKind, TornTail};
 pub use disk::{Disk, DiskFile, DiskLock};
 pub use duplicates::Fingerprint;
+pub(crate) use duplicates::{Index, Preview};
+pub(crate) use encode::{Encoded, encode_fact, kind};
 pub use error::{AppendError, DecodeError, JournalError, ReadError};
 pub use keeper::{Keeper, Tidied};
 pub use layout::{FORMAT_VERSION, MAX_PAYLOAD};
+pub use log::{
+    Beside, Hold, Log, LogReader, Record, has_segments, open_beside, read_mark, write_mark,
+};
+pub(crate) use log::{Inlet, seen_again};
 pub use model_disk::{Fault, ModelDisk};
 pub use open::{
     Inspection, Journal, Options, Retention, WriterHandle, inspect, inspect_with, open,
 };
 pub use os_disk::OsDisk;
+pub(crate) use queue::{Group, KnownBy, Queued};
 pub use reader::Reader;
 pub use recovery::Recovery;
 pub use writer::{Status, Stored, Storing};

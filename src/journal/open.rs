@@ -10,6 +10,7 @@ use super::encode::Encoded;
 use super::error::JournalError;
 use super::keeper::finish_packing;
 use super::layout::{SegmentHeader, kept_size, record_size};
+use super::log::Hold;
 use super::prepare::{PREPARED, Preparer, prepare};
 use super::queue::Queue;
 use super::reader::Reader;
@@ -323,6 +324,8 @@ impl Journal {
         let shared = Arc::new(Shared {
             queue: Queue::new(),
             library: self.library,
+            log: None,
+            hold: watch::Sender::new(Some(Hold::ALONE)),
             counters: Counters::default(),
             kept: Mutex::new(self.kept),
             takings: AtomicU64::new(0),

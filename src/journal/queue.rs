@@ -2,9 +2,10 @@
 
 use super::duplicates::Fingerprint;
 use super::encode::Encoded;
+use super::log::Hold;
 use super::writer::Stored;
 use crate::clock;
-use crate::core::fact::Origin;
+use crate::core::fact::{JournalPosition, Origin};
 use crate::core::time::Timestamp;
 use std::collections::VecDeque;
 use std::pin::pin;
@@ -44,6 +45,10 @@ pub(crate) struct Group {
     pub stored: Vec<Stored>,
     pub answer: oneshot::Sender<Vec<Stored>>,
     pub slots: OwnedSemaphorePermit,
+    /// Stored only while this right to decide stands.
+    pub hold: Option<Hold>,
+    /// Stored only right behind the fact of its kind that stands here.
+    pub after: Option<JournalPosition>,
 }
 
 impl Group {

@@ -15,6 +15,18 @@ use tracing::{debug, error, info, warn};
 
 /// Help texts of `/metrics`.
 pub fn describe() {
+    describe_gauge!(
+        "pentamer_cluster_holds",
+        "1 while this instance decides and delivers"
+    );
+    describe_gauge!(
+        "pentamer_cluster_epoch",
+        "Times that the right to decide was taken"
+    );
+    describe_gauge!(
+        "pentamer_cluster_drained",
+        "1 while this instance is told to take nothing"
+    );
     describe_counter!(
         "pentamer_messages_total",
         "Messages by listener and outcome"

@@ -8,7 +8,7 @@ use super::problem::Problem;
 use super::{Seen, query};
 use crate::clock;
 use crate::core::audit::Audited;
-use crate::core::fact::Fact;
+use crate::core::fact::{Fact, JournalPosition};
 use crate::core::fold::audit;
 use crate::core::fold::state::State as Folded;
 use crate::core::fold::values::AuditEntry;
@@ -99,6 +99,16 @@ impl Auditor {
     }
 }
 
+/// Where the chain ends as far as it is folded: the newest entry's number, hash and place.
+async fn newest(state: &StateHandle) -> (u64, String, JournalPosition) {
+    loop {
+        match state.read_apart(audit::end_and_place).await {
+            Ok((end, place)) => return (end.number, end.hash, place),
+            Err(_) => tokio::time::sleep(Duration::from_millis(100)).await,
+        }
+    }
+}
+
 async fn run(
     mut come: mpsc::Receiver<Entry>,
     appender: Appender,
@@ -113,39 +123,50 @@ async fn run(
     {
         return;
     }
-    let end = loop {
-        match state.read_apart(audit::end).await {
-            Ok(end) => break end,
-            Err(_) => tokio::time::sleep(Duration::from_millis(100)).await,
-        }
-    };
-    let (mut number, mut hash) = (end.number, end.hash);
+    let (mut number, mut hash, mut last) = newest(&state).await;
     let mut entries = Vec::new();
     while come.recv_many(&mut entries, WAITING).await > 0 {
-        let (mut next, mut previous) = (number, hash.clone());
-        let mut group = Vec::with_capacity(entries.len());
-        for entry in &entries {
-            next = next.saturating_add(1);
-            let audited = Audited {
-                number: next,
-                previous,
-                at: clock::now(),
-                by: entry.by.clone(),
-                from: entry.from.clone(),
-                act: entry.act.to_owned(),
-                subject: entry.subject.clone(),
+        let (next, previous) = loop {
+            let (mut next, mut previous) = (number, hash.clone());
+            let mut group = Vec::with_capacity(entries.len());
+            for entry in &entries {
+                next = next.saturating_add(1);
+                let audited = Audited {
+                    number: next,
+                    previous,
+                    at: clock::now(),
+                    by: entry.by.clone(),
+                    from: entry.from.clone(),
+                    act: entry.act.to_owned(),
+                    subject: entry.subject.clone(),
+                };
+                previous = audited.hash();
+                group.push(Draft::from(Fact::Audited(audited)));
+            }
+            // Waited for without an end: whether it became durable must be known before the next is linked.
+            let stored = match appender.submit_linked(last, group).await {
+                Ok(answer) => answer.await,
+                Err(_) => return,
             };
-            previous = audited.hash();
-            group.push(Draft::from(Fact::Audited(audited)));
-        }
-        // Waited for without an end: whether it became durable must be known before the next is linked.
-        let stored = match appender.submit(group).await {
-            Ok(answer) => answer.await.is_ok(),
-            Err(_) => return,
+            if let Ok(stored) = stored {
+                last = stored.last().map_or(last, |stored| stored.position);
+                break (next, previous);
+            }
+            if !appender.is_shared() {
+                return;
+            }
+            // Another instance has added to the chain: it goes on behind that, once that is folded.
+            let before = last;
+            loop {
+                (number, hash, last) = newest(&state).await;
+                if last != before {
+                    break;
+                }
+                if progress.changed().await.is_err() {
+                    return;
+                }
+            }
         };
-        if !stored {
-            return;
-        }
         if number / 100 != next / 100 {
             events::audit_at(next, &previous);
         }

@@ -33,7 +33,7 @@ fn says_nothing_more(home: Home) -> Home {
 }
 
 #[test]
-fn killed_between_attempted_and_the_send_it_is_sent_once() {
+pub fn killed_between_attempted_and_the_send_it_is_sent_once() {
     // Only the file sink: the log's line is no file.
     let daemon = Pentamer::start_default();
     daemon.home.switch_fault("deliver-before-send", true);
@@ -52,7 +52,7 @@ fn killed_between_attempted_and_the_send_it_is_sent_once() {
 }
 
 #[test]
-fn killed_between_the_send_and_delivered_it_is_repeated_once_with_the_same_id() {
+pub fn killed_between_the_send_and_delivered_it_is_repeated_once_with_the_same_id() {
     let daemon = Pentamer::start_default();
     daemon.home.switch_fault("deliver-after-send", true);
     assert_eq!(daemon.connect().exchange(&low_igm("1", "1")), "AA");

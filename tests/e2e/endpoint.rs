@@ -3,7 +3,7 @@
 use super::harness::{Home, Pentamer, framed, low_igm, wait_for};
 
 #[test]
-fn a_hundred_messages_without_waiting_are_answered_in_order() {
+pub fn a_hundred_messages_without_waiting_are_answered_in_order() {
     let daemon = Pentamer::start_default();
     let mut sender = daemon.connect();
     let mut writer = sender.stream.try_clone().expect("cloned");
@@ -30,7 +30,7 @@ fn a_hundred_messages_without_waiting_are_answered_in_order() {
 }
 
 #[test]
-fn acknowledgement_ids_are_unique() {
+pub fn acknowledgement_ids_are_unique() {
     let daemon = Pentamer::start_default();
     let mut sender = daemon.connect();
     let mut ids = std::collections::BTreeSet::new();
@@ -43,7 +43,7 @@ fn acknowledgement_ids_are_unique() {
 }
 
 #[test]
-fn junk_without_end_closes_the_connection() {
+pub fn junk_without_end_closes_the_connection() {
     let daemon = Pentamer::start(Home::new("max_junk = \"1 KiB\"", ""));
     let mut sender = daemon.connect();
     sender.send(&[b'x'; 4096]);
@@ -54,13 +54,13 @@ fn junk_without_end_closes_the_connection() {
 }
 
 #[test]
-fn idle_connections_stay_open_by_default_and_close_when_asked() {
+pub fn idle_connections_stay_open_by_default_and_close_when_asked() {
     let daemon = Pentamer::start(Home::new("idle_timeout = \"100ms\"", ""));
     assert_eq!(daemon.connect().rest(), Vec::<Vec<u8>>::new());
 }
 
 #[test]
-fn a_peer_has_a_bounded_number_of_connections() {
+pub fn a_peer_has_a_bounded_number_of_connections() {
     let daemon = Pentamer::start(Home::new("max_connections_per_peer = 2", ""));
     let mut first = daemon.connect();
     let mut second = daemon.connect();
@@ -81,7 +81,7 @@ fn a_peer_has_a_bounded_number_of_connections() {
 }
 
 #[test]
-fn the_bytes_of_refused_frames_are_kept_with_the_peer() {
+pub fn the_bytes_of_refused_frames_are_kept_with_the_peer() {
     use pentamer::core::fact::{Fact, Reason};
     let daemon = Pentamer::start_default();
     let mut sender = daemon.connect();
@@ -107,7 +107,7 @@ fn the_bytes_of_refused_frames_are_kept_with_the_peer() {
 
 /// WIRE A-54: a message in parts is answered part by part and read when it is whole.
 #[test]
-fn a_message_in_parts_is_joined_when_the_rest_arrives() {
+pub fn a_message_in_parts_is_joined_when_the_rest_arrives() {
     let daemon = Pentamer::start_default();
     let whole = low_igm("7", "7");
     let middle = whole.find("OBX|2").expect("the second result");
@@ -132,7 +132,7 @@ fn a_message_in_parts_is_joined_when_the_rest_arrives() {
 }
 
 #[test]
-fn a_broken_header_between_two_messages_is_kept_and_not_answered() {
+pub fn a_broken_header_between_two_messages_is_kept_and_not_answered() {
     use pentamer::core::fact::{Fact, Reason};
     let daemon = Pentamer::start_default();
     let mut sender = daemon.connect();

@@ -30,6 +30,22 @@ pub fn wait_within<T>(limit: Duration, what: &str, mut condition: impl FnMut() -
     }
 }
 
+thread_local! {
+    static OVER_A_STREAM: std::cell::Cell<bool> = const { std::cell::Cell::new(false) };
+}
+
+/// Runs a test as it is with all its daemons' facts in a stream, each directory's in a server of its own.
+pub fn over_a_stream(test: fn()) {
+    OVER_A_STREAM.set(true);
+    test();
+    OVER_A_STREAM.set(false);
+}
+
+/// Whether facts are in a stream: asked for by the test, or of all by `PENTAMER_LOG=stream`.
+fn is_over_a_stream() -> bool {
+    OVER_A_STREAM.get() || std::env::var_os("PENTAMER_LOG").is_some_and(|log| log == "stream")
+}
+
 /// A daemon under test; killed when dropped.
 pub struct Pentamer {
     child: Child,
@@ -46,6 +62,8 @@ pub struct Home {
     http: String,
     extra: String,
     namespace: Option<String>,
+    /// Facts are in its stream.
+    nats: std::sync::OnceLock<super::receivers::broker::Nats>,
 }
 
 impl Home {
@@ -60,6 +78,7 @@ impl Home {
             http: String::new(),
             extra: extra.to_owned(),
             namespace: None,
+            nats: std::sync::OnceLock::new(),
         }
     }
 
@@ -111,15 +130,27 @@ impl Home {
         let text = format!(
             "[[listener]]\nname = \"lab\"\nbind = \"127.0.0.1:0\"\n{}\n\
              [storage]\ndir = \"{}\"\n{}\n\
-             [http]\nbind = \"127.0.0.1:0\"\n{}\n[log]\nformat = \"json\"\nlevel = \"debug\"\n{}\n",
+             [http]\nbind = \"127.0.0.1:0\"\n{}\n[log]\nformat = \"json\"\nlevel = \"debug\"\n{}{}\n",
             self.listener,
             self.data().display(),
             self.storage_keys(),
             self.http,
+            self.cluster(),
             self.extra
         );
         fs::write(&path, text).expect("written");
         path
+    }
+
+    fn cluster(&self) -> String {
+        if !is_over_a_stream() || self.extra.contains("[cluster]") {
+            return String::new();
+        }
+        let nats = self.nats.get_or_init(super::receivers::broker::Nats::start);
+        format!(
+            "[cluster]\nurl = \"{}\"\nreplicas = 1\nlease = \"1s\"\n",
+            nats.url()
+        )
     }
 
     /// What a test does not set is small.

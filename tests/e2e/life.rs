@@ -69,7 +69,7 @@ fn run_without_configuration() {
 }
 
 #[test]
-fn sigterm_finishes_the_frame_under_way() {
+pub fn sigterm_finishes_the_frame_under_way() {
     let daemon = Pentamer::start_default();
     let mut sender = daemon.connect();
     assert_eq!(sender.exchange(&low_igm("1", "1")), "AA");
@@ -158,7 +158,7 @@ fn a_port_in_use_is_told_with_its_remedy() {
 }
 
 #[test]
-fn killed_and_started_again_nothing_is_lost_and_nobody_paged_twice() {
+pub fn killed_and_started_again_nothing_is_lost_and_nobody_paged_twice() {
     let mut home = Home::new("", "");
     let mut acknowledged = 0;
     for round in 0..5 {
@@ -203,7 +203,7 @@ fn killed_and_started_again_nothing_is_lost_and_nobody_paged_twice() {
 }
 
 #[test]
-fn a_deleted_cache_is_rebuilt_and_pages_nobody() {
+pub fn a_deleted_cache_is_rebuilt_and_pages_nobody() {
     let daemon = Pentamer::start_default();
     assert_eq!(daemon.connect().exchange(&low_igm("1", "1")), "AA");
     daemon.settle();

@@ -7,6 +7,7 @@ mod backup;
 mod brokers;
 mod cache;
 mod checkpoints;
+mod cluster;
 mod commands;
 mod damage;
 #[cfg(feature = "failpoints")]

@@ -34,7 +34,7 @@ fn ids(receiver: &HttpReceiver) -> BTreeMap<String, usize> {
 }
 
 #[test]
-fn killed_at_any_moment_no_alert_is_lost_and_at_most_one_is_repeated_a_kill() {
+pub fn killed_at_any_moment_no_alert_is_lost_and_at_most_one_is_repeated_a_kill() {
     let rounds = asked("PENTAMER_ROUNDS", 4);
     let receiver = HttpReceiver::start();
     let mut home = Home::new("", &hook("hook", &receiver));

@@ -117,7 +117,7 @@ fn text(bytes: &[u8]) -> String {
 /// Both ids of a merged patient show one person, the undo parts them for good, and what was told of
 /// the wrong one is taken back.
 #[test]
-fn a_merge_is_shown_undone_and_stays_undone() {
+pub fn a_merge_is_shown_undone_and_stays_undone() {
     let daemon = Pentamer::start_default();
     let (wrong, right) = (format!("{MARKER}1"), format!("{MARKER}2"));
     let keys = [format!("HOSP:{wrong}"), format!("HOSP:{right}")];

@@ -137,7 +137,7 @@ fn a_dead_letter_is_seen_with_its_reason_and_sent_again_on_request() {
 }
 
 #[test]
-fn the_past_is_replayed_from_a_time_in_order_with_the_same_ids() {
+pub fn the_past_is_replayed_from_a_time_in_order_with_the_same_ids() {
     let daemon = Pentamer::start_default();
     // One after the other: those that are decided at once have the same time.
     for number in 1..4 {
@@ -215,7 +215,7 @@ fn a_test_goes_the_whole_way_and_says_why_it_does_not_arrive() {
 }
 
 #[test]
-fn alerts_are_listed_shown_and_acknowledged_and_that_is_sent_on() {
+pub fn alerts_are_listed_shown_and_acknowledged_and_that_is_sent_on() {
     let receiver = HttpReceiver::start();
     let daemon = Pentamer::start(Home::new("", &hook("hook", &receiver, "")));
     page(&daemon, 1, 3);
@@ -381,7 +381,7 @@ fn who_is_muted_pages_nobody_and_stays_on_the_worklist() {
 }
 
 #[test]
-fn a_page_that_nobody_acknowledges_goes_on_and_an_acknowledgement_ends_it() {
+pub fn a_page_that_nobody_acknowledges_goes_on_and_an_acknowledgement_ends_it() {
     let (first, second) = (HttpReceiver::start(), HttpReceiver::start());
     let extra = [
         hook("first", &first, ""),
@@ -553,7 +553,7 @@ fn a_signed_link_acknowledges_once_and_shows_no_patient() {
 }
 
 #[test]
-fn a_flood_becomes_one_message_and_what_is_urgent_does_not_wait() {
+pub fn a_flood_becomes_one_message_and_what_is_urgent_does_not_wait() {
     let receiver = HttpReceiver::start();
     let digest = "digest = { above = 2, within = \"15s\" }";
     let daemon = Pentamer::start(Home::new("", &hook("hook", &receiver, digest)));

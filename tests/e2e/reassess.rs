@@ -44,7 +44,7 @@ const ROW: &str =
     "\n[[analyte]]\nanalyte = \"IgM\"\nsystem = \"L\"\ncode = \"IMMM\"\nfeed = \"LAB/HOSP\"\n";
 
 #[test]
-fn what_a_changed_table_finds_is_looked_at_first_and_told_when_asked() {
+pub fn what_a_changed_table_finds_is_looked_at_first_and_told_when_asked() {
     let daemon = Pentamer::start(Home::new("", ""));
     for n in 1..=3 {
         let message = low_igm(&format!("R{n}"), &format!("900{n}"));

@@ -47,7 +47,7 @@ fn pair(id: &str, delivery: &str) -> (String, String) {
 }
 
 #[test]
-fn an_archive_pages_nobody_and_can_be_given_again() {
+pub fn an_archive_pages_nobody_and_can_be_given_again() {
     let daemon = Pentamer::start_default();
     let server = server(&daemon);
     let words = ["--listener", "lab", "--by", "me", "--server", &server];

@@ -19,7 +19,7 @@ fn rounds() -> usize {
 }
 
 #[test]
-fn restarted_under_load_nobody_is_refused_and_nothing_is_lost_or_misordered() {
+pub fn restarted_under_load_nobody_is_refused_and_nothing_is_lost_or_misordered() {
     let manager = Manager::new(Home::new("", "")).with_socket("lab");
     let load = Load::start(SENDERS, 1_000_000, 1, Duration::ZERO);
     load.point_at(Some(manager.address("lab")));

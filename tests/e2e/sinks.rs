@@ -93,7 +93,7 @@ fn hmac(key: &[u8], text: &[u8]) -> String {
 }
 
 #[test]
-fn a_webhook_is_tried_until_it_takes_the_alert_and_gets_no_other() {
+pub fn a_webhook_is_tried_until_it_takes_the_alert_and_gets_no_other() {
     let mut receiver = HttpReceiver::start();
     let daemon = Pentamer::start(Home::new("", &webhook(&receiver, "timeout = \"3s\"")));
     let faults = [
@@ -169,7 +169,7 @@ fn a_receiver_that_asks_for_time_gets_it() {
 }
 
 #[test]
-fn what_is_refused_for_good_is_a_dead_letter_and_holds_up_nothing() {
+pub fn what_is_refused_for_good_is_a_dead_letter_and_holds_up_nothing() {
     let receiver = HttpReceiver::start();
     let daemon = Pentamer::start(Home::new("", &webhook(&receiver, "")));
     receiver.answer(&[Answer::Status(410)]);
@@ -204,7 +204,7 @@ fn given_up_after_its_time_an_alert_is_a_dead_letter() {
 }
 
 #[test]
-fn a_new_sink_begins_with_what_comes_and_one_that_was_there_goes_on() {
+pub fn a_new_sink_begins_with_what_comes_and_one_that_was_there_goes_on() {
     let daemon = Pentamer::start_default();
     page(&daemon, 1, 3);
     daemon.settle();
@@ -230,7 +230,7 @@ fn a_new_sink_begins_with_what_comes_and_one_that_was_there_goes_on() {
 }
 
 #[test]
-fn events_and_severity_choose() {
+pub fn events_and_severity_choose() {
     let receiver = HttpReceiver::start();
     let choice = "events = [\"resolved\"]\nminimum_severity = \"routine\"";
     let daemon = Pentamer::start(Home::new("", &webhook(&receiver, choice)));

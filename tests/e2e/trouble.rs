@@ -288,7 +288,7 @@ fn a_slow_disk_delays_the_answer_and_stops_nothing_else() {
 /// patients are told of once.
 #[cfg(feature = "failpoints")]
 #[test]
-fn a_clock_that_jumps_decides_nothing_twice() {
+pub fn a_clock_that_jumps_decides_nothing_twice() {
     let daemon = Pentamer::start_default();
     let set_clock = |seconds: i64| {
         let file = daemon.home.path().join("faults/clock-seconds");

@@ -138,6 +138,9 @@ pub(in crate::cli) fn unreadable(dir: &Path, error: &JournalError) -> Exit {
         JournalError::Sealed { .. } => {
             "name the file that has this key with --key-file, or the configuration that names it; nothing was changed"
         }
+        JournalError::HasSegments { .. } => {
+            "bring it into the stream with `pentamer cluster import`, or name another directory"
+        }
         JournalError::Io { .. } => {
             "name the data directory, the one with `journal` in it, as a user who may read it"
         }

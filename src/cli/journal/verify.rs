@@ -59,6 +59,7 @@ const fn word(fact: &Fact) -> &'static str {
         Fact::Replayed(_) => "replayed",
         Fact::Passed(_) => "passed",
         Fact::Escalated(_) => "escalated",
+        Fact::Held(_) => "held",
     }
 }
 

@@ -314,6 +314,23 @@ pub(in crate::config) const LIMITS: Shape = Shape {
     planned: &[],
 };
 
+pub(in crate::config) const CLUSTER: Shape = Shape {
+    name: "cluster",
+    repeated: false,
+    keys: &[
+        "url",
+        "stream",
+        "replicas",
+        "domain",
+        "instance",
+        "credentials_file",
+        "ca_file",
+        "lease",
+        "timeout",
+    ],
+    planned: &[],
+};
+
 pub(in crate::config) const LOG: Shape = Shape {
     name: "log",
     repeated: false,
@@ -334,8 +351,9 @@ pub const SECTIONS: &[Shape] = &[
     ESCALATION,
     HTTP,
     LIMITS,
+    CLUSTER,
     LOG,
 ];
 
 /// Sections that later versions will know.
-pub(super) const PLANNED_SECTIONS: &[&str] = &["cluster"];
+pub(super) const PLANNED_SECTIONS: &[&str] = &[];

@@ -104,7 +104,8 @@ impl Fold<'_> {
                 let extraction = extract(message, position, policy);
                 self.received(&Envelope { position, message }, &extraction, policy)
             }
-            Fact::SeenAgain { .. } => Ok(()),
+            // Who decided is no part of what is known.
+            Fact::SeenAgain { .. } | Fact::Held(_) => Ok(()),
             Fact::Refused(refused) => self.refused(position, refused),
             Fact::Decided(decided) => self.decided(decided, policy),
             Fact::Attempted { sink, alert_id, at } => self.delivery(sink, alert_id, |mark| {

@@ -91,6 +91,14 @@ impl AuditEnd {
     }
 }
 
+/// Where the audit ends, and the position of its newest entry.
+pub fn end_and_place(state: &dyn State) -> Result<(AuditEnd, JournalPosition), StateError> {
+    let end = end(state)?;
+    let newest = Overlay::new(state).load::<AuditEntry>(tables::AUDIT, &keys::audit(end.number))?;
+    let place = newest.map_or(JournalPosition::START, |entry| entry.position);
+    Ok((end, place))
+}
+
 /// Where the audit ends.
 pub fn end(state: &dyn State) -> Result<AuditEnd, StateError> {
     let key = keys::named(keys::META, tables::META_AUDIT);

@@ -86,6 +86,8 @@ pub struct Kept {
     pub(super) ahead: u64,
     /// How many alerts that is.
     pub(super) in_advance: u32,
+    /// The right to deliver under which that is so.
+    pub(super) epoch: Option<u64>,
 }
 
 impl Kept {
@@ -131,6 +133,7 @@ impl Handle {
             recorded: JournalPosition(0),
             ahead: 0,
             in_advance: 0,
+            epoch: None,
         };
         (handle, kept)
     }

@@ -111,6 +111,11 @@ fn about_delivery(kind: u8, a: String, b: String, at: Timestamp, number: u64) ->
             reason: b,
             at,
         }),
+        20 => Fact::Held(crate::core::fact::Held {
+            epoch: number,
+            holder: a,
+            at,
+        }),
         _ => Fact::Escalated(Escalated {
             alert_id: a.clone(),
             rule: b.clone(),
@@ -124,7 +129,7 @@ fn about_delivery(kind: u8, a: String, b: String, at: Timestamp, number: u64) ->
 fn facts() -> impl Strategy<Value = Fact> {
     let raw = prop::collection::vec(any::<u8>(), 0..200);
     (
-        0..26u8,
+        0..27u8,
         ".{0,12}",
         ".{0,12}",
         any::<i64>(),

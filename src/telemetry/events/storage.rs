@@ -23,6 +23,29 @@ pub fn storing_again() {
     info!(event = "storing_again", "storing again");
 }
 
+/// The stream of facts does not answer yet.
+pub fn stream_awaited(stream: &str, why: &str) {
+    warn!(
+        event = "stream_awaited",
+        stream, why, "waiting for the stream of facts: nothing is received before it answers"
+    );
+}
+
+/// Who decides, as this instance sees it.
+pub fn lease(is_ours: bool, epoch: u64, holder: &str, drained: bool) {
+    gauge!("pentamer_cluster_holds").set(if is_ours { 1.0 } else { 0.0 });
+    gauge!("pentamer_cluster_epoch").set(epoch as f64);
+    gauge!("pentamer_cluster_drained").set(if drained { 1.0 } else { 0.0 });
+    info!(
+        event = "lease",
+        holds = is_ours,
+        epoch,
+        holder,
+        drained,
+        "who decides and delivers"
+    );
+}
+
 /// The journal was opened.
 pub fn journal_opened(records: u64, segments: usize, last: u64) {
     info!(

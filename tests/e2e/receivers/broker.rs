@@ -69,7 +69,8 @@ impl Nats {
 pub struct NatsCluster {
     servers: Vec<Option<Server>>,
     pub ports: Vec<u16>,
-    _dir: tempfile::TempDir,
+    routes: Vec<String>,
+    dir: tempfile::TempDir,
 }
 
 impl NatsCluster {
@@ -77,39 +78,60 @@ impl NatsCluster {
         let dir = tempfile::tempdir().expect("a directory");
         let ports: Vec<u16> = (0..3).map(|_| free_port()).collect();
         let routes: Vec<u16> = (0..3).map(|_| free_port()).collect();
-        let all: Vec<String> = routes
+        let routes = routes
             .iter()
             .map(|port| format!("nats://127.0.0.1:{port}"))
             .collect();
-        let servers = (0..3)
-            .map(|number| {
-                let child = Command::new("nats-server")
-                    .args(["-a", "127.0.0.1", "-p", &ports[number].to_string(), "-js"])
-                    .args(["-n", &format!("n{number}"), "-cluster_name", "c"])
-                    .args(["-cluster", &all[number], "-routes", &all.join(",")])
-                    .arg("-sd")
-                    .arg(dir.path().join(number.to_string()))
-                    .stdout(Stdio::null())
-                    .stderr(Stdio::null())
-                    .spawn()
-                    .expect("nats-server, see .ci/test");
-                Some(Server(child))
-            })
-            .collect();
-        for port in &ports {
+        let mut cluster = Self {
+            servers: (0..3).map(|_| None).collect(),
+            ports,
+            routes,
+            dir,
+        };
+        for number in 0..3 {
+            cluster.spawn(number);
+        }
+        for port in &cluster.ports {
             wait_for("nats-server", || listens(*port));
         }
-        Self {
-            servers,
-            ports,
-            _dir: dir,
-        }
+        cluster
+    }
+
+    fn spawn(&mut self, number: usize) {
+        let child = Command::new("nats-server")
+            .args(["-a", "127.0.0.1", "-js"])
+            .args(["-p", &self.ports[number].to_string()])
+            .args(["-n", &format!("n{number}"), "-cluster_name", "c"])
+            .args(["-cluster", &self.routes[number]])
+            .args(["-routes", &self.routes.join(",")])
+            .arg("-sd")
+            .arg(self.dir.path().join(number.to_string()))
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("nats-server, see .ci/test");
+        self.servers[number] = Some(Server(child));
     }
 
     /// Kills the server of this name (`n0`, …).
     pub fn kill(&mut self, name: &str) {
         let number: usize = name.trim_start_matches('n').parse().expect("a number");
         self.servers[number] = None;
+    }
+
+    /// Starts the server with this number again.
+    pub fn again(&mut self, number: usize) {
+        self.spawn(number);
+        wait_for("nats-server", || listens(self.ports[number]));
+    }
+
+    /// Has the server with this number stand still: its connections are open, and nothing comes over them.
+    pub fn signal(&self, number: usize, signal: rustix::process::Signal) {
+        let Some(server) = &self.servers[number] else {
+            return;
+        };
+        let id = rustix::process::Pid::from_child(&server.0);
+        rustix::process::kill_process(id, signal).expect("signalled");
     }
 
     pub fn url(&self) -> String {

@@ -1,0 +1,492 @@
+//! The connection to JetStream, and what a site has there: a stream of facts, one of the parts of those that are
+//! larger than a message may be, and a bucket for leases and instances, which all sites share.
+
+use super::message::{self, Coming, Going};
+use crate::config::{Cluster, read_secret};
+use crate::core::fact::JournalPosition;
+use crate::journal::Record;
+use crate::seal::Keyring;
+use async_nats::jetstream::Context;
+use async_nats::jetstream::context::{ContextBuilder, PublishAckFuture, PublishErrorKind};
+use async_nats::jetstream::message::PublishMessage;
+use async_nats::jetstream::stream::{
+    Config, DirectGetErrorKind, DiscardPolicy, RawMessageErrorKind, RetentionPolicy, StorageType,
+    Stream,
+};
+use async_nats::{Client, ConnectOptions, HeaderMap};
+use bytes::Bytes;
+use std::time::Duration;
+
+/// The bucket of leases and instances.
+pub(super) const BUCKET: &str = "PENTAMER";
+/// How long JetStream itself knows the id of a message again.
+pub(super) const DUPLICATES_FOR: Duration = Duration::from_secs(600);
+/// A connection over which nothing comes for two of these is made anew.
+const PING: Duration = Duration::from_secs(2);
+/// Bytes of a message beside meta and raw: headers and the protocol's own.
+const OVERHEAD: usize = 1 << 10;
+/// Acknowledgements on their way at most.
+const IN_FLIGHT: usize = 8_192;
+
+/// What is wrong with JetStream.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum LinkError {
+    /// It does not answer, or cannot do it now.
+    #[error("JetStream: {0}")]
+    Away(String),
+    /// The stream is not one of this site's facts.
+    #[error("stream `{stream}` is not this site's: {why}")]
+    Foreign {
+        /// Its name.
+        stream: String,
+        /// In words.
+        why: String,
+    },
+    /// The credentials cannot be read.
+    #[error("credentials: {0}")]
+    Credentials(String),
+    /// Somebody else has published on this subject since.
+    #[error("another one was there before")]
+    Overtaken,
+    /// What is there cannot be read with the keys that are there.
+    #[error("message {sequence} cannot be read: {why}")]
+    Unreadable {
+        /// Its sequence.
+        sequence: u64,
+        /// In words.
+        why: String,
+    },
+}
+
+impl LinkError {
+    /// Whether trying again can help.
+    pub const fn is_transient(&self) -> bool {
+        matches!(self, Self::Away(_))
+    }
+
+    pub(super) fn away(error: impl std::fmt::Display) -> Self {
+        Self::Away(error.to_string())
+    }
+}
+
+/// What was found when the link was made.
+#[derive(Debug, Clone)]
+pub struct Found {
+    /// The stream's last message.
+    pub last: JournalPosition,
+    /// What tells this stream from one of the same name made later.
+    pub identity: String,
+}
+
+/// An acknowledgement.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Ack {
+    pub sequence: u64,
+    pub duplicate: bool,
+}
+
+/// The way to a site's stream. The connection is made anew by itself.
+pub struct Link {
+    client: Client,
+    pub(super) context: Context,
+    pub(super) stream: Stream,
+    parts: Stream,
+    pub(super) bucket: Stream,
+    pub(super) name: String,
+    site: String,
+    keys: Keyring,
+}
+
+impl Link {
+    /// Connects, and makes what is not there yet.
+    ///
+    /// # Errors
+    /// [`LinkError::Away`] where trying again can help.
+    pub async fn connect(cluster: &Cluster, site: &str) -> Result<(Self, Found), LinkError> {
+        let client = client(cluster).await?;
+        let builder = match &cluster.domain {
+            Some(domain) => ContextBuilder::new()
+                .domain(domain)
+                .timeout(cluster.timeout),
+            None => ContextBuilder::new().timeout(cluster.timeout),
+        };
+        let builder = builder.max_ack_inflight(IN_FLIGHT);
+        let context = builder.backpressure_on_inflight(true).build(client.clone());
+        let name = cluster.stream.clone();
+        let facts = facts_config(&name, site, cluster.replicas);
+        let stream = ensure(&context, facts, site).await?;
+        let parts = ensure(&context, parts_config(&name, site, cluster.replicas), site).await?;
+        let bucket = ensure(&context, bucket_config(cluster.replicas), "").await?;
+        let info = stream.get_info().await.map_err(LinkError::away)?;
+        let found = Found {
+            last: JournalPosition(info.state.last_sequence),
+            identity: format!("{name} {}", info.created.unix_timestamp_nanos()),
+        };
+        let link = Self {
+            client,
+            context,
+            stream,
+            parts,
+            bucket,
+            name,
+            site: site.to_owned(),
+            keys: Keyring::none(),
+        };
+        Ok((link, found))
+    }
+
+    /// The same with keys that seal what is stored and open what is read.
+    #[must_use]
+    pub fn with_keys(self, keys: Keyring) -> Self {
+        Self { keys, ..self }
+    }
+
+    /// A subject of the site's facts.
+    pub(super) fn subject(&self, lane: &str) -> String {
+        format!("{}.{lane}", self.name)
+    }
+
+    /// First and last sequence of the stream, as its leader has them.
+    pub(super) async fn ends(&self) -> Result<(u64, u64), LinkError> {
+        let info = self.stream.get_info().await.map_err(LinkError::away)?;
+        Ok((info.state.first_sequence, info.state.last_sequence))
+    }
+
+    /// Hands a message over; what comes back is its acknowledgement, to be awaited. A large one's parts are stored
+    /// before.
+    pub(super) async fn publish(
+        &self,
+        lane: &str,
+        expects: Expects,
+        going: &Going,
+    ) -> Result<Acknowledging, LinkError> {
+        let (mut headers, payload) = message::pack(going, &self.site, self.keys.sealer())
+            .map_err(|error| LinkError::away(format!("sealing: {error}")))?;
+        let payload = self.divide(&mut headers, payload).await?;
+        let publish = PublishMessage::build().payload(payload).headers(headers);
+        let publish = match expects {
+            Expects::Nothing => publish,
+            Expects::OnSubject(last) => publish.expected_last_subject_sequence(last),
+            Expects::InStream(last) => publish.expected_last_sequence(last),
+        };
+        let sent = self.context.send_publish(self.subject(lane), publish).await;
+        sent.map(Acknowledging).map_err(LinkError::away)
+    }
+
+    /// What is too large for one message goes into parts.
+    async fn divide(&self, headers: &mut HeaderMap, payload: Bytes) -> Result<Bytes, LinkError> {
+        let most = self.client.server_info().max_payload;
+        let most = most.saturating_sub(OVERHEAD).max(OVERHEAD);
+        if payload.len() <= most {
+            return Ok(payload);
+        }
+        let mut acks = Vec::new();
+        for part in 0..payload.len().div_ceil(most) {
+            let from = part * most;
+            let piece = payload.slice(from..payload.len().min(from + most));
+            let subject = format!("{}_PARTS.part", self.name);
+            let sent = self.context.publish(subject, piece).await;
+            acks.push(sent.map_err(LinkError::away)?);
+        }
+        let mut places = Vec::new();
+        for ack in acks {
+            places.push(ack.await.map_err(LinkError::away)?.sequence.to_string());
+        }
+        headers.insert(message::PARTS, places.join(" "));
+        Ok(Bytes::new())
+    }
+
+    /// The message with this sequence; `None` where it is not kept (any more).
+    pub(super) async fn get(&self, sequence: u64) -> Result<Option<Coming>, LinkError> {
+        // From whichever server answers first. One that lags behind may not have it yet.
+        let found = match self.stream.direct_get(sequence).await {
+            Ok(found) => Some(found),
+            Err(error) if error.kind() == DirectGetErrorKind::NotFound => {
+                match self.stream.get_raw_message(sequence).await {
+                    Ok(found) => Some(found),
+                    Err(error) if error.kind() == RawMessageErrorKind::NoMessageFound => None,
+                    Err(error) => return Err(LinkError::away(error)),
+                }
+            }
+            Err(error) => return Err(LinkError::away(error)),
+        };
+        let Some(found) = found else {
+            return Ok(None);
+        };
+        let payload = match found.headers.get(message::PARTS) {
+            Some(places) => self.join(sequence, places.as_str()).await?,
+            None => found.payload,
+        };
+        let coming = message::unpack(sequence, &found.headers, payload, &self.site, &self.keys);
+        coming
+            .map(Some)
+            .map_err(|why| LinkError::Unreadable { sequence, why })
+    }
+
+    async fn join(&self, sequence: u64, places: &str) -> Result<Bytes, LinkError> {
+        let mut joined = Vec::new();
+        for place in places.split(' ') {
+            let unreadable = |why: &str| LinkError::Unreadable {
+                sequence,
+                why: why.to_owned(),
+            };
+            let place = place
+                .parse()
+                .map_err(|_| unreadable("its parts are not numbers"))?;
+            match self.parts.get_raw_message(place).await {
+                Ok(part) => joined.extend_from_slice(&part.payload),
+                Err(error) if error.kind() == RawMessageErrorKind::NoMessageFound => {
+                    return Err(unreadable("a part of it is not kept"));
+                }
+                Err(error) => return Err(LinkError::away(error)),
+            }
+        }
+        Ok(joined.into())
+    }
+
+    /// The fact with this sequence.
+    ///
+    /// # Errors
+    /// As JetStream says.
+    pub async fn record(&self, sequence: u64) -> Result<Option<Record>, LinkError> {
+        Ok(self.get(sequence).await?.map(|coming| coming.record))
+    }
+
+    /// Sequence and headers of the newest message on a subject, as the leader has it; 0 where there is none.
+    pub(super) async fn newest(&self, lane: &str) -> Result<(u64, HeaderMap), LinkError> {
+        let subject = self.subject(lane);
+        match self.stream.get_last_raw_message_by_subject(&subject).await {
+            Ok(found) => Ok((found.sequence, found.headers)),
+            Err(error) if error.kind() == RawMessageErrorKind::NoMessageFound => {
+                Ok((0, HeaderMap::new()))
+            }
+            Err(error) => Err(LinkError::away(error)),
+        }
+    }
+
+    /// When the first message at or behind this sequence was stored, in microseconds since 1970.
+    pub(super) async fn stored_at(&self, sequence: u64) -> Result<Option<i64>, LinkError> {
+        let next = self.stream.raw_message_builder();
+        let next = next.sequence(sequence).next_by_subject(self.subject(">"));
+        match next.send().await {
+            Ok(found) => {
+                let micros = found.time.unix_timestamp_nanos() / 1_000;
+                Ok(Some(i64::try_from(micros).unwrap_or(i64::MAX)))
+            }
+            Err(error) if error.kind() == RawMessageErrorKind::NoMessageFound => Ok(None),
+            Err(error) => Err(LinkError::away(error)),
+        }
+    }
+
+    /// What is published on any of the site's subjects, also before it is stored: a hint to look.
+    pub(super) async fn hints(&self) -> Result<async_nats::Subscriber, LinkError> {
+        let all = self.subject(">");
+        self.client.subscribe(all).await.map_err(LinkError::away)
+    }
+
+    /// Drops what stands before this sequence.
+    ///
+    /// # Errors
+    /// As JetStream says.
+    pub(super) async fn drop_before(&self, sequence: u64) -> Result<(), LinkError> {
+        let purged = self.stream.purge().sequence(sequence).await;
+        purged.map(drop).map_err(LinkError::away)
+    }
+}
+
+/// What must be true of the stream for a message to be taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Expects {
+    Nothing,
+    /// The newest message on the same subject has this sequence.
+    OnSubject(u64),
+    /// The newest message of all has it.
+    InStream(u64),
+}
+
+/// A message that was handed over.
+pub(super) struct Acknowledging(PublishAckFuture);
+
+impl Acknowledging {
+    /// Waits until the stream has it.
+    pub(super) async fn done(self) -> Result<Ack, LinkError> {
+        match self.0.await {
+            // A server that is still at it says so with no sequence.
+            Ok(ack) if ack.sequence == 0 => Err(LinkError::away("it is still being stored")),
+            Ok(ack) => Ok(Ack {
+                sequence: ack.sequence,
+                duplicate: ack.duplicate,
+            }),
+            Err(error) if error.kind() == PublishErrorKind::WrongLastSequence => {
+                Err(LinkError::Overtaken)
+            }
+            Err(error) => Err(LinkError::away(error)),
+        }
+    }
+}
+
+async fn client(cluster: &Cluster) -> Result<Client, LinkError> {
+    // Whoever comes first; the same for all.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let mut options = ConnectOptions::new()
+        .name("pentamer")
+        .connection_timeout(cluster.timeout)
+        .request_timeout(Some(cluster.timeout))
+        .ping_interval(PING)
+        .reconnect_delay_callback(|tries| {
+            Duration::from_millis(50 * u64::try_from(tries.min(20)).unwrap_or(20))
+        });
+    if let Some(file) = &cluster.credentials_file {
+        let text = read_secret(file).map_err(|error| LinkError::Credentials(error.to_string()))?;
+        options = options
+            .credentials(&format!("{text}\n"))
+            .map_err(|_| LinkError::Credentials(format!("`{}` holds none", file.display())))?;
+    }
+    if let Some(file) = &cluster.ca_file {
+        options = options.add_root_certificates(file.clone());
+    }
+    let urls = cluster.urls.as_slice();
+    options
+        .connect(urls)
+        .await
+        .map_err(|error| LinkError::Away(format!("no connection: {}", error.kind())))
+}
+
+async fn ensure(context: &Context, config: Config, site: &str) -> Result<Stream, LinkError> {
+    let name = config.name.clone();
+    let wanted = config.clone();
+    let stream = match context.get_stream(&name).await {
+        Ok(stream) => stream,
+        // Not there, or not to be reached: making it tells.
+        Err(_) => match context.create_stream(config).await {
+            Ok(stream) => stream,
+            // Another instance made it at the same time.
+            Err(_) => context.get_stream(&name).await.map_err(LinkError::away)?,
+        },
+    };
+    match fault(&stream.cached_info().config, &wanted, site) {
+        None => Ok(stream),
+        Some(why) => Err(LinkError::Foreign { stream: name, why }),
+    }
+}
+
+/// Why a stream that is there cannot be used as it is. Who made it may have given it limits of his own; what
+/// acknowledgements promise must hold.
+fn fault(found: &Config, wanted: &Config, site: &str) -> Option<String> {
+    let same = found.description == wanted.description;
+    if !same {
+        let says = found.description.clone().unwrap_or_default();
+        return Some(format!(
+            "it says of itself `{says}`, and site `{site}` has other ones"
+        ));
+    }
+    if found.num_replicas < wanted.num_replicas {
+        return Some(format!(
+            "it is kept by {} server(s), and `replicas` asks for {}: `nats stream edit --replicas {}`, or lower the key",
+            found.num_replicas, wanted.num_replicas, wanted.num_replicas
+        ));
+    }
+    if found.storage != wanted.storage {
+        return Some("it is kept in memory: make it anew with file storage".to_owned());
+    }
+    if found.retention != wanted.retention || found.discard != wanted.discard {
+        return Some("it drops messages to make room for others: make it anew".to_owned());
+    }
+    if found.duplicate_window < wanted.duplicate_window {
+        let seconds = wanted.duplicate_window.as_secs();
+        return Some(format!(
+            "it knows ids for less than {seconds} s: `nats stream edit --dupe-window {seconds}s`"
+        ));
+    }
+    let per_subject = found.max_messages_per_subject;
+    if per_subject > 0 && per_subject != wanted.max_messages_per_subject {
+        return Some("it keeps only some messages of a subject: make it anew".to_owned());
+    }
+    None
+}
+
+fn facts_config(name: &str, site: &str, replicas: u32) -> Config {
+    Config {
+        name: name.to_owned(),
+        subjects: vec![format!("{name}.>")],
+        description: Some(format!("Pentamer: facts of {site}")),
+        retention: RetentionPolicy::Limits,
+        discard: DiscardPolicy::New,
+        storage: StorageType::File,
+        num_replicas: replicas as usize,
+        duplicate_window: DUPLICATES_FOR,
+        allow_direct: true,
+        ..Config::default()
+    }
+}
+
+fn parts_config(name: &str, site: &str, replicas: u32) -> Config {
+    Config {
+        name: format!("{name}_PARTS"),
+        subjects: vec![format!("{name}_PARTS.part")],
+        description: Some(format!("Pentamer: parts of large facts of {site}")),
+        retention: RetentionPolicy::Limits,
+        discard: DiscardPolicy::New,
+        storage: StorageType::File,
+        num_replicas: replicas as usize,
+        ..Config::default()
+    }
+}
+
+/// As `nats kv` makes it: older servers do not take what the client makes of it.
+fn bucket_config(replicas: u32) -> Config {
+    Config {
+        name: format!("KV_{BUCKET}"),
+        subjects: vec![format!("$KV.{BUCKET}.>")],
+        description: Some("Pentamer: leases and instances".to_owned()),
+        max_messages_per_subject: 1,
+        discard: DiscardPolicy::New,
+        storage: StorageType::File,
+        num_replicas: replicas as usize,
+        allow_rollup: true,
+        deny_delete: true,
+        ..Config::default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_stream_that_does_not_keep_what_is_promised_is_not_used() {
+        let wanted = facts_config("PENTAMER_a", "a", 3);
+        assert_eq!(fault(&wanted, &wanted, "a"), None);
+        let more = Config {
+            num_replicas: 5,
+            max_age: Duration::from_secs(86_400 * 400),
+            ..wanted.clone()
+        };
+        assert_eq!(fault(&more, &wanted, "a"), None);
+        let other = facts_config("PENTAMER_a", "b", 3);
+        let faults = [
+            other,
+            facts_config("PENTAMER_a", "a", 1),
+            Config {
+                storage: StorageType::Memory,
+                ..wanted.clone()
+            },
+            Config {
+                discard: DiscardPolicy::Old,
+                ..wanted.clone()
+            },
+            Config {
+                duplicate_window: Duration::from_secs(120),
+                ..wanted.clone()
+            },
+            Config {
+                max_messages_per_subject: 1,
+                ..wanted.clone()
+            },
+        ];
+        for found in faults {
+            assert!(fault(&found, &wanted, "a").is_some(), "{found:?}");
+        }
+    }
+}

@@ -1,0 +1,295 @@
+//! Facts in a JetStream stream that several instances of a site share (`[cluster]`, docs/cluster.md).
+//!
+//! # Invariants
+//!
+//! 1. One fact is one message of the stream; its position is the message's sequence.
+//! 2. A fact is answered for only after the stream's acknowledgement, which JetStream gives when as many servers
+//!    as the stream has replicas agree on it.
+//! 3. What is tried again carries the same `Nats-Msg-Id`; an acknowledgement that says "duplicate" is believed
+//!    only after the message there was read: it is this very one, or another copy of it that came by another
+//!    instance, which is then recorded as [`SeenAgain`](crate::core::fact::Fact::SeenAgain).
+//! 4. What decides or delivers is published on one subject, each expecting the sequence of the one before. Whoever
+//!    takes the right to do so puts a [`Held`](crate::core::fact::Fact::Held) there first: from then on nothing of
+//!    the former holder can be stored, whatever its clock says.
+//!
+//! # Rooms
+//!
+//! [`link`] speaks JetStream; [`message`] turns records into messages and back; [`tail`] is what an instance knows
+//! of the end of the stream; [`writer`] stores, [`follow`] keeps up, [`reader`] reads; [`lease`] says who decides,
+//! [`retain`] drops what is old.
+
+pub mod carry;
+mod follow;
+mod lease;
+mod link;
+mod message;
+mod reader;
+mod retain;
+mod status;
+mod tail;
+mod writer;
+
+pub use carry::CarryError;
+pub use lease::Lease;
+pub use link::{Link, LinkError};
+pub use status::{Instance, Overview, Overviewed, drain, overview};
+
+use crate::config::Cluster;
+use crate::core::fact::JournalPosition;
+use crate::journal::{self, Appender, Beside, Disk, JournalError, Options};
+use crate::seal::Keyring;
+use follow::Follower;
+use reader::StreamLog;
+use std::io;
+use std::path::Path;
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use tail::Tail;
+use tokio::runtime::Runtime;
+use tokio_util::sync::CancellationToken;
+use writer::Writer;
+
+/// Threads that speak with JetStream. Apart from those of all else, as those of relays are.
+const THREADS: usize = 2;
+/// In the data directory: which stream the rest of it is about.
+pub const MARK: &str = "stream";
+
+/// The log of a site cannot be opened.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum OpenError {
+    /// What this instance has of its own.
+    #[error(transparent)]
+    Journal(#[from] JournalError),
+    /// JetStream.
+    #[error(transparent)]
+    Link(#[from] LinkError),
+    /// The data directory is of another stream.
+    #[error(
+        "the data directory knows stream `{known}`, and this is `{found}`: it was made anew, or is another one"
+    )]
+    OtherStream {
+        /// As the directory has it.
+        known: String,
+        /// As it is.
+        found: String,
+    },
+    /// The checkpoint is of facts that the stream has not got.
+    #[error("the stream ends at {end}, and this instance's checkpoint stands at {checkpoint}")]
+    Shorter {
+        /// The stream's end.
+        end: JournalPosition,
+        /// The checkpoint.
+        checkpoint: JournalPosition,
+    },
+    /// A thread.
+    #[error("cannot start a thread")]
+    Thread(#[source] io::Error),
+}
+
+/// What is open of a site's log.
+pub struct Opened {
+    /// The door.
+    pub appender: Appender,
+    /// The stream's end when it was opened.
+    pub last: JournalPosition,
+    /// What is to be ended.
+    pub running: Running,
+    /// Checkpoints that could not be used.
+    pub unfit: Vec<journal::Unfit>,
+    /// Where the checkpoint stands that serves.
+    pub base: JournalPosition,
+}
+
+/// The threads and tasks of a log.
+pub struct Running {
+    runtime: Option<Runtime>,
+    writer: Option<JoinHandle<()>>,
+    lease: Lease,
+    stop: CancellationToken,
+    inlet: journal::Inlet,
+}
+
+/// Waits until JetStream answers, then opens the site's log. Gives up when `stop` says so.
+///
+/// # Errors
+/// What waiting does not mend; `None` where it was stopped.
+pub fn open(
+    disk: Arc<dyn Disk>,
+    options: &Options,
+    cluster: &Cluster,
+    site: &str,
+    told: &(dyn Fn(&LinkError) + Sync),
+    stop: &CancellationToken,
+) -> Result<Option<Opened>, OpenError> {
+    let beside = journal::open_beside(disk, options)?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(THREADS)
+        .thread_name("cluster")
+        .enable_all()
+        .build()
+        .map_err(OpenError::Thread)?;
+    let link = runtime.block_on(async {
+        loop {
+            match Link::connect(cluster, site).await {
+                Ok(link) => return Ok(Some(link)),
+                Err(error) if error.is_transient() => told(&error),
+                Err(error) => return Err(error),
+            }
+            tokio::select! {
+                () = stop.cancelled() => return Ok(None),
+                () = tokio::time::sleep(options.retry) => {}
+            }
+        }
+    });
+    let Some((link, found)) = link? else {
+        runtime.shutdown_background();
+        return Ok(None);
+    };
+    check_mark(&options.dir, &found.identity)?;
+    let last = found.last;
+    if beside.base > last {
+        return Err(OpenError::Shorter {
+            end: last,
+            checkpoint: beside.base,
+        });
+    }
+    start(runtime, link, beside, options, cluster, last).map(Some)
+}
+
+fn start(
+    runtime: Runtime,
+    link: Link,
+    beside: Beside,
+    options: &Options,
+    cluster: &Cluster,
+    last: JournalPosition,
+) -> Result<Opened, OpenError> {
+    let unfit = beside.unfit().to_vec();
+    let base = beside.base;
+    let link = Arc::new(link.with_keys(options.keys.clone()));
+    let tail = Arc::new(Tail::new(base));
+    let log = StreamLog::new(
+        Arc::clone(&link),
+        Arc::clone(&tail),
+        runtime.handle().clone(),
+    );
+    let (appender, inlet, index) = beside.attach(options, Arc::new(log), last);
+    tail.knows(index);
+    let stop = CancellationToken::new();
+    let follower = Follower {
+        link: Arc::clone(&link),
+        tail: Arc::clone(&tail),
+        inlet: inlet.clone(),
+        stop: stop.clone(),
+    };
+    runtime.spawn(follower.run());
+    let keeper = retain::Keeper {
+        link: Arc::clone(&link),
+        inlet: inlet.clone(),
+        age: options.retention.age,
+        stop: stop.clone(),
+    };
+    runtime.spawn(keeper.run());
+    let lease = Lease::start(
+        &runtime,
+        Arc::clone(&link),
+        inlet.clone(),
+        Arc::clone(&tail),
+        cluster,
+        stop.clone(),
+    );
+    let writer = Writer::new(
+        link,
+        tail,
+        inlet.clone(),
+        lease.lost(),
+        options,
+        runtime.handle().clone(),
+    );
+    let thread = std::thread::Builder::new().name("stream".to_owned());
+    let thread = thread
+        .spawn(move || writer.run())
+        .map_err(OpenError::Thread)?;
+    Ok(Opened {
+        appender,
+        last,
+        running: Running {
+            runtime: Some(runtime),
+            writer: Some(thread),
+            lease,
+            stop,
+            inlet,
+        },
+        unfit,
+        base,
+    })
+}
+
+impl Running {
+    /// Gives the right to decide away, so that another instance need not wait for it. Before the last facts are
+    /// stored: whoever takes it finds all of them.
+    pub fn release(&self) {
+        if let Some(runtime) = &self.runtime {
+            runtime.block_on(self.lease.release());
+        }
+    }
+
+    /// Who decides, for the page and the metrics.
+    pub fn lease(&self) -> Lease {
+        self.lease.clone()
+    }
+
+    /// Stores what is queued, then ends.
+    pub fn stop(mut self) {
+        self.inlet.close();
+        if let Some(writer) = self.writer.take() {
+            let _ = writer.join();
+        }
+        self.stop.cancel();
+        if let Some(runtime) = self.runtime.take() {
+            runtime.shutdown_background();
+        }
+    }
+}
+
+/// Holds a data directory to the stream that it was begun with.
+fn check_mark(dir: &Path, identity: &str) -> Result<(), OpenError> {
+    let path = dir.join(MARK);
+    match journal::read_mark(&path) {
+        Ok(Some(known)) if known == identity => Ok(()),
+        Ok(Some(known)) => Err(OpenError::OtherStream {
+            known,
+            found: identity.to_owned(),
+        }),
+        Ok(None) => {
+            let written = journal::write_mark(&path, identity);
+            written.map_err(|source| JournalError::Io {
+                what: "write",
+                path,
+                source,
+            })?;
+            Ok(())
+        }
+        Err(source) => Err(JournalError::Io {
+            what: "read",
+            path,
+            source,
+        }
+        .into()),
+    }
+}
+
+/// Whether a data directory is one of an instance that shares a stream: then it holds no facts.
+pub fn is_of_a_stream(dir: &Path) -> bool {
+    dir.join(MARK).exists()
+}
+
+/// A link to a site's stream outside a daemon.
+///
+/// # Errors
+/// As [`Link::connect`].
+pub async fn link(cluster: &Cluster, site: &str, keys: Keyring) -> Result<Link, LinkError> {
+    let (link, _) = Link::connect(cluster, site).await?;
+    Ok(link.with_keys(keys))
+}

@@ -1,0 +1,122 @@
+//! The instances of a site, as the bucket knows them: for `pentamer cluster status` and `drain`.
+
+use super::lease::{Presence, Term, drain_key, plain, presence_key, read, write};
+use super::link::{BUCKET, Link, LinkError};
+use crate::clock;
+use crate::core::time::Timestamp;
+use serde::Serialize;
+
+/// An instance.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Instance {
+    /// Its name.
+    pub name: String,
+    /// Its version.
+    pub version: String,
+    /// It decides and delivers.
+    pub holds: bool,
+    /// It is to take nothing.
+    pub drained: bool,
+    /// Facts up to here stand behind both checkpoints that it keeps: it does not need them any more.
+    pub floor: u64,
+    /// The last message of the stream that it knows.
+    pub reached: u64,
+    /// When it last said so, by its own clock.
+    pub at: Timestamp,
+    /// It has been silent for long.
+    pub silent: bool,
+}
+
+/// A site's instances and its stream.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Overview {
+    /// The stream.
+    pub stream: String,
+    /// Its first message.
+    pub first: u64,
+    /// Its last message.
+    pub last: u64,
+    /// Servers that keep each message.
+    pub replicas: usize,
+    /// The server that leads it, where there are several.
+    pub leader: Option<String>,
+    /// Servers that lag behind it or are away.
+    pub behind: Vec<String>,
+    /// Who decides.
+    pub holder: Option<String>,
+    /// In this epoch.
+    pub epoch: u64,
+    /// All that were ever there.
+    pub instances: Vec<Instance>,
+}
+
+/// What came of asking.
+pub type Overviewed = Result<Overview, LinkError>;
+
+/// Silent for longer than this is away.
+const SILENT: i64 = 30_000_000;
+
+/// Asks JetStream for a site's instances.
+///
+/// # Errors
+/// Where it does not answer.
+pub async fn overview(link: &Link) -> Overviewed {
+    let info = link.stream.get_info().await.map_err(LinkError::away)?;
+    let term = read::<Term>(link, &format!("lease.{}", link.name)).await?;
+    let term = term.map(|(_, term)| term);
+    let prefix = format!("$KV.{BUCKET}.{}", presence_key(&link.name, ""));
+    let names = link.bucket.info_with_subjects(format!("{prefix}>")).await;
+    let mut names = names.map_err(LinkError::away)?;
+    let mut instances = Vec::new();
+    let now = clock::now();
+    while let Some(one) = futures_util::StreamExt::next(&mut names).await {
+        let (subject, _) = one.map_err(LinkError::away)?;
+        let Some(name) = subject.strip_prefix(&prefix) else {
+            continue;
+        };
+        let key = presence_key(&link.name, name);
+        let Some((_, presence)) = read::<Presence>(link, &key).await? else {
+            continue;
+        };
+        instances.push(Instance {
+            name: name.to_owned(),
+            version: presence.version,
+            holds: presence.holds,
+            drained: presence.drained,
+            floor: presence.floor,
+            reached: presence.reached,
+            at: presence.at,
+            silent: now.since(presence.at).as_micros().saturating_abs() > SILENT,
+        });
+    }
+    instances.sort_by(|a, b| a.name.cmp(&b.name));
+    let cluster = info.cluster.as_ref();
+    let behind = cluster.map(|cluster| {
+        let late = cluster.replicas.iter();
+        let late = late.filter(|replica| !replica.current || replica.offline);
+        late.map(|replica| replica.name.clone()).collect()
+    });
+    Ok(Overview {
+        stream: link.name.clone(),
+        first: info.state.first_sequence,
+        last: info.state.last_sequence,
+        replicas: info.config.num_replicas,
+        leader: cluster.and_then(|cluster| cluster.leader.clone()),
+        behind: behind.unwrap_or_default(),
+        holder: term
+            .as_ref()
+            .and_then(|term| term.holder.as_deref())
+            .map(|holder| plain(holder).to_owned()),
+        epoch: term.map_or(0, |term| term.epoch),
+        instances,
+    })
+}
+
+/// Tells an instance to take nothing, or to take part again.
+///
+/// # Errors
+/// Where JetStream does not answer.
+pub async fn drain(link: &Link, instance: &str, drained: bool) -> Result<(), LinkError> {
+    let key = drain_key(&link.name, instance);
+    write(link, &key, &drained, None).await.map(drop)
+}
