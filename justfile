@@ -43,6 +43,10 @@ both-logs:
 cluster-fire ROUNDS="50" SEED="1":
     PENTAMER_ROUNDS={{ROUNDS}} PENTAMER_SEED={{SEED}} cargo test --features failpoints --test it -- e2e::cluster::fire --nocapture
 
+# How long a take-over takes, and acknowledgements at 1 and 3 replicas beside plain publishing to the same servers
+cluster-figures:
+    cargo test --release --test it -- e2e::cluster::figures --ignored --nocapture
+
 # So many alerts behind a sink that is away: latency of the other one, memory, order
 backlog ALERTS="10000":
     PENTAMER_ALERTS={{ALERTS}} cargo test --release --test it -- e2e::outage::a_backlog --nocapture
@@ -138,6 +142,13 @@ fuzz-all SECONDS="3600" SANITIZER="address":
     found=""; for target in $(cd fuzz/fuzz_targets && ls *.rs | sed 's/[.]rs$//'); do \
         just fuzz $target {{SECONDS}} {{SANITIZER}} || found="$found $target"; done; \
         if [ -n "$found" ]; then echo "findings:$found" >&2; exit 1; fi
+
+# Instructions that screening so much takes, counted by callgrind whatever else the machine does
+instructions BYTES="15MB":
+    cargo build --release
+    target/release/pentamer generate --seed 3 --bytes {{BYTES}} --out target/instructions.hl7
+    valgrind --tool=callgrind --callgrind-out-file=target/instructions.out \
+        target/release/pentamer screen --quiet --jobs 1 target/instructions.hl7 2>&1 | grep Collected
 
 # Pictures of every page, wide and narrow, light and dark, into docs/screenshots
 pictures:

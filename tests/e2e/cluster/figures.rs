@@ -94,6 +94,7 @@ fn plain(runtime: &tokio::runtime::Runtime, url: &str, replicas: usize) -> Strin
 }
 
 #[test]
+#[ignore = "figures, no test: `just cluster-figures`"]
 fn figures_of_take_over_and_acknowledgement() {
     let servers = NatsCluster::start();
     let url = servers.url();
