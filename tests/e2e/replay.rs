@@ -150,7 +150,7 @@ fn known(daemon: &Pentamer, key: &str) -> Vec<(String, String)> {
 }
 
 #[test]
-fn live_and_replay_in_any_order_know_the_same_episodes() {
+pub fn live_and_replay_in_any_order_know_the_same_episodes() {
     let all = messages(7, 300);
     let live = Pentamer::start_default();
     let file = live.home.path().join("year.hl7");

@@ -36,7 +36,8 @@ same! {
     reassess:
         what_a_changed_table_finds_is_looked_at_first_and_told_when_asked;
     replay:
-        an_archive_pages_nobody_and_can_be_given_again;
+        an_archive_pages_nobody_and_can_be_given_again,
+        live_and_replay_in_any_order_know_the_same_episodes;
     restart:
         restarted_under_load_nobody_is_refused_and_nothing_is_lost_or_misordered;
     sinks:
