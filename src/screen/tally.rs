@@ -86,7 +86,12 @@ impl Tally {
         for called in &extraction.called {
             let key = (called.reason, feed.clone());
             if let Some(refused) = self.refusals.get_mut(&key) {
-                refused.call(called.codings.clone(), called.unit.clone(), 1);
+                // The unit tells kinds apart only where it is the reason.
+                let unit = match called.reason {
+                    Reason::UnknownUnit => called.unit.clone(),
+                    _ => String::new(),
+                };
+                refused.call(called.codings.clone(), unit, 1);
             }
         }
         if let Some(processing) = &extraction.processing {

@@ -65,9 +65,11 @@ pub struct Extraction {
 pub struct Called {
     /// Why it was refused.
     pub reason: Reason,
+    /// Which OBX of the message it is, from 1.
+    pub occurrence: u32,
     /// OBX-3.
     pub codings: Vec<Coding>,
-    /// OBX-6, where that is why.
+    /// OBX-6.
     pub unit: String,
 }
 

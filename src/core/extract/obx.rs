@@ -74,7 +74,9 @@ fn read_result<'m>(
     let message = context.message;
     let obx = message.segment(lines.obx);
     let mut refuse = |reason, field| {
-        refused.called.extend(called(message, &obx, reason));
+        refused
+            .called
+            .extend(called(message, lines.obx, &obx, reason));
         let refusal = message.refuse_result(reason, lines.obx, field);
         refused.refusals.push(refusal);
     };
@@ -274,19 +276,26 @@ fn codings(message: &Message<'_>, obx: &Segment<'_>) -> Vec<Coding> {
         .collect()
 }
 
-/// How a result calls itself, where a row for its code might mend what it is refused for.
-fn called(message: &Message<'_>, obx: &Segment<'_>, reason: Reason) -> Option<Called> {
-    let unit = match reason {
-        Reason::UnknownUnit => message.word(obx.field(6).component(1).raw()),
-        Reason::UnknownCode | Reason::CodeConflict | Reason::CodeTextMismatch | Reason::NoUnit => {
-            String::new()
-        }
-        _ => return None,
-    };
-    Some(Called {
+/// How a result calls itself, where a row for its code might mend what it is refused for, or it is the unit.
+fn called(
+    message: &Message<'_>,
+    line: Line<'_>,
+    obx: &Segment<'_>,
+    reason: Reason,
+) -> Option<Called> {
+    let is_of_code = matches!(
         reason,
+        Reason::UnknownUnit
+            | Reason::UnknownCode
+            | Reason::CodeConflict
+            | Reason::CodeTextMismatch
+            | Reason::NoUnit
+    );
+    is_of_code.then(|| Called {
+        reason,
+        occurrence: line.occurrence,
         codings: codings(message, obx),
-        unit,
+        unit: message.word(obx.field(6).component(1).raw()),
     })
 }
 

@@ -4,12 +4,12 @@ use super::clinical::spaced;
 use super::frame::{Frame, sentence};
 use super::page;
 use super::patient::NO_FORM;
-use crate::core::extract::{Coding, Extraction};
 use crate::core::fact::Reason;
 use crate::core::fold::state::State as Folded;
 use crate::core::fold::values::QuarantineEntry;
 use crate::core::fold::views::{self, QuarantineFilter};
-use crate::core::{mend, message};
+use crate::core::mend;
+use crate::engine::extract_caught;
 use crate::users::Role;
 use crate::web::Seen;
 use crate::web::access::Asking;
@@ -128,35 +128,30 @@ async fn snippet(seen: &Seen, entry: &QuarantineEntry) -> Option<String> {
 
 /// A row for the code of the result that was refused.
 async fn of_code(seen: &Seen, entry: &QuarantineEntry) -> Option<String> {
-    let (_, Kept::Message(received)) = kept(seen, entry.position.0).await.ok()? else {
+    let (position, Kept::Message(received)) = kept(seen, entry.position.0).await.ok()? else {
         return None;
     };
-    let view = message::view(&received.raw, "auto", &Extraction::default()).into_exposed();
-    let obx = view
-        .segments
-        .iter()
-        .find(|one| one.name == "OBX" && one.occurrence == entry.refusal.place.occurrence)?;
-    let field = |number: u32| obx.fields.iter().find(|field| field.number == number);
-    let identifier = field(3)?.text.clone();
-    let parts: Vec<&str> = identifier.split('^').collect();
-    let text = |part: Option<&&str>| part.copied().unwrap_or_default().trim().to_owned();
-    let codings: Vec<Coding> = parts
-        .chunks(3)
-        .map(|part| Coding {
-            code: text(part.first()),
-            text: text(part.get(1)),
-            system: text(part.get(2)),
-        })
-        .filter(|coding| !coding.code.is_empty() || !coding.text.is_empty())
-        .collect();
-    let analytes = seen.policy.borrow().analytes.clone();
-    let lines = mend::of_code(entry.refusal.reason, &codings, &entry.feed, &analytes)?;
-    let says = field(6).map_or_else(|| "no unit".to_owned(), |unit| unit.text.clone());
+    let policy = seen.policy.borrow().clone();
+    let refusal = &entry.refusal;
+    let extraction = extract_caught(&received, position, &policy);
+    let called = extraction.called.into_iter().find(|called| {
+        called.reason == refusal.reason && called.occurrence == refusal.place.occurrence
+    })?;
+    let lines = mend::of_code(
+        refusal.reason,
+        &called.codings,
+        &entry.feed,
+        &policy.analytes,
+    )?;
+    let unit = match called.unit.as_str() {
+        "" => "no unit",
+        unit => unit,
+    };
     Some(format!(
         "# {} sent {} with {}\n{lines}",
         one_line(&entry.feed),
-        one_line(&codings.first()?.text),
-        one_line(&says),
+        one_line(&called.codings.first()?.text),
+        one_line(unit),
     ))
 }
 

@@ -401,6 +401,19 @@ fn what_is_quarantined_is_grouped_with_lines_that_would_mend_it() {
 }
 
 #[test]
+fn a_code_in_other_delimiters_has_the_lines_that_would_map_it() {
+    let daemon = Pentamer::start_default();
+    let message = low_igm("D1", "4711")
+        .replace("2472-9^IgM^LN", "IMMX^Immunoglobulin M^L")
+        .replace('^', "$");
+    assert_eq!(daemon.connect().exchange(&message), "AA");
+    daemon.settle();
+    let page = get(&daemon, "/quarantine").body;
+    assert!(page.contains("code = &#34;IMMX&#34;"), "{page}");
+    assert!(page.contains("sent Immunoglobulin M with g/L"), "{page}");
+}
+
+#[test]
 fn static_files_and_the_description_are_known_by_their_hash() {
     let daemon = Pentamer::start_default();
     for path in [
