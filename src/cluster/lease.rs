@@ -7,6 +7,7 @@
 
 use super::link::{Expects, Link, LinkError};
 use super::message::{EPOCH, Going};
+use super::right::{Chain, Right};
 use super::tail::Tail;
 use super::writer::HOLDER;
 use crate::clock;
@@ -18,7 +19,7 @@ use async_nats::jetstream::context::PublishErrorKind;
 use async_nats::jetstream::message::PublishMessage;
 use async_nats::jetstream::stream::RawMessageErrorKind;
 use serde::{Deserialize, Serialize};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 use tokio::runtime::Runtime;
 use tokio::sync::{Notify, watch};
@@ -56,61 +57,6 @@ pub(super) struct Presence {
     pub drained: bool,
     /// When it said so.
     pub at: Timestamp,
-}
-
-/// What the writer knows of the right to decide.
-pub(super) struct Right {
-    /// This start of this instance.
-    instance: String,
-    chain: Mutex<Option<Chain>>,
-    inlet: Inlet,
-    lost: Notify,
-}
-
-#[derive(Clone, Copy)]
-struct Chain {
-    epoch: u64,
-    /// The newest message on the holder's subject.
-    last: u64,
-}
-
-impl Right {
-    pub(super) fn instance(&self) -> &str {
-        &self.instance
-    }
-
-    fn chain(&self) -> MutexGuard<'_, Option<Chain>> {
-        self.chain.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// What the next message of this epoch has to follow; `None` where the epoch is over.
-    pub(super) fn last(&self, epoch: u64) -> Option<u64> {
-        let chain = self.chain();
-        chain
-            .filter(|chain| chain.epoch == epoch)
-            .map(|chain| chain.last)
-    }
-
-    pub(super) fn stored(&self, epoch: u64, sequence: u64) {
-        if let Some(chain) = self.chain().as_mut().filter(|chain| chain.epoch == epoch) {
-            chain.last = chain.last.max(sequence);
-        }
-    }
-
-    /// Somebody else has it.
-    pub(super) fn lose(&self, epoch: u64) {
-        let mut chain = self.chain();
-        if chain.is_some_and(|chain| chain.epoch == epoch) {
-            *chain = None;
-            self.inlet.set_hold(None);
-            self.lost.notify_one();
-        }
-    }
-
-    fn end(&self) {
-        *self.chain() = None;
-        self.inlet.set_hold(None);
-    }
 }
 
 /// How the lease stands, as this instance sees it.

@@ -16,7 +16,7 @@
 //!
 //! [`link`] speaks JetStream; [`message`] turns records into messages and back; [`tail`] is what an instance knows
 //! of the end of the stream; [`writer`] stores, [`follow`] keeps up, [`reader`] reads; [`lease`] says who decides,
-//! [`retain`] drops what is old.
+//! [`right`] is what the writer knows of that; [`retain`] drops what is old.
 
 pub mod carry;
 mod follow;
@@ -25,6 +25,7 @@ mod link;
 mod message;
 mod reader;
 mod retain;
+mod right;
 mod status;
 mod tail;
 mod writer;

@@ -3,18 +3,20 @@
 //! It never ends by an error (WIRE A-70). What was not acknowledged is published again with the same id, at once
 //! the first time and then every `retry`.
 
-use super::lease::Right;
+mod lanes;
+mod pending;
+
+pub(super) use pending::HOLDER;
+
 use super::link::{Ack, Acknowledging, DUPLICATES_FOR, Expects, Link, LinkError};
 use super::message::Going;
+use super::right::Right;
 use super::tail::Tail;
 use crate::clock;
 use crate::core::fact::JournalPosition;
-use crate::core::lookback::Primed;
-use crate::journal::{
-    Encoded, Group, Inlet, KnownBy, Options, Preview, Queued, Record, Stored, Storing, kind,
-    seen_again,
-};
+use crate::journal::{Encoded, Inlet, Options, Preview, Record, Stored, Storing, seen_again};
 use crate::pulse::Pulse;
+use pending::{FREE, Item, Pending};
 use std::collections::{HashSet, VecDeque};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -24,38 +26,6 @@ use tokio::runtime::Handle;
 const FOLLOWED_WITHIN: Duration = Duration::from_secs(2);
 /// Between two looks at it.
 const LOOK_EVERY: Duration = Duration::from_millis(5);
-/// What must stand side by side is tried so often between what others store.
-const TRIES: u32 = 1_000;
-
-/// The subjects of facts. All but the first are published one by one.
-const FREE: &str = "fact";
-/// What decides and delivers.
-pub(super) const HOLDER: &str = "holder";
-/// What was brought in from archives.
-const ARCHIVE: &str = "archive";
-/// The audit, each entry behind the one that it is linked to.
-const AUDIT: &str = "audit";
-
-/// A fact on its way.
-struct Item {
-    /// As it goes; `None` until it was looked at, or where it must be looked at again.
-    going: Option<Going>,
-    encoded: Encoded,
-    known_by: Option<KnownBy>,
-    duplicate_of: Option<JournalPosition>,
-    control_id_reused: bool,
-    tried: Option<Instant>,
-    done: Option<Stored>,
-}
-
-/// A group on its way.
-struct Pending {
-    group: Group,
-    items: Vec<Item>,
-    lane: &'static str,
-    /// It can no longer be stored, and nobody is to be answered.
-    void: bool,
-}
 
 pub(super) struct Writer {
     link: Arc<Link>,
@@ -378,163 +348,6 @@ impl Writer {
         Ok(ack.sequence)
     }
 
-    async fn store_in_turn(&mut self, one: &mut Pending) -> Result<(), LinkError> {
-        if one.void {
-            return Ok(());
-        }
-        match one.lane {
-            HOLDER => self.store_held(one).await,
-            ARCHIVE => self.store_archive(one).await,
-            AUDIT => self.store_linked(one).await,
-            _ => self.store_side_by_side(one).await,
-        }
-    }
-
-    /// What only the holder may store: each expects the one before it on its subject.
-    async fn store_held(&mut self, one: &mut Pending) -> Result<(), LinkError> {
-        let Some(hold) = one.group.hold else {
-            return Ok(());
-        };
-        for item in one.items.iter_mut().filter(|item| item.done.is_none()) {
-            let last = self.right.last(hold.epoch);
-            let (Some(last), Some(going)) = (last, item.going.clone()) else {
-                one.void = true;
-                return Ok(());
-            };
-            match self
-                .publish_one(HOLDER, Expects::OnSubject(last), item, &going)
-                .await
-            {
-                Ok(sequence) => self.right.stored(hold.epoch, sequence),
-                Err(LinkError::Overtaken) => {
-                    self.right.lose(hold.epoch);
-                    one.void = true;
-                    return Ok(());
-                }
-                Err(error) => return Err(error),
-            }
-        }
-        Ok(())
-    }
-
-    /// The audit: an entry that is linked to another one than the newest is not stored.
-    async fn store_linked(&mut self, one: &mut Pending) -> Result<(), LinkError> {
-        let mut last = one.group.after.map_or(0, |after| after.0);
-        for item in &mut one.items {
-            if let Some(done) = item.done {
-                last = done.position.0;
-                continue;
-            }
-            let Some(going) = item.going.clone() else {
-                continue;
-            };
-            match self
-                .publish_one(AUDIT, Expects::OnSubject(last), item, &going)
-                .await
-            {
-                Ok(sequence) => last = sequence,
-                Err(LinkError::Overtaken) => {
-                    one.void = true;
-                    return Ok(());
-                }
-                Err(error) => return Err(error),
-            }
-        }
-        Ok(())
-    }
-
-    /// Messages of an archive: nobody else's may come between them and the fact that says what they are.
-    async fn store_archive(&mut self, one: &mut Pending) -> Result<(), LinkError> {
-        let mut last = match self.archive_at {
-            Some(last) => last,
-            None => self.link.newest(ARCHIVE).await?.0,
-        };
-        self.archive_at = None;
-        let mut number = 0;
-        while let Some(item) = one.items.get_mut(number) {
-            if item.done.is_some() {
-                number += 1;
-                continue;
-            }
-            if item.going.is_none() {
-                // Another copy of it was on its way before; by now that is known.
-                self.look_at(item, None);
-            }
-            let Some(going) = item.going.clone() else {
-                break;
-            };
-            match self
-                .publish_one(ARCHIVE, Expects::OnSubject(last), item, &going)
-                .await
-            {
-                // One that was known already is at another place.
-                Ok(sequence) if item.done.is_some() && sequence > last => last = sequence,
-                Ok(_) => {}
-                Err(LinkError::Overtaken) => {
-                    last = self.link.newest(ARCHIVE).await?.0;
-                    let from = self.next_from();
-                    if let Some(first) = one.items.first_mut().filter(|_| number > 0) {
-                        first.done = None;
-                        if let Some(going) = &mut first.going {
-                            (going.id, going.from) = (from.clone(), from);
-                        }
-                        number = 0;
-                    }
-                }
-                Err(error) => return Err(error),
-            }
-        }
-        self.archive_at = Some(last);
-        Ok(())
-    }
-
-    /// Facts of which each has to stand right behind the one before.
-    async fn store_side_by_side(&mut self, one: &mut Pending) -> Result<(), LinkError> {
-        for _ in 0..TRIES {
-            let mut last = None;
-            let mut torn = false;
-            for item in &mut one.items {
-                if let Some(done) = item.done {
-                    last = Some(done.position.0);
-                    continue;
-                }
-                let Some(going) = item.going.clone() else {
-                    continue;
-                };
-                let expects = last.map_or(Expects::Nothing, Expects::InStream);
-                match self.publish_one(FREE, expects, item, &going).await {
-                    Ok(sequence) => last = Some(sequence),
-                    Err(LinkError::Overtaken) => {
-                        torn = true;
-                        break;
-                    }
-                    Err(error) => return Err(error),
-                }
-            }
-            if !torn {
-                return Ok(());
-            }
-            for item in &mut one.items {
-                item.done = None;
-                self.look_at(item, None);
-            }
-        }
-        one.void = true;
-        Ok(())
-    }
-
-    async fn publish_one(
-        &mut self,
-        lane: &str,
-        expects: Expects,
-        item: &mut Item,
-        going: &Going,
-    ) -> Result<u64, LinkError> {
-        item.tried.get_or_insert_with(clock::monotonic);
-        let ack = self.link.publish(lane, expects, going).await?;
-        self.settle(item, ack).await
-    }
-
     /// Answers the groups that are stored whole; the others stay.
     fn answer(&mut self, pending: VecDeque<Pending>) {
         for one in pending {
@@ -548,64 +361,5 @@ impl Writer {
                 None => self.pending.push_back(one),
             }
         }
-    }
-}
-
-impl Pending {
-    fn of(mut group: Group) -> Self {
-        let facts = std::mem::take(&mut group.facts);
-        let first = facts.first().map(|fact| fact.encoded.kind);
-        let lane = match first {
-            _ if group.hold.is_some() => HOLDER,
-            Some(kind::PRIMED) => ARCHIVE,
-            Some(kind::AUDITED) => AUDIT,
-            Some(kind::RETRIED) => "side by side",
-            _ => FREE,
-        };
-        let items = facts.into_iter().map(Item::of).collect();
-        Self {
-            group,
-            items,
-            lane,
-            void: false,
-        }
-    }
-}
-
-impl Item {
-    fn is_old(&self) -> bool {
-        self.tried
-            .is_some_and(|at| at.elapsed() >= DUPLICATES_FOR / 2)
-    }
-
-    fn of(fact: Queued) -> Self {
-        let Queued { encoded, known_by } = fact;
-        let encoded = match encoded.kind {
-            kind::PRIMED => up_to_the_next(encoded),
-            _ => encoded,
-        };
-        Self {
-            going: None,
-            encoded,
-            known_by,
-            duplicate_of: None,
-            control_id_reused: false,
-            tried: None,
-            done: None,
-        }
-    }
-}
-
-/// Other instances' facts stand between those of an archive: what it says holds until the next of its kind.
-fn up_to_the_next(encoded: Encoded) -> Encoded {
-    let Ok(mut primed) = serde_json::from_slice::<Primed>(&encoded.meta) else {
-        return encoded;
-    };
-    if primed.facts > 0 {
-        primed.facts = u32::MAX;
-    }
-    match serde_json::to_vec(&primed) {
-        Ok(meta) => Encoded { meta, ..encoded },
-        Err(_) => encoded,
     }
 }
