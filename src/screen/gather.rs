@@ -263,7 +263,7 @@ fn join_parts(gathering: &Gathering<'_>, mut tally: Tally) -> io::Result<Tally> 
     parts.sort_by(|a, b| (a.received_at, &a.raw).cmp(&(b.received_at, &b.raw)));
     let (state, read) = (Memory::new(), RefCell::new(Vec::new()));
     let extract = |received: &Received, _: JournalPosition, policy: &Policy| {
-        let extraction = read_safely(received, policy);
+        let extraction = read_safely(received, None, policy);
         let mut read = read.borrow_mut();
         read.push((extraction, received.received_at));
         Extraction::default()

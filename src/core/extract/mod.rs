@@ -21,7 +21,7 @@ mod walk;
 
 pub use glance::{Routine, glance, sent_at};
 pub use place::remedy;
-pub use read::{extract, extract_whole};
+pub use read::{extract, extract_routine, extract_whole};
 
 use super::clinical::analyte::Triplet;
 use super::clinical::observation::{

@@ -6,7 +6,7 @@ use super::order::Order;
 use super::patient::{Identifiers, demographics, number_of};
 use super::specimen;
 use super::walk::{OrderGroup, PatientGroup, Style, Walk, walk};
-use super::{Extraction, PatientPart, Refusal, Understood, glance};
+use super::{Extraction, PatientPart, Refusal, Routine, Understood, glance};
 use super::{associations, identity, place, status};
 use crate::core::clinical::observation::{Given, GroupWithdrawal, OrderNumber, PatientKey};
 use crate::core::fact::{JournalPosition, Reason, Received};
@@ -26,11 +26,21 @@ use crate::core::time::Timestamp;
 /// Most messages have no result of ours: of these a glance tells, and only header and patient are read.
 pub fn extract(received: &Received, position: JournalPosition, policy: &Policy) -> Extraction {
     let (raw, listener) = (&received.raw, &received.origin.listener);
-    let routine = glance(raw, listener, received.received_at, policy);
-    let Some((short, said)) = routine.and_then(|routine| {
-        let short = routine.shortened()?;
-        Some((short, routine.said))
-    }) else {
+    match glance(raw, listener, received.received_at, policy) {
+        Some(routine) => extract_routine(&routine, received, position, policy),
+        None => extract_whole(received, position, policy),
+    }
+}
+
+/// As [`extract`], of a message at which a glance was taken: only header and patient are read, where what is
+/// left out does not tell the character set.
+pub fn extract_routine(
+    routine: &Routine<'_>,
+    received: &Received,
+    position: JournalPosition,
+    policy: &Policy,
+) -> Extraction {
+    let Some(short) = routine.shortened() else {
         return extract_whole(received, position, policy);
     };
     let short = Received {
@@ -38,12 +48,11 @@ pub fn extract(received: &Received, position: JournalPosition, policy: &Policy) 
         ..received.clone()
     };
     let mut extraction = extract_whole(&short, position, policy);
-    for report in extraction
-        .patients
-        .iter_mut()
-        .filter_map(|part| part.demographics.as_mut())
-    {
-        report.at = said;
+    for part in &mut extraction.patients {
+        // A shortened message does not have the time of its event.
+        part.demographics
+            .iter_mut()
+            .for_each(|report| report.at = routine.said);
     }
     extraction
 }
