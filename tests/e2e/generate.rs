@@ -59,11 +59,15 @@ fn what_is_generated_is_sent_each_feed_to_its_address() {
         let accepted = format!("accepted    {accepted} (AA {accepted})\n");
         assert!(shown.contains(&accepted), "{shown}");
     }
+    // What is counted before the acknowledgement; what comes of reading is counted once more, behind it.
     let received: Vec<f64> = ["lab", "second"]
         .iter()
         .map(|name| {
-            let label = format!("listener=\"{name}\"");
-            daemon.metric("pentamer_messages_total", &label)
+            let of = |outcome: &str| {
+                let labels = format!("listener=\"{name}\",outcome=\"{outcome}\"");
+                daemon.metric("pentamer_messages_total", &labels)
+            };
+            of("stored") + of("duplicate")
         })
         .collect();
     assert_eq!(received, counts.map(|count| count as f64));
