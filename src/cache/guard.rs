@@ -280,6 +280,7 @@ impl std::fmt::Display for SealedWith {
 /// What is wrong with it.
 pub fn verify(dir: &Path, sealer: Option<&Sealer>) -> Result<JournalPosition, StateError> {
     const MEMORY: u64 = 16 << 20;
+    failpoints::stall("cache-check-hang");
     let state = Sled::open_sealed(dir, MEMORY, sealer)?;
     let values = views::verify(&state)?;
     let position = state.position()?;
@@ -293,6 +294,7 @@ pub fn verify(dir: &Path, sealer: Option<&Sealer>) -> Result<JournalPosition, St
 fn verify_in_child(opening: &Opening<'_>) -> Result<(), String> {
     let mut command = Command::new(opening.program);
     command.arg("verify-cache").arg(opening.dir);
+    command.arg("--of").arg(std::process::id().to_string());
     if let Some(file) = opening.key_file {
         command.arg("--key-file").arg(file);
     }

@@ -180,13 +180,39 @@ fn a_cache_whose_opening_hangs_is_left_alone() {
     tells_on(&daemon, 1);
 }
 
+/// What looks at the cache is a process of its own: it must not hold the cache when the next daemon comes.
+#[cfg(feature = "failpoints")]
+#[test]
+fn a_daemon_that_is_killed_takes_the_check_of_its_cache_with_it() {
+    let daemon = Pentamer::start_default();
+    let (home, _) = daemon.stop();
+    home.switch_fault("cache-check-hang", true);
+    let (mut child, home) = super::harness::spawn(home);
+    let data = home.data().display().to_string();
+    let is_check = |process: &std::path::Path| {
+        let said = std::fs::read(process.join("cmdline")).unwrap_or_default();
+        let said = String::from_utf8_lossy(&said).into_owned();
+        said.contains("verify-cache") && said.contains(&data)
+    };
+    let check = wait_for("the check", || {
+        let mut processes = std::fs::read_dir("/proc").ok()?.flatten();
+        processes.find_map(|one| is_check(&one.path()).then_some(one.path()))
+    });
+    child.kill().expect("killed");
+    child.wait().expect("waited");
+    wait_for("its end", || (!is_check(&check)).then_some(()));
+    home.switch_fault("cache-check-hang", false);
+    tells_on(&Pentamer::start(home), 0);
+}
+
 #[cfg(feature = "failpoints")]
 #[test]
 fn behind_a_slow_cache_everything_is_acknowledged_and_readyz_says_that_the_fold_is_behind() {
     let daemon = Pentamer::start_default();
     daemon.home.switch_fault("cache-slow", true);
     let mut sender = daemon.connect();
-    for number in 0..20 {
+    // So many that the fold has its hands full until the fault is over.
+    for number in 0..200 {
         let id = number.to_string();
         assert_eq!(sender.exchange(&low_igm(&id, &id)), "AA");
     }
@@ -200,7 +226,7 @@ fn behind_a_slow_cache_everything_is_acknowledged_and_readyz_says_that_the_fold_
     assert_eq!(sender.exchange(&low_igm("x", "x")), "AA");
     daemon.home.switch_fault("cache-slow", false);
     daemon.settle();
-    assert_eq!(ids(&daemon.home).len(), 21);
+    assert_eq!(ids(&daemon.home).len(), 201);
     wait_for("the notice to be cleared", || {
         notices(&daemon).is_empty().then_some(())
     });

@@ -46,7 +46,10 @@ fn spoil_cache(home: &Home, round: usize) {
         return;
     }
     match round % 4 {
-        0 => std::fs::remove_dir_all(&cache).expect("removed"),
+        // The check of a cache ends with the daemon that began it, a moment later.
+        0 => wait_for("the cache to be left alone", || {
+            std::fs::remove_dir_all(&cache).ok()
+        }),
         1 => {
             for entry in std::fs::read_dir(&cache).expect("listed") {
                 let path = entry.expect("an entry").path();
@@ -64,7 +67,9 @@ fn spoil_cache(home: &Home, round: usize) {
             }
         }
         2 if earlier.exists() => {
-            std::fs::remove_dir_all(&cache).expect("removed");
+            wait_for("the cache to be left alone", || {
+                std::fs::remove_dir_all(&cache).ok()
+            });
             copy(&earlier, &cache);
         }
         _ => {

@@ -2,7 +2,7 @@
 
 use super::{cluster, messages};
 use crate::e2e::brokers::{runtime, until};
-use crate::e2e::harness::{Home, Pentamer, command, low_igm};
+use crate::e2e::harness::{Home, Pentamer, command, low_igm, wait_for};
 use crate::e2e::receivers::broker::Nats;
 use crate::e2e::receivers::http::HttpReceiver;
 use crate::e2e::sinks::QUICK;
@@ -42,6 +42,13 @@ fn acknowledge(daemon: &Pentamer) {
         "{}",
         String::from_utf8_lossy(&done.stderr)
     );
+    // That is told of, too, a moment after the command's answer.
+    wait_for("the acknowledgement to be told of", || {
+        let (_, alerts) = daemon.get("/api/v1/alerts?limit=100");
+        alerts
+            .contains("pentamer.alert.acknowledged.v1")
+            .then_some(())
+    });
     daemon.settle();
 }
 
@@ -85,7 +92,7 @@ fn a_journal_goes_into_a_stream_and_back_with_its_alerts_and_pages_nobody() {
     assert_eq!(receiver.seen().len(), pages, "nobody is paged");
     // Copies are still known, and what is new pages.
     assert_eq!(daemon.connect().exchange(&low_igm("new", "pn")), "AA");
-    crate::e2e::harness::wait_for("a page", || {
+    wait_for("a page", || {
         (receiver.seen().len() == pages + 1).then_some(())
     });
     daemon.settle();
@@ -104,7 +111,7 @@ fn a_journal_goes_into_a_stream_and_back_with_its_alerts_and_pages_nobody() {
     daemon.settle();
     assert_eq!(daemon.get("/api/v1/alerts?limit=100").1, between);
     assert_eq!(daemon.connect().exchange(&low_igm("last", "pl")), "AA");
-    crate::e2e::harness::wait_for("a page", || {
+    wait_for("a page", || {
         (receiver.seen().len() == pages + 2).then_some(())
     });
 }
@@ -131,13 +138,13 @@ fn an_instance_that_is_drained_gives_the_right_away_and_goes_on_receiving() {
     let nats = Nats::start();
     let first = Pentamer::start(Home::new("", &cluster(&nats.url(), "a", 1)));
     let holds = |daemon: &Pentamer| daemon.metric("pentamer_cluster_holds", "") > 0.0;
-    crate::e2e::harness::wait_for("a to hold", || holds(&first).then_some(()));
+    wait_for("a to hold", || holds(&first).then_some(()));
     let second = Pentamer::start(Home::new("", &cluster(&nats.url(), "b", 1)));
-    crate::e2e::harness::wait_for("a to be known", || {
+    wait_for("a to be known", || {
         let known = run(&first.home, &["drain", "a"]);
         known.status.success().then_some(())
     });
-    crate::e2e::harness::wait_for("b to hold", || holds(&second).then_some(()));
+    wait_for("b to hold", || holds(&second).then_some(()));
     assert_eq!(first.connect().exchange(&low_igm("1", "p1")), "AA");
     second.settle();
     assert_eq!(second.home.alerts().len(), 1);
@@ -147,5 +154,5 @@ fn an_instance_that_is_drained_gives_the_right_away_and_goes_on_receiving() {
     );
     assert!(run(&first.home, &["drain", "--undo", "a"]).status.success());
     drop(second);
-    crate::e2e::harness::wait_for("a to hold again", || holds(&first).then_some(()));
+    wait_for("a to hold again", || holds(&first).then_some(()));
 }
