@@ -16,7 +16,8 @@
 //!
 //! [`link`] speaks JetStream; [`message`] turns records into messages and back; [`tail`] is what an instance knows
 //! of the end of the stream; [`writer`] stores, [`follow`] keeps up, [`reader`] reads; [`lease`] says who decides,
-//! [`right`] is what the writer knows of that; [`retain`] drops what is old.
+//! [`right`] is what the writer knows of that; [`retain`] drops what is old; [`spool`] keeps what is received while
+//! JetStream is away.
 
 pub mod carry;
 mod follow;
@@ -26,6 +27,7 @@ mod message;
 mod reader;
 mod retain;
 mod right;
+mod spool;
 mod status;
 mod tail;
 mod writer;
@@ -33,6 +35,7 @@ mod writer;
 pub use carry::CarryError;
 pub use lease::Lease;
 pub use link::{Link, LinkError};
+pub use spool::{OnSpooling, Spooling};
 pub use status::{Instance, Overview, Overviewed, drain, overview};
 
 use crate::config::Cluster;
@@ -41,6 +44,7 @@ use crate::journal::{self, Appender, Beside, Disk, JournalError, Options};
 use crate::seal::Keyring;
 use follow::Follower;
 use reader::StreamLog;
+use spool::Spool;
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
@@ -111,6 +115,14 @@ pub struct Running {
     inlet: journal::Inlet,
 }
 
+/// Who is told what happens.
+pub struct Tell<'a> {
+    /// The stream does not answer, and is waited for.
+    pub awaited: &'a (dyn Fn(&LinkError) + Sync),
+    /// Messages are kept aside.
+    pub spooling: OnSpooling,
+}
+
 /// Waits until JetStream answers, then opens the site's log. Gives up when `stop` says so.
 ///
 /// # Errors
@@ -120,10 +132,11 @@ pub fn open(
     options: &Options,
     cluster: &Cluster,
     site: &str,
-    told: &(dyn Fn(&LinkError) + Sync),
+    tell: &Tell<'_>,
     stop: &CancellationToken,
 ) -> Result<Option<Opened>, OpenError> {
-    let beside = journal::open_beside(disk, options)?;
+    let beside = journal::open_beside(Arc::clone(&disk), options)?;
+    let spool = Spool::open(disk, options, cluster.spool, Arc::clone(&tell.spooling))?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(THREADS)
         .thread_name("cluster")
@@ -134,7 +147,7 @@ pub fn open(
         loop {
             match Link::connect(cluster, site).await {
                 Ok(link) => return Ok(Some(link)),
-                Err(error) if error.is_transient() => told(&error),
+                Err(error) if error.is_transient() => (tell.awaited)(&error),
                 Err(error) => return Err(error),
             }
             tokio::select! {
@@ -155,17 +168,25 @@ pub fn open(
             checkpoint: beside.base,
         });
     }
-    start(runtime, link, beside, options, cluster, last).map(Some)
+    let own = Own { beside, spool };
+    start(runtime, link, own, options, cluster, last).map(Some)
+}
+
+/// What an instance has of its own.
+struct Own {
+    beside: Beside,
+    spool: Spool,
 }
 
 fn start(
     runtime: Runtime,
     link: Link,
-    beside: Beside,
+    own: Own,
     options: &Options,
     cluster: &Cluster,
     last: JournalPosition,
 ) -> Result<Opened, OpenError> {
+    let Own { beside, spool } = own;
     let unfit = beside.unfit().to_vec();
     let base = beside.base;
     let link = Arc::new(link.with_keys(options.keys.clone()));
@@ -206,6 +227,7 @@ fn start(
         inlet.clone(),
         lease.lost(),
         options,
+        spool,
         runtime.handle().clone(),
     );
     let thread = std::thread::Builder::new().name("stream".to_owned());
@@ -284,6 +306,11 @@ fn check_mark(dir: &Path, identity: &str) -> Result<(), OpenError> {
 /// Whether a data directory is one of an instance that shares a stream: then it holds no facts.
 pub fn is_of_a_stream(dir: &Path) -> bool {
     dir.join(MARK).exists()
+}
+
+/// Whether an instance has kept messages aside that the stream has not got.
+pub fn is_spooled(dir: &Path) -> bool {
+    spool::is_left(dir)
 }
 
 /// A link to a site's stream outside a daemon.

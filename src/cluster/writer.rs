@@ -3,6 +3,7 @@
 //! It never ends by an error (WIRE A-70). What was not acknowledged is published again with the same id, at once
 //! the first time and then every `retry`.
 
+mod aside;
 mod lanes;
 mod pending;
 
@@ -11,6 +12,7 @@ pub(super) use pending::HOLDER;
 use super::link::{Ack, Acknowledging, DUPLICATES_FOR, Expects, Link, LinkError};
 use super::message::Going;
 use super::right::Right;
+use super::spool::{Spool, Spooling};
 use super::tail::Tail;
 use crate::clock;
 use crate::core::fact::JournalPosition;
@@ -21,9 +23,12 @@ use std::collections::{HashSet, VecDeque};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::runtime::Handle;
+use tokio::task::JoinHandle;
 
 /// How long the follower is waited for before that counts as trouble.
 const FOLLOWED_WITHIN: Duration = Duration::from_secs(2);
+/// While things are kept aside, whether JetStream answers is looked at so often.
+const ASIDE_EVERY: Duration = Duration::from_millis(50);
 /// Between two looks at it.
 const LOOK_EVERY: Duration = Duration::from_millis(5);
 
@@ -41,6 +46,16 @@ pub(super) struct Writer {
     from: String,
     number: u64,
     archive_at: Option<u64>,
+    spool: Spool,
+    /// What of the spool is on its way, and where each fact stood there.
+    forwarding: Option<(Vec<JournalPosition>, VecDeque<Pending>)>,
+}
+
+/// Since when nothing can be stored, and when that is tried again.
+struct Failing {
+    since: Instant,
+    retry_at: Instant,
+    probe: Option<JoinHandle<bool>>,
 }
 
 impl Writer {
@@ -50,6 +65,7 @@ impl Writer {
         inlet: Inlet,
         right: Arc<Right>,
         options: &Options,
+        spool: Spool,
         runtime: Handle,
     ) -> Self {
         let from = right.instance().to_owned();
@@ -66,76 +82,136 @@ impl Writer {
             from,
             number: 0,
             archive_at: None,
+            spool,
+            forwarding: None,
         }
     }
 
     /// Works until the queue is closed and empty.
     pub(super) fn run(mut self) {
         let runtime = self.runtime.clone();
-        let mut failing: Option<(Instant, Instant)> = None;
+        let mut failing: Option<Failing> = None;
         loop {
             self.pulse.beat();
-            let ending = match failing {
-                None => {
-                    let mut taken = VecDeque::new();
-                    let patience = match self.pending.is_empty() {
-                        true => self.retry,
-                        false => Duration::ZERO,
-                    };
-                    let ending = self.inlet.take(patience, &mut taken);
-                    self.pending.extend(taken.into_iter().map(Pending::of));
-                    ending
-                }
-                Some((_, retry_at)) => {
-                    let left = retry_at.saturating_duration_since(clock::monotonic());
-                    let ending = self.inlet.rest(left);
-                    self.pending.retain(|one| !one.group.answer.is_closed());
-                    self.inlet.drop_abandoned();
-                    ending
-                }
-            };
+            let ending = self.take(failing.as_ref());
             let outside = self.pulse.clone();
             let outside = outside.outside();
-            let attempted = runtime.block_on(self.attempt(failing.is_some()));
+            runtime.block_on(self.set_aside(failing.as_ref()));
+            let mut attempted = None;
+            if failing.as_mut().is_none_or(|failing| self.may_try(failing)) {
+                attempted = Some(runtime.block_on(self.attempt(failing.is_some())));
+            }
             drop(outside);
             match attempted {
-                Ok(()) => {
+                Some(Ok(())) => {
                     if failing.take().is_some() {
                         self.inlet.storing(Storing::Good);
                         continue;
                     }
-                    if ending && self.pending.is_empty() {
+                    if ending && self.pending.is_empty() && self.spool.is_empty() {
                         break;
                     }
                 }
-                Err(_) => {
-                    let now = clock::monotonic();
-                    let since = failing.map_or(now, |(since, _)| since);
-                    self.inlet.failing(since, "stream");
+                Some(Err(error)) => {
                     if ending && failing.is_some() {
                         break;
                     }
-                    let patience = failing.map_or(Duration::ZERO, |_| self.retry);
-                    failing = Some((since, now + patience));
+                    failing = Some(self.failed(failing, &error));
                 }
+                None if ending => break,
+                None => {}
             }
         }
         self.inlet.close();
+        self.spool.close();
         self.pending.clear();
         self.inlet.clear();
     }
 
+    /// Takes up what is queued, or waits until there is something to do. Whether the queue is closed and empty.
+    fn take(&mut self, failing: Option<&Failing>) -> bool {
+        let patience = match failing {
+            None if self.pending.is_empty() && self.spool.is_empty() => self.retry,
+            None => Duration::ZERO,
+            Some(_) if self.spool.wanted => ASIDE_EVERY,
+            Some(failing) => {
+                let left = failing
+                    .retry_at
+                    .saturating_duration_since(clock::monotonic());
+                let ending = self.inlet.rest(left);
+                self.drop_abandoned();
+                self.inlet.drop_abandoned();
+                return ending;
+            }
+        };
+        let mut taken = VecDeque::new();
+        let ending = self.inlet.take(patience, &mut taken);
+        self.pending.extend(taken.into_iter().map(Pending::of));
+        if failing.is_some() {
+            self.drop_abandoned();
+        }
+        ending
+    }
+
+    fn drop_abandoned(&mut self) {
+        self.pending.retain(|one| !one.group.answer.is_closed());
+    }
+
+    fn failed(&mut self, failing: Option<Failing>, error: &LinkError) -> Failing {
+        let now = clock::monotonic();
+        let patience = failing.as_ref().map_or(Duration::ZERO, |_| self.retry);
+        let since = failing.map_or(now, |failing| failing.since);
+        if self.spool.wanted {
+            self.inlet.aside(since);
+            if since == now {
+                (self.spool.tell)(Spooling::Begun(error.to_string()));
+            }
+        } else {
+            self.inlet.failing(since, "stream");
+        }
+        Failing {
+            since,
+            retry_at: now + patience,
+            probe: None,
+        }
+    }
+
+    /// Whether it is time to try again. Who keeps things aside does not wait for JetStream: it is asked aside, too.
+    fn may_try(&self, failing: &mut Failing) -> bool {
+        if !self.spool.wanted {
+            return true;
+        }
+        match &failing.probe {
+            None if clock::monotonic() < failing.retry_at => false,
+            None => {
+                let link = Arc::clone(&self.link);
+                let probe = async move { link.ends().await.is_ok() };
+                failing.probe = Some(self.runtime.spawn(probe));
+                false
+            }
+            Some(probe) if !probe.is_finished() => false,
+            Some(_) => {
+                let probe = failing.probe.take();
+                let answered = probe.map(|probe| self.runtime.block_on(probe));
+                failing.retry_at = clock::monotonic() + self.retry;
+                matches!(answered, Some(Ok(true)))
+            }
+        }
+    }
+
     /// Stores what is pending; a probe asks the stream even with nothing pending.
     async fn attempt(&mut self, probe: bool) -> Result<(), LinkError> {
-        if self.pending.is_empty() {
+        if self.pending.is_empty() && self.spool.is_empty() {
             return match probe {
                 true => self.link.ends().await.map(drop),
                 false => Ok(()),
             };
         }
         self.be_fresh().await?;
+        self.forward().await?;
         let begun = clock::monotonic();
         let mut pending = std::mem::take(&mut self.pending);
+        self.resolve(&mut pending);
         let stored = self.store(&mut pending).await;
         self.answer(pending);
         stored?;
@@ -308,7 +384,8 @@ impl Writer {
             let Some(there) = there else {
                 return Err(LinkError::away("it was acknowledged as another message"));
             };
-            if there.from != going.from {
+            let is_the_same_receipt = there.record.meta == going.encoded.meta;
+            if there.from != going.from && !is_the_same_receipt {
                 // Another instance was given a copy of it and was faster.
                 let Some(known) = &item.known_by else {
                     return Err(LinkError::away("its id was given twice"));

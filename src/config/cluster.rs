@@ -30,6 +30,8 @@ pub struct Cluster {
     pub lease: Duration,
     /// How long an answer of JetStream is waited for.
     pub timeout: Duration,
+    /// While it does not answer, what listeners receive is kept on this disk and acknowledged.
+    pub spool: bool,
 }
 
 pub(super) const REPLICAS: [u32; 3] = [1, 3, 5];
@@ -106,6 +108,7 @@ pub(super) fn cluster(raw: &Raw, site: &str, problems: &mut Vec<Problem>) -> Opt
                 Duration::from_millis(100)..=Duration::from_secs(60),
             )
             .unwrap_or(Duration::from_secs(2)),
+        spool: section.flag("spool").unwrap_or(false),
     })
 }
 

@@ -93,6 +93,16 @@ pub(super) async fn open(
     }))
 }
 
+fn tell_spooling(what: cluster::Spooling) {
+    match what {
+        cluster::Spooling::Begun(why) => events::spooling(&why),
+        cluster::Spooling::Waiting(facts) => events::spooled(facts),
+        cluster::Spooling::Emptied => events::spool_emptied(),
+        cluster::Spooling::Damaged(why) => events::spool_damaged(&why),
+        cluster::Spooling::Unrelated => events::spool_unrelated(),
+    }
+}
+
 fn open_stream(
     options: &Options,
     shared: &Cluster,
@@ -109,6 +119,10 @@ fn open_stream(
             *told = Some(now);
         }
         service::status("waiting for the stream");
+    };
+    let tell = cluster::Tell {
+        awaited: &tell,
+        spooling: Arc::new(tell_spooling),
     };
     let disk = Arc::new(OsDisk);
     cluster::open(disk, options, shared, site, &tell, stop)

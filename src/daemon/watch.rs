@@ -83,6 +83,7 @@ impl Watch {
             let stuck = waiting.then_some(stuck).filter(|for_| *for_ > SYNC_WITHIN);
             self.notices
                 .set(NoticeKind::DiskFailing, disk_failing(&now, stuck));
+            self.notices.set(NoticeKind::Spooling, spooling(&now));
             let progress = *self.progress.borrow_and_update();
             let behind = now.synced.0.saturating_sub(progress.folded.0);
             let still = folded.now((progress.folded, behind > 0));
@@ -106,8 +107,9 @@ impl Watch {
 
 /// Returns when storing begins to fail or works again; false when the journal is closed.
 async fn wait_for_storing(status: &mut watch::Receiver<Status>, was: Storing) -> bool {
-    let good = was == Storing::Good;
-    let changed = status.wait_for(|now| (now.storing == Storing::Good) != good);
+    let is_failing = |storing| matches!(storing, Storing::Failing { .. });
+    let kind = |storing| (storing == Storing::Good, is_failing(storing));
+    let changed = status.wait_for(|now| kind(now.storing) != kind(was));
     changed.await.is_ok()
 }
 
@@ -117,7 +119,12 @@ fn tell_storing(status: &Status, failing: &mut bool) {
         Storing::Good if *failing => events::storing_again(),
         _ => {}
     }
-    *failing = status.storing != Storing::Good;
+    *failing = match status.storing {
+        Storing::Failing { .. } => true,
+        Storing::Good => false,
+        // Said by who keeps it aside.
+        Storing::Aside { .. } => *failing,
+    };
 }
 
 /// The free space, asked for aside: a file system that hangs must not hang this.
@@ -185,6 +192,14 @@ fn disk_failing(status: &Status, stuck: Option<Duration>) -> Option<String> {
         ),
         _ => None,
     }
+}
+
+fn spooling(status: &Status) -> Option<String> {
+    matches!(status.storing, Storing::Aside { .. }).then(|| {
+        "JetStream does not answer: messages are kept in the data directory and acknowledged, and nothing is decided \
+         about them before it does; see `pentamer cluster status`, and the servers' logs"
+            .to_owned()
+    })
 }
 
 fn fold_behind(progress: Progress, behind: u64, still: Duration) -> Option<String> {

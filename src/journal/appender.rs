@@ -2,7 +2,7 @@
 
 use super::checkpoint::{Checkpoint, Kept, TakeError, Taking, Window};
 use super::duplicates::Fingerprint;
-use super::encode::encode;
+use super::encode::{Encoded, encode};
 use super::error::{AppendError, JournalError};
 use super::keeper::Keeper;
 use super::log::{Hold, Log};
@@ -104,6 +104,14 @@ pub struct Appender {
 
 type Answer = oneshot::Receiver<Vec<Stored>>;
 
+/// Under what a group is stored.
+#[derive(Default)]
+struct Conditions {
+    hold: Option<Hold>,
+    after: Option<JournalPosition>,
+    received: bool,
+}
+
 impl Appender {
     pub(crate) fn new(shared: Arc<Shared>) -> Self {
         Self {
@@ -119,25 +127,55 @@ impl Appender {
     /// answer, one [`Stored`] a draft, comes after `fdatasync`. While nothing can be stored, a group
     /// whose answer is dropped is dropped too; otherwise it is stored whether or not anyone listens.
     pub async fn submit(&self, group: Vec<Draft>) -> Result<Answer, AppendError> {
-        self.submit_as(None, None, group).await
+        self.submit_as(Conditions::default(), group).await
+    }
+
+    /// Like [`submit`](Self::submit), for what a listener received. While a log elsewhere does not answer it may be
+    /// kept aside and answered for (`[cluster] spool`): the position is then a provisional one.
+    pub async fn submit_received(&self, group: Vec<Draft>) -> Result<Answer, AppendError> {
+        let received = Conditions {
+            received: true,
+            ..Conditions::default()
+        };
+        self.submit_as(received, group).await
+    }
+
+    /// Facts as another journal had them; copies among them are not looked for.
+    pub(crate) async fn submit_encoded(&self, facts: Vec<Encoded>) -> Result<Answer, AppendError> {
+        let queued = |encoded| Queued {
+            encoded,
+            known_by: None,
+        };
+        let facts: Vec<Queued> = facts.into_iter().map(queued).collect();
+        self.submit_prepared(Conditions::default(), facts).await
     }
 
     /// Like [`submit`](Self::submit), for what only the instance may store that has the right to decide: where that
     /// is lost or was given anew meanwhile, the group is dropped without an answer.
     pub async fn submit_held(&self, hold: Hold, group: Vec<Draft>) -> Result<Answer, AppendError> {
-        self.submit_as(Some(hold), None, group).await
+        let held = Conditions {
+            hold: Some(hold),
+            ..Conditions::default()
+        };
+        self.submit_as(held, group).await
     }
 
     async fn submit_as(
         &self,
-        hold: Option<Hold>,
-        after: Option<JournalPosition>,
+        conditions: Conditions,
         group: Vec<Draft>,
     ) -> Result<Answer, AppendError> {
-        let facts = prepare(group)?;
+        self.submit_prepared(conditions, prepare(group)?).await
+    }
+
+    async fn submit_prepared(
+        &self,
+        conditions: Conditions,
+        facts: Vec<Queued>,
+    ) -> Result<Answer, AppendError> {
         let slots = Arc::clone(&self.shared().queue.slots);
         let slots = slots.acquire_many_owned(slots_of(&facts)).await;
-        self.push(facts, slots.map_err(|_| AppendError::Closed)?, hold, after)
+        self.push(facts, slots.map_err(|_| AppendError::Closed)?, conditions)
     }
 
     /// Like [`submit`](Self::submit), for a chain of facts of one kind: where the newest of them stands elsewhere
@@ -147,7 +185,11 @@ impl Appender {
         after: JournalPosition,
         group: Vec<Draft>,
     ) -> Result<Answer, AppendError> {
-        self.submit_as(None, Some(after), group).await
+        let linked = Conditions {
+            after: Some(after),
+            ..Conditions::default()
+        };
+        self.submit_as(linked, group).await
     }
 
     /// The right to decide and to deliver, while this instance has it.
@@ -174,7 +216,7 @@ impl Appender {
             TryAcquireError::Closed => AppendError::Closed,
             TryAcquireError::NoPermits => AppendError::Full,
         })?;
-        self.push(facts, slots, None, None)
+        self.push(facts, slots, Conditions::default())
     }
 
     /// Facts that are queued or being written and not yet answered for.
@@ -206,8 +248,7 @@ impl Appender {
         &self,
         facts: Vec<Queued>,
         slots: OwnedSemaphorePermit,
-        hold: Option<Hold>,
-        after: Option<JournalPosition>,
+        conditions: Conditions,
     ) -> Result<Answer, AppendError> {
         let (answer, receiver) = oneshot::channel();
         if facts.is_empty() {
@@ -219,8 +260,9 @@ impl Appender {
             facts,
             answer,
             slots,
-            hold,
-            after,
+            hold: conditions.hold,
+            after: conditions.after,
+            received: conditions.received,
         };
         if self.shared().queue.push(group) {
             Ok(receiver)

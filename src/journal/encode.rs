@@ -129,6 +129,8 @@ pub(crate) mod kind {
     pub(crate) const PRIMED: u8 = Kind::Primed as u8;
     /// An entry of the audit.
     pub(crate) const AUDITED: u8 = Kind::Audited as u8;
+    /// What a laboratory system answered.
+    pub(crate) const LIS_ANSWERED: u8 = Kind::LisAnswered as u8;
     /// A message to be read again follows.
     pub(crate) const RETRIED: u8 = Kind::Retried as u8;
 }

@@ -184,6 +184,21 @@ pub fn write_mark(path: &Path, text: &str) -> io::Result<()> {
     }
 }
 
+/// The lowest of the numbers that entries of a directory are named by; `None` where there is none.
+pub fn lowest_in(dir: &Path) -> Option<u64> {
+    let entries = std::fs::read_dir(dir).ok()?.flatten();
+    let numbers = entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
+    numbers.min()
+}
+
+/// Removes a directory and all that is in it.
+///
+/// # Errors
+/// Where the disk refuses.
+pub fn remove_with_all(dir: &Path) -> io::Result<()> {
+    std::fs::remove_dir_all(dir)
+}
+
 impl Beside {
     /// What of the checkpoints could not be used.
     pub fn unfit(&self) -> &[super::Unfit] {
@@ -289,6 +304,17 @@ impl Inlet {
             .failures
             .fetch_add(1, Ordering::Relaxed);
         self.storing(Storing::Failing { since, why });
+    }
+
+    /// Since when nothing is stored, and what listeners receive is kept aside.
+    pub fn aside(&self, since: Instant) {
+        if self.shared.status.borrow().storing != (Storing::Aside { since }) {
+            self.shared
+                .counters
+                .failures
+                .fetch_add(1, Ordering::Relaxed);
+            self.storing(Storing::Aside { since });
+        }
     }
 
     /// Counts what was stored.

@@ -70,7 +70,8 @@ pub use error::{AppendError, DecodeError, JournalError, ReadError};
 pub use keeper::{Keeper, Tidied};
 pub use layout::{FORMAT_VERSION, MAX_PAYLOAD};
 pub use log::{
-    Beside, Hold, Log, LogReader, Record, has_segments, open_beside, read_mark, write_mark,
+    Beside, Hold, Log, LogReader, Record, has_segments, lowest_in, open_beside, read_mark,
+    remove_with_all, write_mark,
 };
 pub(crate) use log::{Inlet, seen_again};
 pub use model_disk::{Fault, ModelDisk};

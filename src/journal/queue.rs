@@ -49,9 +49,25 @@ pub(crate) struct Group {
     pub hold: Option<Hold>,
     /// Stored only right behind the fact of its kind that stands here.
     pub after: Option<JournalPosition>,
+    /// A listener received it: it may be kept aside while a log elsewhere does not answer.
+    pub received: bool,
 }
 
 impl Group {
+    /// Facts that nobody waits for, outside of any queue.
+    pub fn unanswered(facts: Vec<Queued>) -> Option<Self> {
+        let slots = Arc::new(Semaphore::new(0)).try_acquire_many_owned(0).ok()?;
+        Some(Self {
+            stored: Vec::with_capacity(facts.len()),
+            facts,
+            answer: oneshot::channel().0,
+            slots,
+            hold: None,
+            after: None,
+            received: true,
+        })
+    }
+
     fn bytes(&self) -> u64 {
         self.facts.iter().map(|fact| fact.encoded.payload()).sum()
     }

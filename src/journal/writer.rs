@@ -54,8 +54,13 @@ pub enum Storing {
     Failing {
         /// Since when without a success.
         since: Instant,
-        /// `disk_full`, `reserve`, `write` or `sync`.
+        /// `disk_full`, `reserve`, `write` or `sync`; `stream` where JetStream does not answer.
         why: &'static str,
+    },
+    /// It cannot, and what listeners receive is kept aside on this disk and answered for. All else waits.
+    Aside {
+        /// Since when without a success.
+        since: Instant,
     },
 }
 

@@ -357,7 +357,7 @@ impl Arrival {
 /// How long storing has been failing, if it is.
 pub(super) fn since_failing(listener: &Listener) -> Option<Duration> {
     match listener.appender.status().borrow().storing {
-        Storing::Good => None,
+        Storing::Good | Storing::Aside { .. } => None,
         Storing::Failing { since, .. } => {
             Some(crate::clock::monotonic().saturating_duration_since(since))
         }

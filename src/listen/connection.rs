@@ -369,7 +369,7 @@ impl<'a> Connection<'a> {
             let stored = self
                 .listener
                 .appender
-                .submit(taken.drafts)
+                .submit_received(taken.drafts)
                 .await
                 .map_err(|_| Ended::Stop)?;
             answering

@@ -26,6 +26,8 @@ pub enum NoticeKind {
     DiskLow,
     /// Writing or syncing fails, or does not return.
     DiskFailing,
+    /// JetStream does not answer: what listeners receive is kept aside and acknowledged.
+    Spooling,
     /// The wall clock was set by more than a correction, or stands before what is recorded.
     ClockJumped,
     /// Messages are acknowledged but not looked at yet.
@@ -50,13 +52,14 @@ pub enum NoticeKind {
 
 impl NoticeKind {
     /// Every kind, in the order in which they are listed.
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 17] = [
         Self::CacheRebuilt,
         Self::CacheInMemory,
         Self::JournalDamaged,
         Self::CheckpointDamaged,
         Self::DiskLow,
         Self::DiskFailing,
+        Self::Spooling,
         Self::ClockJumped,
         Self::FoldBehind,
         Self::SinkFailing,
@@ -78,6 +81,7 @@ impl NoticeKind {
             Self::CheckpointDamaged => "checkpoint_damaged",
             Self::DiskLow => "disk_low",
             Self::DiskFailing => "disk_failing",
+            Self::Spooling => "spooling",
             Self::ClockJumped => "clock_jumped",
             Self::FoldBehind => "fold_behind",
             Self::SinkFailing => "sink_failing",

@@ -27,6 +27,10 @@ pub fn describe() {
         "pentamer_cluster_drained",
         "1 while this instance is told to take nothing"
     );
+    describe_gauge!(
+        "pentamer_cluster_spooled",
+        "Facts kept aside that the stream has not got"
+    );
     describe_counter!(
         "pentamer_messages_total",
         "Messages by listener and outcome"

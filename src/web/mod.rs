@@ -291,6 +291,12 @@ fn readiness(
     if let Storing::Failing { why, .. } = status.storing {
         return not(format!("cannot store: {why}\n"));
     }
+    if matches!(status.storing, Storing::Aside { .. }) {
+        return (
+            StatusCode::OK,
+            "ready, and messages are kept here until JetStream answers\n".to_owned(),
+        );
+    }
     if stands(NoticeKind::DiskFailing) {
         return not("cannot store: the disk does not answer\n".to_owned());
     }

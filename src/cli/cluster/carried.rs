@@ -96,6 +96,14 @@ pub(super) fn import(place: &Place) -> Result<Exit, Exit> {
 pub(super) fn export(place: &Place) -> Result<Exit, Exit> {
     let (config, shared) = loaded(place)?;
     let dir = config.storage.dir.clone();
+    if cluster::is_spooled(&dir) {
+        complain(
+            "messages are kept aside that the stream has not got",
+            &dir.display().to_string(),
+            "start this instance until `pentamer_cluster_spooled` is 0, then stop it and export",
+        );
+        return Err(Exit::Failed);
+    }
     let keys = keys_of(config.storage.encryption_key_file.as_deref())?;
     let runtime = runtime()?;
     let link = runtime.block_on(cluster::link(&shared, &config.site.name, keys.clone()));

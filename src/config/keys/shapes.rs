@@ -327,6 +327,7 @@ pub(in crate::config) const CLUSTER: Shape = Shape {
         "ca_file",
         "lease",
         "timeout",
+        "spool",
     ],
     planned: &[],
 };

@@ -17,7 +17,7 @@ fn good(status: &Status) -> bool {
 
 fn why(status: &Status) -> &'static str {
     match status.storing {
-        Storing::Good => "",
+        Storing::Good | Storing::Aside { .. } => "",
         Storing::Failing { why, .. } => why,
     }
 }

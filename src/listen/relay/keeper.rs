@@ -189,7 +189,10 @@ async fn submit(
     messages: usize,
 ) -> Result<Group, GivenUp> {
     let appender = &relay.listener.appender;
-    let stored = appender.submit(drafts).await.map_err(|_| GivenUp)?;
+    let stored = appender
+        .submit_received(drafts)
+        .await
+        .map_err(|_| GivenUp)?;
     Ok(Group {
         numbers,
         messages,

@@ -31,6 +31,43 @@ pub fn stream_awaited(stream: &str, why: &str) {
     );
 }
 
+/// JetStream does not answer, and what listeners receive is kept aside.
+pub fn spooling(why: &str) {
+    warn!(
+        event = "spooling",
+        why, "JetStream does not answer: messages are kept in the data directory and acknowledged"
+    );
+}
+
+/// So many facts are kept aside.
+pub fn spooled(facts: u64) {
+    gauge!("pentamer_cluster_spooled").set(facts as f64);
+}
+
+/// All that was kept aside is in the stream.
+pub fn spool_emptied() {
+    info!(
+        event = "spool_emptied",
+        "what was kept aside while JetStream did not answer is in the stream"
+    );
+}
+
+/// Something that was kept aside cannot be read, or cannot be put into the stream.
+pub fn spool_damaged(why: &str) {
+    error!(
+        event = "spool_damaged",
+        why, "what was kept aside for the stream of facts is damaged, or cannot be kept"
+    );
+}
+
+/// An answer of a laboratory system to a message whose place in the stream is not known any more.
+pub fn spool_unrelated() {
+    warn!(
+        event = "spool_unrelated",
+        "an answer of a laboratory system is not recorded: it is not known any more which message it is about"
+    );
+}
+
 /// Who decides, as this instance sees it.
 pub fn lease(is_ours: bool, epoch: u64, holder: &str, drained: bool) {
     gauge!("pentamer_cluster_holds").set(if is_ours { 1.0 } else { 0.0 });
