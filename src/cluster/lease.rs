@@ -5,59 +5,30 @@
 //! one who takes it puts a [`Held`] into the stream, and from there on the stream takes nothing of the former one
 //! (see the invariants of this room).
 
+use super::bucket::{
+    Plan, Presence, Term, drain_key, lease_key, plan_key, presence_key, read, write,
+};
 use super::link::{Expects, Link, LinkError};
 use super::message::{EPOCH, Going};
+use super::plan::Planner;
 use super::right::{Chain, Right};
 use super::tail::Tail;
 use super::writer::HOLDER;
 use crate::clock;
 use crate::config::Cluster;
 use crate::core::fact::{Fact, Held, JournalPosition};
-use crate::core::time::Timestamp;
 use crate::journal::{Hold, Inlet, Record, encode_fact};
-use async_nats::jetstream::context::PublishErrorKind;
-use async_nats::jetstream::message::PublishMessage;
-use async_nats::jetstream::stream::RawMessageErrorKind;
-use serde::{Deserialize, Serialize};
-use std::sync::{Arc, Mutex};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 use tokio::runtime::Runtime;
 use tokio::sync::{Notify, watch};
 use tokio_util::sync::CancellationToken;
 
+/// Whoever did not take what was offered is not offered it again before so many terms.
+const REFUSED_FOR: u32 = 20;
 /// Renewals within a term.
 const RENEWALS: u32 = 4;
-
-/// What stands in the bucket.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct Term {
-    /// Who has it; `None` where it was given away.
-    pub holder: Option<String>,
-    /// Rises by one with every taking.
-    pub epoch: u64,
-    /// When it was last renewed, by the holder's clock; for people.
-    pub at: Timestamp,
-}
-
-/// What an instance says of itself in the bucket.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct Presence {
-    /// `[cluster] stream`.
-    pub stream: String,
-    /// Its version.
-    pub version: String,
-    /// Up to here the stream is known to it.
-    pub reached: u64,
-    /// Facts up to here stand behind both checkpoints that it keeps.
-    #[serde(default)]
-    pub floor: u64,
-    /// It holds the right to decide.
-    pub holds: bool,
-    /// It takes none.
-    pub drained: bool,
-    /// When it said so.
-    pub at: Timestamp,
-}
 
 /// How the lease stands, as this instance sees it.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -84,8 +55,19 @@ struct Shared {
     tail: Arc<Tail>,
     name: String,
     term: Duration,
+    weight: Option<u64>,
+    plan: Mutex<Planned>,
+    current: AtomicBool,
     standing: watch::Sender<Standing>,
     released: watch::Sender<bool>,
+}
+
+/// Who is to have it, where that is planned.
+#[derive(Default)]
+struct Planned {
+    instance: Option<String>,
+    /// Whoever was offered it lately and did not take it.
+    refused: Option<(String, Instant)>,
 }
 
 /// What was last seen in the bucket, and since when it stands there.
@@ -121,10 +103,22 @@ impl Lease {
                 tail,
                 name,
                 term: cluster.lease,
+                weight: cluster.spread.then_some(cluster.weight),
+                plan: Mutex::default(),
+                current: AtomicBool::new(false),
                 standing: watch::Sender::default(),
                 released: watch::Sender::new(false),
             }),
         };
+        if cluster.spread {
+            let planner = Planner {
+                link: Arc::clone(&lease.shared.link),
+                name: lease.shared.right.instance().to_owned(),
+                term: cluster.lease,
+                stop: stop.clone(),
+            };
+            runtime.spawn(planner.run());
+        }
         let running = lease.clone();
         runtime.spawn(async move { running.run(stop).await });
         lease
@@ -133,6 +127,11 @@ impl Lease {
     /// What the writer asks before it stores what only the holder may.
     pub(super) fn lost(&self) -> Arc<Right> {
         Arc::clone(&self.shared.right)
+    }
+
+    /// Whether what this instance folded stands at the end of the stream: else it is not offered the right.
+    pub fn set_current(&self, current: bool) {
+        self.shared.current.store(current, Ordering::Relaxed);
     }
 
     /// How it stands.
@@ -177,6 +176,7 @@ impl Lease {
             if turn.is_multiple_of(RENEWALS) {
                 let aside = async {
                     self.ask_whether_drained().await?;
+                    self.ask_for_the_plan().await?;
                     self.be_present().await
                 };
                 let _ = tokio::time::timeout(every / 2, aside).await;
@@ -216,12 +216,14 @@ impl Lease {
         let epoch = now.term.as_ref().map_or(0, |term| term.epoch);
         let asked = clock::monotonic();
         if mine && self.holds() {
-            let holder = (!drained).then(|| shared.right.instance().to_owned());
-            if drained {
+            let offered = (!drained).then(|| self.offered()).flatten();
+            let goes = drained || offered.is_some();
+            let holder = (!goes).then(|| shared.right.instance().to_owned());
+            if goes {
                 // First of all: what was decided before is stored, nothing is decided after.
                 shared.right.end();
             }
-            *now = self.put(holder, epoch, now.revision).await?;
+            *now = self.put(holder, offered, epoch, now.revision).await?;
             *valid_until = asked + shared.term - shared.term / RENEWALS;
             return Ok(());
         }
@@ -230,15 +232,44 @@ impl Lease {
         }
         let is_over = now.term.as_ref().is_none_or(|term| {
             // One that was ours and is not held is not renewed: nobody loses by taking it at once.
-            term.holder.is_none() || mine || now.since.elapsed() >= shared.term
+            let is_free = term.holder.is_none() && self.is_for_us(term);
+            is_free || mine || now.since.elapsed() >= shared.term
         });
         if is_over && !drained {
+            let offered = now.term.as_ref().and_then(|term| term.offered.clone());
+            self.plan().refused = offered
+                .filter(|offered| *offered != shared.name)
+                .map(|offered| (offered, clock::monotonic()));
             let holder = Some(shared.right.instance().to_owned());
-            *now = self.put(holder, epoch + 1, now.revision).await?;
+            *now = self.put(holder, None, epoch + 1, now.revision).await?;
             self.take(epoch + 1).await?;
             *valid_until = asked + shared.term - shared.term / RENEWALS;
         }
         Ok(())
+    }
+
+    fn plan(&self) -> MutexGuard<'_, Planned> {
+        self.shared
+            .plan
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Who is to have the right in our place.
+    fn offered(&self) -> Option<String> {
+        let shared = &self.shared;
+        let plan = self.plan();
+        let planned = plan.instance.clone().filter(|name| *name != shared.name)?;
+        let refused = plan
+            .refused
+            .as_ref()
+            .is_some_and(|(name, at)| *name == planned && at.elapsed() < shared.term * REFUSED_FOR);
+        (!refused).then_some(planned)
+    }
+
+    fn is_for_us(&self, term: &Term) -> bool {
+        let offered = term.offered.as_ref();
+        offered.is_none_or(|offered| *offered == self.shared.name)
     }
 
     /// Reads what stands in the bucket, from its leader.
@@ -259,17 +290,19 @@ impl Lease {
     }
 
     fn key(&self) -> String {
-        format!("lease.{}", self.shared.link.name)
+        lease_key(&self.shared.link.name)
     }
 
     async fn put(
         &self,
         holder: Option<String>,
+        offered: Option<String>,
         epoch: u64,
         revision: u64,
     ) -> Result<Seen, LinkError> {
         let term = Term {
             holder,
+            offered,
             epoch,
             at: clock::now(),
         };
@@ -293,7 +326,7 @@ impl Lease {
             let newest = newest.unwrap_or_default();
             let found = read::<Term>(&shared.link, &self.key()).await?;
             let revision = found.map_or(0, |(revision, _)| revision);
-            self.put(None, newest, revision).await?;
+            self.put(None, None, newest, revision).await?;
             return Err(LinkError::Overtaken);
         }
         let held = Fact::Held(Held {
@@ -363,10 +396,21 @@ impl Lease {
             floor: shared.right.inlet.floor().0,
             holds: self.holds(),
             drained,
+            current: shared.current.load(Ordering::Relaxed),
+            weight: shared.weight,
             at: clock::now(),
         };
         let key = presence_key(&shared.link.name, &shared.name);
         write(&shared.link, &key, &presence, None).await.map(drop)
+    }
+
+    async fn ask_for_the_plan(&self) -> Result<(), LinkError> {
+        let shared = &self.shared;
+        if shared.weight.is_some() {
+            let found = read::<Plan>(&shared.link, &plan_key(&shared.link.name)).await?;
+            self.plan().instance = found.map(|(_, plan)| plan.instance);
+        }
+        Ok(())
     }
 
     async fn ask_whether_drained(&self) -> Result<(), LinkError> {
@@ -405,50 +449,4 @@ fn instance_name(cluster: &Cluster) -> String {
             false => name,
         }
     })
-}
-
-pub(super) fn presence_key(stream: &str, name: &str) -> String {
-    format!("instance.{stream}.{name}")
-}
-
-pub(super) fn drain_key(stream: &str, name: &str) -> String {
-    format!("drain.{stream}.{name}")
-}
-
-/// What stands under a key, and its revision.
-pub(super) async fn read<T: serde::de::DeserializeOwned>(
-    link: &Link,
-    key: &str,
-) -> Result<Option<(u64, T)>, LinkError> {
-    let subject = format!("$KV.{}.{key}", super::link::BUCKET);
-    match link.bucket.get_last_raw_message_by_subject(&subject).await {
-        Ok(found) => Ok(serde_json::from_slice(&found.payload)
-            .ok()
-            .map(|value| (found.sequence, value))),
-        Err(error) if error.kind() == RawMessageErrorKind::NoMessageFound => Ok(None),
-        Err(error) => Err(LinkError::away(error)),
-    }
-}
-
-/// Puts something under a key: where a revision is given, only in its place. The new revision.
-pub(super) async fn write<T: Serialize>(
-    link: &Link,
-    key: &str,
-    value: &T,
-    revision: Option<u64>,
-) -> Result<u64, LinkError> {
-    let subject = format!("$KV.{}.{key}", super::link::BUCKET);
-    let payload = serde_json::to_vec(value).map_err(LinkError::away)?;
-    let mut publish = PublishMessage::build().payload(payload.into());
-    if let Some(revision) = revision {
-        publish = publish.expected_last_subject_sequence(revision);
-    }
-    let sent = link.context.send_publish(subject, publish).await;
-    match sent.map_err(LinkError::away)?.await {
-        Ok(ack) => Ok(ack.sequence),
-        Err(error) if error.kind() == PublishErrorKind::WrongLastSequence => {
-            Err(LinkError::Overtaken)
-        }
-        Err(error) => Err(LinkError::away(error)),
-    }
 }

@@ -19,11 +19,13 @@
 //! [`right`] is what the writer knows of that; [`retain`] drops what is old; [`spool`] keeps what is received while
 //! JetStream is away.
 
+mod bucket;
 pub mod carry;
 mod follow;
 mod lease;
 mod link;
 mod message;
+mod plan;
 mod reader;
 mod retain;
 mod right;
@@ -36,7 +38,7 @@ pub use carry::CarryError;
 pub use lease::Lease;
 pub use link::{Link, LinkError};
 pub use spool::{OnSpooling, Spooling};
-pub use status::{Instance, Overview, Overviewed, drain, overview};
+pub use status::{Instance, Overview, Overviewed, Site, drain, drain_everywhere, overview, sites};
 
 use crate::config::Cluster;
 use crate::core::fact::JournalPosition;

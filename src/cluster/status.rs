@@ -1,10 +1,14 @@
 //! The instances of a site, as the bucket knows them: for `pentamer cluster status` and `drain`.
 
-use super::lease::{Presence, Term, drain_key, plain, presence_key, read, write};
-use super::link::{BUCKET, Link, LinkError};
+use super::bucket::{
+    PRESENCE, Plan, Presence, Term, drain_key, keys, lease_key, plan_key, presence_key, read, write,
+};
+use super::lease::plain;
+use super::link::{Link, LinkError};
 use crate::clock;
 use crate::core::time::Timestamp;
 use serde::Serialize;
+use std::collections::BTreeMap;
 
 /// An instance.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -50,6 +54,37 @@ pub struct Overview {
     pub instances: Vec<Instance>,
 }
 
+impl Instance {
+    fn new(name: String, presence: Presence) -> Self {
+        let silent = clock::now().since(presence.at).as_micros().saturating_abs() > SILENT;
+        Self {
+            name,
+            version: presence.version,
+            holds: presence.holds,
+            drained: presence.drained,
+            floor: presence.floor,
+            reached: presence.reached,
+            at: presence.at,
+            silent,
+        }
+    }
+}
+
+/// One of the sites that share the servers' account.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Site {
+    /// Its stream.
+    pub stream: String,
+    /// Who decides.
+    pub holder: Option<String>,
+    /// Who should, where the right is spread over instances.
+    pub planned: Option<String>,
+    /// The epoch.
+    pub epoch: u64,
+    /// All that were ever there.
+    pub instances: Vec<Instance>,
+}
+
 /// What came of asking.
 pub type Overviewed = Result<Overview, LinkError>;
 
@@ -62,32 +97,13 @@ const SILENT: i64 = 30_000_000;
 /// Where it does not answer.
 pub async fn overview(link: &Link) -> Overviewed {
     let info = link.stream.get_info().await.map_err(LinkError::away)?;
-    let term = read::<Term>(link, &format!("lease.{}", link.name)).await?;
+    let term = read::<Term>(link, &lease_key(&link.name)).await?;
     let term = term.map(|(_, term)| term);
-    let prefix = format!("$KV.{BUCKET}.{}", presence_key(&link.name, ""));
-    let names = link.bucket.info_with_subjects(format!("{prefix}>")).await;
-    let mut names = names.map_err(LinkError::away)?;
     let mut instances = Vec::new();
-    let now = clock::now();
-    while let Some(one) = futures_util::StreamExt::next(&mut names).await {
-        let (subject, _) = one.map_err(LinkError::away)?;
-        let Some(name) = subject.strip_prefix(&prefix) else {
-            continue;
-        };
-        let key = presence_key(&link.name, name);
-        let Some((_, presence)) = read::<Presence>(link, &key).await? else {
-            continue;
-        };
-        instances.push(Instance {
-            name: name.to_owned(),
-            version: presence.version,
-            holds: presence.holds,
-            drained: presence.drained,
-            floor: presence.floor,
-            reached: presence.reached,
-            at: presence.at,
-            silent: now.since(presence.at).as_micros().saturating_abs() > SILENT,
-        });
+    for name in keys(link, &presence_key(&link.name, "")).await? {
+        let key = presence_key(&link.name, &name);
+        let presence = read::<Presence>(link, &key).await?;
+        instances.extend(presence.map(|(_, presence)| Instance::new(name, presence)));
     }
     instances.sort_by(|a, b| a.name.cmp(&b.name));
     let cluster = info.cluster.as_ref();
@@ -110,6 +126,60 @@ pub async fn overview(link: &Link) -> Overviewed {
         epoch: term.map_or(0, |term| term.epoch),
         instances,
     })
+}
+
+/// Asks for all sites of the account.
+///
+/// # Errors
+/// Where JetStream does not answer.
+pub async fn sites(link: &Link) -> Result<Vec<Site>, LinkError> {
+    let mut sites: BTreeMap<String, Vec<Instance>> = BTreeMap::new();
+    for key in keys(link, PRESENCE).await? {
+        let presence = read::<Presence>(link, &format!("{PRESENCE}{key}")).await?;
+        if let (Some((stream, name)), Some((_, presence))) = (key.split_once('.'), presence) {
+            let instances = sites.entry(stream.to_owned()).or_default();
+            instances.push(Instance::new(name.to_owned(), presence));
+        }
+    }
+    let mut found = Vec::new();
+    for (stream, mut instances) in sites {
+        instances.sort_by(|a, b| a.name.cmp(&b.name));
+        let term = read::<Term>(link, &lease_key(&stream)).await?;
+        let term = term.map(|(_, term)| term);
+        let plan = read::<Plan>(link, &plan_key(&stream)).await?;
+        found.push(Site {
+            stream,
+            holder: term
+                .as_ref()
+                .and_then(|term| term.holder.as_deref())
+                .map(|holder| plain(holder).to_owned()),
+            planned: plan.map(|(_, plan)| plan.instance),
+            epoch: term.map_or(0, |term| term.epoch),
+            instances,
+        });
+    }
+    Ok(found)
+}
+
+/// Tells an instance to take nothing of any site, or to take part again. How many sites it is there for.
+///
+/// # Errors
+/// Where JetStream does not answer.
+pub async fn drain_everywhere(
+    link: &Link,
+    instance: &str,
+    drained: bool,
+) -> Result<usize, LinkError> {
+    let mut times = 0;
+    for key in keys(link, PRESENCE).await? {
+        if let Some((stream, name)) = key.split_once('.')
+            && name == instance
+        {
+            write(link, &drain_key(stream, name), &drained, None).await?;
+            times += 1;
+        }
+    }
+    Ok(times)
 }
 
 /// Tells an instance to take nothing, or to take part again.

@@ -30,6 +30,10 @@ pub struct Cluster {
     pub lease: Duration,
     /// How long an answer of JetStream is waited for.
     pub timeout: Duration,
+    /// Whether the right to decide about many sites is spread evenly over the instances that serve them.
+    pub spread: bool,
+    /// What this site costs beside others, where it is.
+    pub weight: u64,
     /// While it does not answer, what listeners receive is kept on this disk and acknowledged.
     pub spool: bool,
 }
@@ -108,6 +112,8 @@ pub(super) fn cluster(raw: &Raw, site: &str, problems: &mut Vec<Problem>) -> Opt
                 Duration::from_millis(100)..=Duration::from_secs(60),
             )
             .unwrap_or(Duration::from_secs(2)),
+        spread: section.flag("spread").unwrap_or(false),
+        weight: section.number("weight", 1..=1_000).unwrap_or(1).into(),
         spool: section.flag("spool").unwrap_or(false),
     })
 }

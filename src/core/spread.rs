@@ -15,12 +15,14 @@ pub struct Weighed {
     pub site: String,
     /// What it costs: facts a second, say. At least 1.
     pub weight: u64,
+    /// The instances that serve it; where none is named, every one does.
+    pub among: BTreeSet<String>,
 }
 
 /// How much more than its even share an instance may have, in hundredths.
 const SLACK: u64 = 10;
 
-/// The instance of each site; empty where there are no instances.
+/// The instance of each site; a site that none of these instances serves has none.
 ///
 /// It depends on the sets alone, not on their order.
 pub fn spread(sites: &[Weighed], instances: &BTreeSet<String>) -> BTreeMap<String, String> {
@@ -45,8 +47,10 @@ pub fn spread(sites: &[Weighed], instances: &BTreeSet<String>) -> BTreeMap<Strin
         )
     });
     for one in in_turn {
+        let serves = |instance: &str| one.among.is_empty() || one.among.contains(instance);
         let mut ranked: Vec<(u64, &str)> = instances
             .iter()
+            .filter(|instance| serves(instance))
             .map(|instance| (rank(&one.site, instance), instance.as_str()))
             .collect();
         ranked.sort_unstable_by(|a, b| b.cmp(a));
@@ -61,6 +65,7 @@ pub fn spread(sites: &[Weighed], instances: &BTreeSet<String>) -> BTreeMap<Strin
         let least = || {
             loads
                 .iter()
+                .filter(|(instance, _)| serves(instance))
                 .min_by_key(|(_, load)| **load)
                 .map(|(one, _)| *one)
         };

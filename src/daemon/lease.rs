@@ -4,9 +4,34 @@ use crate::clock;
 use crate::cluster::Lease;
 use crate::core::delivery::SinksSeen;
 use crate::core::fact::Fact;
-use crate::journal::{Appender, Draft};
+use crate::engine::Progress;
+use crate::journal::{Appender, Draft, Status};
 use crate::telemetry::events;
+use std::time::Duration;
+use tokio::sync::watch as channel;
 use tokio_util::sync::CancellationToken;
+
+/// So many facts behind are no reason not to be given the right to decide.
+const BEHIND: u64 = 10_000;
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+
+/// Says whether this instance knows all that the stream holds.
+pub(super) async fn note_current(
+    lease: Lease,
+    status: channel::Receiver<Status>,
+    progress: channel::Receiver<Progress>,
+    stop: CancellationToken,
+) {
+    loop {
+        let progress = *progress.borrow();
+        let behind = status.borrow().synced.0.saturating_sub(progress.folded.0);
+        lease.set_current(progress.current && behind <= BEHIND);
+        tokio::select! {
+            () = stop.cancelled() => return,
+            () = tokio::time::sleep(LOOK_EVERY) => {}
+        }
+    }
+}
 
 /// Tells who decides whenever that changes; each time it is this instance, its sinks are recorded first: one that
 /// is new begins behind the newest alert.

@@ -270,6 +270,12 @@ impl Daemon {
         others.spawn(watch.run(stop_all.clone()));
         record_start(&appender, &config).await;
         if let Some(lease) = writer.lease() {
+            others.spawn(lease::note_current(
+                lease.clone(),
+                appender.status(),
+                progress.clone(),
+                stop_all.clone(),
+            ));
             others.spawn(lease::watch(
                 lease,
                 appender.clone(),

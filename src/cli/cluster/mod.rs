@@ -4,8 +4,9 @@ mod carried;
 
 use super::journal::keys_of;
 use super::{Exit, after_help, complain, environment, print};
-use crate::cluster::{self, Link, LinkError, Overview};
+use crate::cluster::{self, Link, LinkError, Overview, Site};
 use crate::config::{self, Cluster, Config};
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -48,6 +49,9 @@ struct Status {
     /// As JSON
     #[arg(long)]
     json: bool,
+    /// All sites that share the servers' account, a line each
+    #[arg(long)]
+    all: bool,
 }
 
 #[derive(Debug, clap::Args)]
@@ -57,6 +61,9 @@ struct Drain {
     /// Have it take part again
     #[arg(long)]
     undo: bool,
+    /// In all sites that it serves
+    #[arg(long)]
+    all: bool,
     /// Its name, as `pentamer cluster status` shows it
     #[arg(value_name = "INSTANCE")]
     instance: String,
@@ -122,6 +129,20 @@ fn speak<T>(
 
 fn status(args: &Status) -> Result<Exit, Exit> {
     let (config, shared) = loaded(&args.place)?;
+    if args.all {
+        let found = speak(&config, &shared, async |link: &Link| {
+            cluster::sites(link).await
+        })?;
+        let json = || serde_json::to_string_pretty(&found).map(|json| json + "\n");
+        print(&match args.json {
+            true => json().map_err(|_| Exit::Failed)?,
+            false => all_shown(&found),
+        });
+        return Ok(match found.iter().all(|one| one.holder.is_some()) {
+            true => Exit::Done,
+            false => Exit::Failed,
+        });
+    }
     let found = speak(&config, &shared, async |link: &Link| {
         cluster::overview(link).await
     })?;
@@ -135,6 +156,44 @@ fn status(args: &Status) -> Result<Exit, Exit> {
         true => Exit::Done,
         false => Exit::Failed,
     })
+}
+
+/// A line a site, and how many each instance decides about.
+fn all_shown(found: &[Site]) -> String {
+    let mut text = String::new();
+    let mut held: BTreeMap<&str, usize> = BTreeMap::new();
+    for site in found {
+        let holder = site.holder.as_deref().unwrap_or("nobody");
+        let _ = write!(
+            text,
+            "{}: {holder} decides, epoch {}",
+            site.stream, site.epoch
+        );
+        if let Some(planned) = site.planned.as_deref().filter(|planned| *planned != holder) {
+            let _ = write!(text, ", goes to {planned}");
+        }
+        let others = site.instances.iter().filter(|one| one.name != holder);
+        for one in others {
+            let does = match (one.silent, one.drained) {
+                (true, _) => "away",
+                (_, true) => "drained",
+                _ => "stands by",
+            };
+            let _ = write!(text, "; {} {does}", one.name);
+        }
+        text.push('\n');
+        for one in &site.instances {
+            held.entry(&one.name).or_default();
+        }
+        if let Some(holder) = &site.holder {
+            *held.entry(holder).or_default() += 1;
+        }
+    }
+    text.push('\n');
+    for (name, sites) in held {
+        let _ = writeln!(text, "{name} decides about {sites}");
+    }
+    text
 }
 
 fn shown(found: &Overview) -> String {
@@ -178,7 +237,12 @@ fn shown(found: &Overview) -> String {
 fn drain(args: &Drain) -> Result<Exit, Exit> {
     let (config, shared) = loaded(&args.place)?;
     let name = args.instance.clone();
+    let everywhere = args.all;
     let known = speak(&config, &shared, async |link: &Link| {
+        if everywhere {
+            let times = cluster::drain_everywhere(link, &name, !args.undo).await?;
+            return Ok(times > 0);
+        }
         let found = cluster::overview(link).await?;
         let known = found.instances.iter().any(|one| one.name == name);
         if known {

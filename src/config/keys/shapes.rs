@@ -328,6 +328,8 @@ pub(in crate::config) const CLUSTER: Shape = Shape {
         "lease",
         "timeout",
         "spool",
+        "spread",
+        "weight",
     ],
     planned: &[],
 };

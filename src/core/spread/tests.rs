@@ -25,6 +25,7 @@ fn sites(weight: impl Fn(usize) -> u64) -> Vec<Weighed> {
         .map(|number| Weighed {
             site: format!("site-{number}"),
             weight: weight(number),
+            among: BTreeSet::new(),
         })
         .collect()
 }
@@ -50,6 +51,28 @@ fn nothing_is_placed_without_instances_and_all_on_one() {
     assert!(spread(&sites, &BTreeSet::new()).is_empty());
     let one = spread(&sites, &instances(1));
     assert_eq!(one.len(), SITES);
+}
+
+#[test]
+fn a_site_goes_only_where_it_is_served() {
+    let three: Vec<String> = instances(INSTANCES).into_iter().collect();
+    let some = |number: usize| (0..3).map(move |next| (number * 7 + next * 5) % INSTANCES);
+    let mut sites = sites(|_| 1);
+    for (number, one) in sites.iter_mut().enumerate() {
+        one.among = some(number).map(|at| three[at].clone()).collect();
+    }
+    let placed = spread(&sites, &instances(INSTANCES));
+    assert_eq!(placed.len(), SITES);
+    assert!(
+        sites
+            .iter()
+            .all(|one| one.among.contains(&placed[&one.site]))
+    );
+    let most = loads(&sites, &placed).into_values().max();
+    assert!(most <= Some(60), "{most:?} of 50 each");
+    // Nobody who serves it is there.
+    let none = spread(&sites, &BTreeSet::from(["elsewhere".to_owned()]));
+    assert!(none.is_empty());
 }
 
 #[test]

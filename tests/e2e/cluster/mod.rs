@@ -5,6 +5,7 @@ mod fire;
 mod moved;
 mod same;
 mod spool;
+mod spread;
 
 use super::brokers::{runtime, until};
 use super::harness::{Home, Pentamer, Sender, low_igm, wait_for};
