@@ -403,6 +403,24 @@ fn every_paper_is_there() {
     }
 }
 
+/// The unit of one of many sites is that of the only one, but for where its configuration and its data are.
+#[test]
+fn the_unit_of_a_site_is_as_well_locked_as_that_of_the_only_one() {
+    let lines = |path: &str| -> Vec<String> {
+        let text = std::fs::read_to_string(path).expect("read");
+        let plain = text
+            .replace(" for the site %i", "")
+            .replace(" --config /etc/pentamer/%i.toml", "")
+            .replace("pentamer/%i", "pentamer");
+        let lines = plain.lines().filter(|line| !line.starts_with('#'));
+        lines.map(str::to_owned).collect()
+    };
+    assert_eq!(
+        lines("systemd/pentamer@.service"),
+        lines("systemd/pentamer.service")
+    );
+}
+
 /// A wall that cannot fail is none: each rule finds what is planted.
 #[test]
 fn the_rules_find_what_they_forbid() {
