@@ -2,6 +2,7 @@
 //! larger than a message may be, and a bucket for leases and instances, which all sites share.
 
 use super::message::{self, Coming, Going};
+use super::streams::{bucket_config, ensure, facts_config, parts_config};
 use crate::config::{Cluster, read_secret};
 use crate::core::fact::JournalPosition;
 use crate::journal::Record;
@@ -9,10 +10,7 @@ use crate::seal::Keyring;
 use async_nats::jetstream::Context;
 use async_nats::jetstream::context::{ContextBuilder, PublishAckFuture, PublishErrorKind};
 use async_nats::jetstream::message::PublishMessage;
-use async_nats::jetstream::stream::{
-    Config, DirectGetErrorKind, DiscardPolicy, RawMessageErrorKind, RetentionPolicy, StorageType,
-    Stream,
-};
+use async_nats::jetstream::stream::{DirectGetErrorKind, RawMessageErrorKind, Stream};
 use async_nats::{Client, ConnectOptions, HeaderMap};
 use bytes::Bytes;
 use std::time::Duration;
@@ -73,6 +71,8 @@ impl LinkError {
 /// What was found when the link was made.
 #[derive(Debug, Clone)]
 pub struct Found {
+    /// The first message that the stream keeps.
+    pub first: u64,
     /// The stream's last message.
     pub last: JournalPosition,
     /// What tells this stream from one of the same name made later.
@@ -120,6 +120,7 @@ impl Link {
         let bucket = ensure(&context, bucket_config(cluster.replicas), "").await?;
         let info = stream.get_info().await.map_err(LinkError::away)?;
         let found = Found {
+            first: info.state.first_sequence,
             last: JournalPosition(info.state.last_sequence),
             identity: format!("{name} {}", info.created.unix_timestamp_nanos()),
         };
@@ -151,6 +152,18 @@ impl Link {
     pub(super) async fn ends(&self) -> Result<(u64, u64), LinkError> {
         let info = self.stream.get_info().await.map_err(LinkError::away)?;
         Ok((info.state.first_sequence, info.state.last_sequence))
+    }
+
+    /// First and last sequence of the stream, and the bytes of all facts with their parts.
+    pub(super) async fn extent(&self) -> Result<(u64, u64, u64), LinkError> {
+        let facts = self.stream.get_info().await.map_err(LinkError::away)?;
+        let parts = self.parts.get_info().await.map_err(LinkError::away)?;
+        let (facts, parts) = (facts.state, parts.state);
+        Ok((
+            facts.first_sequence,
+            facts.last_sequence,
+            facts.bytes + parts.bytes,
+        ))
     }
 
     /// Hands a message over; what comes back is its acknowledgement, to be awaited. A large one's parts are stored
@@ -267,16 +280,24 @@ impl Link {
 
     /// When the first message at or behind this sequence was stored, in microseconds since 1970.
     pub(super) async fn stored_at(&self, sequence: u64) -> Result<Option<i64>, LinkError> {
-        let next = self.stream.raw_message_builder();
-        let next = next.sequence(sequence).next_by_subject(self.subject(">"));
-        match next.send().await {
-            Ok(found) => {
-                let micros = found.time.unix_timestamp_nanos() / 1_000;
-                Ok(Some(i64::try_from(micros).unwrap_or(i64::MAX)))
-            }
-            Err(error) if error.kind() == RawMessageErrorKind::NoMessageFound => Ok(None),
-            Err(error) => Err(LinkError::away(error)),
-        }
+        stored_at(&self.stream, sequence, self.subject(">")).await
+    }
+
+    /// The same of the parts of large facts.
+    pub(super) async fn part_stored_at(&self, sequence: u64) -> Result<Option<i64>, LinkError> {
+        stored_at(&self.parts, sequence, format!("{}_PARTS.>", self.name)).await
+    }
+
+    /// First and last sequence of the parts.
+    pub(super) async fn ends_of_parts(&self) -> Result<(u64, u64), LinkError> {
+        let info = self.parts.get_info().await.map_err(LinkError::away)?;
+        Ok((info.state.first_sequence, info.state.last_sequence))
+    }
+
+    /// Drops the parts before this one.
+    pub(super) async fn drop_parts_before(&self, sequence: u64) -> Result<(), LinkError> {
+        let purged = self.parts.purge().sequence(sequence).await;
+        purged.map(drop).map_err(LinkError::away)
     }
 
     /// What is published on any of the site's subjects, also before it is stored: a hint to look.
@@ -292,6 +313,24 @@ impl Link {
     pub(super) async fn drop_before(&self, sequence: u64) -> Result<(), LinkError> {
         let purged = self.stream.purge().sequence(sequence).await;
         purged.map(drop).map_err(LinkError::away)
+    }
+}
+
+/// When the first message at or behind a sequence was stored, in microseconds since 1970.
+async fn stored_at(
+    stream: &Stream,
+    sequence: u64,
+    subject: String,
+) -> Result<Option<i64>, LinkError> {
+    let next = stream.raw_message_builder();
+    let next = next.sequence(sequence).next_by_subject(subject);
+    match next.send().await {
+        Ok(found) => {
+            let micros = found.time.unix_timestamp_nanos() / 1_000;
+            Ok(Some(i64::try_from(micros).unwrap_or(i64::MAX)))
+        }
+        Err(error) if error.kind() == RawMessageErrorKind::NoMessageFound => Ok(None),
+        Err(error) => Err(LinkError::away(error)),
     }
 }
 
@@ -351,142 +390,4 @@ async fn client(cluster: &Cluster) -> Result<Client, LinkError> {
         .connect(urls)
         .await
         .map_err(|error| LinkError::Away(format!("no connection: {}", error.kind())))
-}
-
-async fn ensure(context: &Context, config: Config, site: &str) -> Result<Stream, LinkError> {
-    let name = config.name.clone();
-    let wanted = config.clone();
-    let stream = match context.get_stream(&name).await {
-        Ok(stream) => stream,
-        // Not there, or not to be reached: making it tells.
-        Err(_) => match context.create_stream(config).await {
-            Ok(stream) => stream,
-            // Another instance made it at the same time.
-            Err(_) => context.get_stream(&name).await.map_err(LinkError::away)?,
-        },
-    };
-    match fault(&stream.cached_info().config, &wanted, site) {
-        None => Ok(stream),
-        Some(why) => Err(LinkError::Foreign { stream: name, why }),
-    }
-}
-
-/// Why a stream that is there cannot be used as it is. Who made it may have given it limits of his own; what
-/// acknowledgements promise must hold.
-fn fault(found: &Config, wanted: &Config, site: &str) -> Option<String> {
-    let same = found.description == wanted.description;
-    if !same {
-        let says = found.description.clone().unwrap_or_default();
-        return Some(format!(
-            "it says of itself `{says}`, and site `{site}` has other ones"
-        ));
-    }
-    if found.num_replicas < wanted.num_replicas {
-        return Some(format!(
-            "it is kept by {} server(s), and `replicas` asks for {}: `nats stream edit --replicas {}`, or lower the key",
-            found.num_replicas, wanted.num_replicas, wanted.num_replicas
-        ));
-    }
-    if found.storage != wanted.storage {
-        return Some("it is kept in memory: make it anew with file storage".to_owned());
-    }
-    if found.retention != wanted.retention || found.discard != wanted.discard {
-        return Some("it drops messages to make room for others: make it anew".to_owned());
-    }
-    if found.duplicate_window < wanted.duplicate_window {
-        let seconds = wanted.duplicate_window.as_secs();
-        return Some(format!(
-            "it knows ids for less than {seconds} s: `nats stream edit --dupe-window {seconds}s`"
-        ));
-    }
-    let per_subject = found.max_messages_per_subject;
-    if per_subject > 0 && per_subject != wanted.max_messages_per_subject {
-        return Some("it keeps only some messages of a subject: make it anew".to_owned());
-    }
-    None
-}
-
-fn facts_config(name: &str, site: &str, replicas: u32) -> Config {
-    Config {
-        name: name.to_owned(),
-        subjects: vec![format!("{name}.>")],
-        description: Some(format!("Pentamer: facts of {site}")),
-        retention: RetentionPolicy::Limits,
-        discard: DiscardPolicy::New,
-        storage: StorageType::File,
-        num_replicas: replicas as usize,
-        duplicate_window: DUPLICATES_FOR,
-        allow_direct: true,
-        ..Config::default()
-    }
-}
-
-fn parts_config(name: &str, site: &str, replicas: u32) -> Config {
-    Config {
-        name: format!("{name}_PARTS"),
-        subjects: vec![format!("{name}_PARTS.part")],
-        description: Some(format!("Pentamer: parts of large facts of {site}")),
-        retention: RetentionPolicy::Limits,
-        discard: DiscardPolicy::New,
-        storage: StorageType::File,
-        num_replicas: replicas as usize,
-        ..Config::default()
-    }
-}
-
-/// As `nats kv` makes it: older servers do not take what the client makes of it.
-fn bucket_config(replicas: u32) -> Config {
-    Config {
-        name: format!("KV_{BUCKET}"),
-        subjects: vec![format!("$KV.{BUCKET}.>")],
-        description: Some("Pentamer: leases and instances".to_owned()),
-        max_messages_per_subject: 1,
-        discard: DiscardPolicy::New,
-        storage: StorageType::File,
-        num_replicas: replicas as usize,
-        allow_rollup: true,
-        deny_delete: true,
-        ..Config::default()
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_stream_that_does_not_keep_what_is_promised_is_not_used() {
-        let wanted = facts_config("PENTAMER_a", "a", 3);
-        assert_eq!(fault(&wanted, &wanted, "a"), None);
-        let more = Config {
-            num_replicas: 5,
-            max_age: Duration::from_secs(86_400 * 400),
-            ..wanted.clone()
-        };
-        assert_eq!(fault(&more, &wanted, "a"), None);
-        let other = facts_config("PENTAMER_a", "b", 3);
-        let faults = [
-            other,
-            facts_config("PENTAMER_a", "a", 1),
-            Config {
-                storage: StorageType::Memory,
-                ..wanted.clone()
-            },
-            Config {
-                discard: DiscardPolicy::Old,
-                ..wanted.clone()
-            },
-            Config {
-                duplicate_window: Duration::from_secs(120),
-                ..wanted.clone()
-            },
-            Config {
-                max_messages_per_subject: 1,
-                ..wanted.clone()
-            },
-        ];
-        for found in faults {
-            assert!(fault(&found, &wanted, "a").is_some(), "{found:?}");
-        }
-    }
 }

@@ -21,6 +21,7 @@
 
 mod bucket;
 pub mod carry;
+mod copies;
 mod follow;
 mod lease;
 mod link;
@@ -31,6 +32,7 @@ mod retain;
 mod right;
 mod spool;
 mod status;
+mod streams;
 mod tail;
 mod writer;
 
@@ -121,6 +123,8 @@ pub struct Running {
 pub struct Tell<'a> {
     /// The stream does not answer, and is waited for.
     pub awaited: &'a (dyn Fn(&LinkError) + Sync),
+    /// This instance begins with another one's checkpoint, which stands here.
+    pub fetched: &'a (dyn Fn(JournalPosition) + Sync),
     /// Messages are kept aside.
     pub spooling: OnSpooling,
 }
@@ -137,8 +141,7 @@ pub fn open(
     tell: &Tell<'_>,
     stop: &CancellationToken,
 ) -> Result<Option<Opened>, OpenError> {
-    let beside = journal::open_beside(Arc::clone(&disk), options)?;
-    let spool = Spool::open(disk, options, cluster.spool, Arc::clone(&tell.spooling))?;
+    let mut beside = journal::open_beside(Arc::clone(&disk), options)?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(THREADS)
         .thread_name("cluster")
@@ -164,6 +167,20 @@ pub fn open(
     };
     check_mark(&options.dir, &found.identity)?;
     let last = found.last;
+    let is_all_kept = beside.base.next().0 >= found.first;
+    if beside.base == JournalPosition::START || !is_all_kept {
+        // Not while it is open: what arrives is chosen by the next opening.
+        let base = beside.base;
+        drop(beside);
+        let fetched = copies::fetch(&link, &disk, &options.dir, base);
+        // Without them it begins with the first fact that the stream keeps.
+        let fetched = runtime.block_on(fetched).unwrap_or(0);
+        beside = journal::open_beside(Arc::clone(&disk), options)?;
+        if fetched > 0 {
+            (tell.fetched)(beside.base);
+        }
+    }
+    let spool = Spool::open(disk, options, cluster.spool, Arc::clone(&tell.spooling))?;
     if beside.base > last {
         return Err(OpenError::Shorter {
             end: last,
@@ -211,10 +228,17 @@ fn start(
     let keeper = retain::Keeper {
         link: Arc::clone(&link),
         inlet: inlet.clone(),
-        age: options.retention.age,
+        retention: options.retention,
         stop: stop.clone(),
     };
     runtime.spawn(keeper.run());
+    let copier = copies::Copier {
+        link: Arc::clone(&link),
+        inlet: inlet.clone(),
+        replicas: cluster.replicas as usize,
+        stop: stop.clone(),
+    };
+    runtime.spawn(copier.run());
     let lease = Lease::start(
         &runtime,
         Arc::clone(&link),

@@ -4,20 +4,22 @@ use super::link::{Link, LinkError};
 use super::status::{Instance, overview};
 use crate::clock;
 use crate::core::time::{Span, Timestamp};
-use crate::journal::Inlet;
+use crate::journal::{Inlet, Retention};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
 /// Between two passes.
-const PAUSE: Duration = Duration::from_secs(300);
+const PAUSE: Duration = Duration::from_secs(5);
 /// An instance that was not there for longer is waited for no more.
 const GONE: Span = Span::days(30);
+/// A fact is stored at most so long after its parts.
+const PUBLISHED_WITHIN: Span = Span::days(1);
 
 pub(super) struct Keeper {
     pub link: Arc<Link>,
     pub inlet: Inlet,
-    pub age: Option<Span>,
+    pub retention: Retention,
     pub stop: CancellationToken,
 }
 
@@ -29,31 +31,79 @@ impl Keeper {
                 () = self.stop.cancelled() => return,
                 () = tokio::time::sleep(PAUSE) => {}
             }
-            if let Some(age) = self.age
-                && self.inlet.holds()
-            {
+            let wants = self.retention.age.is_some() || self.retention.size.is_some();
+            if wants && self.inlet.holds() {
                 // What fails now is done by the next pass.
-                let _ = self.pass(age).await;
+                let _ = self.pass().await;
             }
         }
     }
 
-    async fn pass(&self, age: Span) -> Result<(), LinkError> {
-        let found = overview(&self.link).await?;
+    async fn pass(&self) -> Result<(), LinkError> {
         let now = clock::now();
-        let floor = floor(&found.instances, now);
-        let until = now.plus(Span::micros(-age.as_micros())).as_micros();
-        let mut keep = Search::new(found.first, floor.saturating_add(1));
-        while let Some(sequence) = keep.ask() {
-            let at = self.link.stored_at(sequence).await?;
-            keep.told(at.is_some_and(|at| at < until));
+        let (first, last, bytes) = self.link.extent().await?;
+        let until = |age: Span| now.plus(Span::micros(-age.as_micros())).as_micros();
+        let until = self.retention.age.map(until);
+        let surplus = match self.retention.size {
+            Some(size) => surplus(bytes, first, last, size),
+            None => 0,
+        };
+        // Mostly there is nothing to do, and that costs two questions.
+        let is_old = match until {
+            Some(until) => self
+                .link
+                .stored_at(first)
+                .await?
+                .is_some_and(|at| at < until),
+            None => false,
+        };
+        if !is_old && surplus == 0 {
+            return Ok(());
         }
-        let keep = keep.found();
-        if keep > found.first && self.inlet.holds() {
+        let found = overview(&self.link).await?;
+        let needed = floor(&found.instances, now).saturating_add(1);
+        let mut keep = first;
+        if let Some(until) = until {
+            let mut search = Search::new(first, needed);
+            while let Some(sequence) = search.ask() {
+                let at = self.link.stored_at(sequence).await?;
+                search.told(at.is_some_and(|at| at < until));
+            }
+            keep = search.found();
+        }
+        keep = keep.max((first + surplus).min(needed));
+        if keep > first && self.inlet.holds() {
             self.link.drop_before(keep).await?;
+            self.drop_parts(keep).await?;
         }
         Ok(())
     }
+
+    /// The parts of what was dropped: they were stored before the fact that names them.
+    async fn drop_parts(&self, keep: u64) -> Result<(), LinkError> {
+        let Some(kept_since) = self.link.stored_at(keep).await? else {
+            return Ok(());
+        };
+        let until = kept_since - PUBLISHED_WITHIN.as_micros();
+        let (first, last) = self.link.ends_of_parts().await?;
+        let mut search = Search::new(first, last.saturating_add(1));
+        while let Some(sequence) = search.ask() {
+            let at = self.link.part_stored_at(sequence).await?;
+            search.told(at.is_some_and(|at| at < until));
+        }
+        if search.found() > first {
+            self.link.drop_parts_before(search.found()).await?;
+        }
+        Ok(())
+    }
+}
+
+/// How many of the first facts to drop, so that about `size` bytes are left.
+fn surplus(bytes: u64, first: u64, last: u64, size: u64) -> u64 {
+    let facts = u128::from((last + 1).saturating_sub(first));
+    let over = u128::from(bytes.saturating_sub(size));
+    let surplus = (facts * over).checked_div(u128::from(bytes)).unwrap_or(0);
+    u64::try_from(surplus).unwrap_or(0)
 }
 
 /// Up to here nobody needs a fact any more.
@@ -117,6 +167,14 @@ mod tests {
             assert_eq!(search.found(), expected, "{first} {floor} {old_until}");
             assert!(asked < 9);
         }
+    }
+
+    #[test]
+    fn what_is_too_much_is_dropped_in_proportion() {
+        assert_eq!(surplus(1_000, 1, 100, 1_000), 0);
+        assert_eq!(surplus(1_000, 1, 100, 750), 25);
+        assert_eq!(surplus(1_000, 51, 150, 0), 100);
+        assert_eq!(surplus(0, 1, 0, 10), 0);
     }
 
     #[test]

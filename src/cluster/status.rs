@@ -40,6 +40,8 @@ pub struct Overview {
     pub first: u64,
     /// Its last message.
     pub last: u64,
+    /// Bytes of its messages, on each server.
+    pub bytes: u64,
     /// Servers that keep each message.
     pub replicas: usize,
     /// The server that leads it, where there are several.
@@ -116,6 +118,7 @@ pub async fn overview(link: &Link) -> Overviewed {
         stream: link.name.clone(),
         first: info.state.first_sequence,
         last: info.state.last_sequence,
+        bytes: info.state.bytes,
         replicas: info.config.num_replicas,
         leader: cluster.and_then(|cluster| cluster.leader.clone()),
         behind: behind.unwrap_or_default(),

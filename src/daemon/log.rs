@@ -122,6 +122,7 @@ fn open_stream(
     };
     let tell = cluster::Tell {
         awaited: &tell,
+        fetched: &|position| events::checkpoint_fetched(position.0),
         spooling: Arc::new(tell_spooling),
     };
     let disk = Arc::new(OsDisk);

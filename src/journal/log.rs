@@ -339,6 +339,11 @@ impl Inlet {
         self.shared.kept().floor()
     }
 
+    /// The checkpoints that this instance keeps, the newest first.
+    pub fn checkpoints(&self) -> Vec<checkpoint::Checkpoint> {
+        self.shared.kept().good
+    }
+
     /// Whether this instance may decide.
     pub fn holds(&self) -> bool {
         self.shared.hold.borrow().is_some()

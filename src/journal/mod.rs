@@ -59,7 +59,8 @@ pub use appender::{Appender, Draft, Stats};
 pub use aside::{Aside, set_aside};
 pub use backup::{BackupError, Copied, backup};
 pub use checkpoint::{
-    CHECKPOINT_VERSION, Checkpoint, Kept, TakeError, Taking, Unfit, Window, remove_checkpoints,
+    Arriving, CHECKPOINT_VERSION, Checkpoint, Kept, TakeError, Taking, Unfit, Window,
+    remove_checkpoints,
 };
 pub use damage::{Damage, DamageKind, TornTail};
 pub use disk::{Disk, DiskFile, DiskLock};

@@ -12,12 +12,14 @@
 //! `docs/journal-format.md` has the fields.
 
 mod choose;
+mod copy;
 mod format;
 mod read;
 mod take;
 
 pub use choose::{Kept, Unfit, remove_checkpoints};
 pub(crate) use choose::{checkpoints_dir, choose, survey};
+pub use copy::Arriving;
 pub(crate) use format::Known;
 pub use format::{CHECKPOINT_VERSION, TakeError};
 pub use read::Checkpoint;

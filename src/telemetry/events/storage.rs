@@ -31,6 +31,14 @@ pub fn stream_awaited(stream: &str, why: &str) {
     );
 }
 
+/// An instance without a checkpoint of its own begins with one of the deciding instance's.
+pub fn checkpoint_fetched(position: u64) {
+    info!(
+        event = "checkpoint_fetched",
+        position, "begins with a checkpoint of another instance"
+    );
+}
+
 /// JetStream does not answer, and what listeners receive is kept aside.
 pub fn spooling(why: &str) {
     warn!(
