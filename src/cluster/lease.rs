@@ -56,6 +56,7 @@ struct Shared {
     name: String,
     term: Duration,
     weight: Option<u64>,
+    only_receives: bool,
     plan: Mutex<Planned>,
     current: AtomicBool,
     standing: watch::Sender<Standing>,
@@ -103,7 +104,8 @@ impl Lease {
                 tail,
                 name,
                 term: cluster.lease,
-                weight: cluster.spread.then_some(cluster.weight),
+                weight: (cluster.spread && !cluster.only_receives).then_some(cluster.weight),
+                only_receives: cluster.only_receives,
                 plan: Mutex::default(),
                 current: AtomicBool::new(false),
                 standing: watch::Sender::default(),
@@ -202,7 +204,8 @@ impl Lease {
         valid_until: &mut Instant,
     ) -> Result<(), LinkError> {
         let shared = &self.shared;
-        let drained = *shared.released.borrow() || shared.standing.borrow().drained;
+        let drained =
+            shared.only_receives || *shared.released.borrow() || shared.standing.borrow().drained;
         let mine = seen
             .as_ref()
             .is_some_and(|seen| is_ours(seen, &shared.right));

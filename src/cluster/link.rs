@@ -382,6 +382,10 @@ async fn client(cluster: &Cluster) -> Result<Client, LinkError> {
             .credentials(&format!("{text}\n"))
             .map_err(|_| LinkError::Credentials(format!("`{}` holds none", file.display())))?;
     }
+    if let (Some(user), Some(file)) = (&cluster.username, &cluster.password_file) {
+        let text = read_secret(file).map_err(|error| LinkError::Credentials(error.to_string()))?;
+        options = options.user_and_password(user.clone(), text);
+    }
     if let Some(file) = &cluster.ca_file {
         options = options.add_root_certificates(file.clone());
     }

@@ -24,12 +24,18 @@ pub struct Cluster {
     pub instance: Option<String>,
     /// JWT and seed.
     pub credentials_file: Option<PathBuf>,
+    /// User of an account without JWT.
+    pub username: Option<String>,
+    /// That user's password.
+    pub password_file: Option<PathBuf>,
     /// Trusted beside the system's own.
     pub ca_file: Option<PathBuf>,
     /// How long the instance that decides may be silent before another takes over.
     pub lease: Duration,
     /// How long an answer of JetStream is waited for.
     pub timeout: Duration,
+    /// It receives and shows, and never decides.
+    pub only_receives: bool,
     /// Whether the right to decide about many sites is spread evenly over the instances that serve them.
     pub spread: bool,
     /// What this site costs beside others, where it is.
@@ -38,6 +44,8 @@ pub struct Cluster {
     pub spool: bool,
 }
 
+/// Whether it only receives, by its word.
+pub(super) const ROLES: &[(&str, bool)] = &[("any", false), ("receiver", true)];
 pub(super) const REPLICAS: [u32; 3] = [1, 3, 5];
 
 /// `None` where the section is not written.
@@ -57,7 +65,7 @@ pub(super) fn cluster(raw: &Raw, site: &str, problems: &mut Vec<Problem>) -> Opt
         .parsed(
             "url",
             "addresses such as `nats://n1.example.org:4222`, several between commas",
-            "each begins with `nats://` or `tls://`",
+            "each begins with `nats://` or `tls://`; user and password have keys of their own",
             urls,
         )
         .unwrap_or_default();
@@ -79,6 +87,14 @@ pub(super) fn cluster(raw: &Raw, site: &str, problems: &mut Vec<Problem>) -> Opt
             },
             "an even number tolerates no more failures than the odd one below it",
         );
+    }
+    if section.has("username") != section.has("password_file") {
+        let (has, lacks) = match section.has("username") {
+            true => ("username", "password_file"),
+            false => ("password_file", "username"),
+        };
+        let wrong = Wrong::Conflict(format!("`{has}` without `{lacks}`"));
+        section.report(has, wrong, "give both, or neither");
     }
     Some(Cluster {
         urls,
@@ -102,6 +118,13 @@ pub(super) fn cluster(raw: &Raw, site: &str, problems: &mut Vec<Problem>) -> Opt
             "name the file that holds JWT and seed",
             path,
         ),
+        username: section.text("username"),
+        password_file: section.parsed(
+            "password_file",
+            "a file",
+            "name the file that holds it",
+            path,
+        ),
         ca_file: section.parsed("ca_file", "a file", "name a file of PEM certificates", path),
         lease: section
             .duration("lease", Duration::from_secs(1)..=Duration::from_secs(300))
@@ -112,6 +135,7 @@ pub(super) fn cluster(raw: &Raw, site: &str, problems: &mut Vec<Problem>) -> Opt
                 Duration::from_millis(100)..=Duration::from_secs(60),
             )
             .unwrap_or(Duration::from_secs(2)),
+        only_receives: section.choice("role", ROLES).unwrap_or(false),
         spread: section.flag("spread").unwrap_or(false),
         weight: section.number("weight", 1..=1_000).unwrap_or(1).into(),
         spool: section.flag("spool").unwrap_or(false),
@@ -122,7 +146,9 @@ fn urls(text: &str) -> Option<Vec<String>> {
     let one = |text: &str| {
         let text = text.trim();
         let (scheme, host) = text.split_once("://")?;
-        let plain = !text.chars().any(|c| c.is_whitespace() || c.is_control());
+        let plain = !text
+            .chars()
+            .any(|c| c.is_whitespace() || c.is_control() || c == '@');
         (matches!(scheme, "nats" | "tls") && !host.is_empty() && plain).then(|| text.to_owned())
     };
     text.split(',').map(one).collect()
@@ -161,5 +187,6 @@ mod tests {
         assert_eq!(two, ["nats://a:4222", "tls://b:4222"]);
         assert_eq!(urls("http://a"), None);
         assert_eq!(urls("nats://a:4222,"), None);
+        assert_eq!(urls("nats://user:secret@a:4222"), None);
     }
 }

@@ -1,7 +1,7 @@
 //! The effective configuration as TOML, in the order of the reference.
 
 use super::Config;
-use super::cluster::Cluster;
+use super::cluster::{Cluster, ROLES};
 use super::http::Http;
 use super::listed_sink::{escalation, sink};
 use super::listener::{ACK_MODES, ACK_POLICIES, BATCH_ACKS, Listener, MODES};
@@ -148,11 +148,19 @@ fn cluster(lines: &mut Lines, cluster: &Cluster) {
     if let Some(file) = &cluster.credentials_file {
         lines.path("credentials_file", file);
     }
+    lines.optional("username", cluster.username.as_deref());
+    if let Some(file) = &cluster.password_file {
+        lines.path("password_file", file);
+    }
     if let Some(file) = &cluster.ca_file {
         lines.path("ca_file", file);
     }
     lines.duration("lease", cluster.lease);
     lines.duration("timeout", cluster.timeout);
+    lines.word("role", ROLES, &cluster.only_receives);
+    lines.bare("spool", cluster.spool);
+    lines.bare("spread", cluster.spread);
+    lines.bare("weight", cluster.weight);
 }
 
 fn listener(lines: &mut Lines, listener: &Listener) {

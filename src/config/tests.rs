@@ -140,6 +140,10 @@ fn the_commented_rows_of_the_reference_are_right() {
                 "ca_file",
                 "lease",
                 "timeout",
+                "role",
+                "spool",
+                "spread",
+                "weight",
             ]
             .iter()
             .any(|key| inner.split(" = ").next() == Some(key));

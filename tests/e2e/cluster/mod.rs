@@ -1,5 +1,6 @@
 //! Facts in a JetStream stream: several instances of one site on real servers, stopped, killed and cut off.
 
+mod account;
 mod copies;
 mod figures;
 mod fire;
