@@ -214,10 +214,9 @@ fn figures_of_a_new_instance() {
         let cluster = cluster(&nats.url(), name, 1);
         Home::new("", &format!("{cluster}stream = \"{stream}\"\n")).with_storage(storage)
     };
-    for (stream, storage) in [
-        ("PENTAMER_first", ""),
-        ("PENTAMER_kept", "checkpoint_after = \"8 MiB\""),
-    ] {
+    // Some four of them.
+    let often = format!("checkpoint_after = \"{} KiB\"", patients / 8);
+    for (stream, storage) in [("PENTAMER_first", ""), ("PENTAMER_kept", often.as_str())] {
         let first = Pentamer::start(home("a", stream, storage));
         wait_for("it to hold", || holds(&first).then_some(()));
         let begun = Instant::now();
