@@ -45,7 +45,9 @@ cluster-fire ROUNDS="50" SEED="1":
 
 # How long a take-over takes, and acknowledgements at 1 and 3 replicas beside plain publishing to the same servers
 cluster-figures:
-    cargo test --release --test it -- e2e::cluster::figures --ignored --nocapture --test-threads=1
+    cargo build --release
+    PENTAMER_PROGRAM="$PWD/target/release/pentamer" cargo test --features failpoints --test it -- \
+        e2e::cluster::figures --ignored --nocapture --test-threads=1
 
 # So many alerts behind a sink that is away: latency of the other one, memory, order
 backlog ALERTS="10000":

@@ -187,8 +187,10 @@ impl Home {
     }
 }
 
+/// The program that was built for these tests, or another build of it for figures (`PENTAMER_PROGRAM`).
 pub fn command() -> Command {
-    Command::new(env!("CARGO_BIN_EXE_pentamer"))
+    let built = env!("CARGO_BIN_EXE_pentamer");
+    Command::new(std::env::var("PENTAMER_PROGRAM").unwrap_or_else(|_| built.to_owned()))
 }
 
 impl Pentamer {

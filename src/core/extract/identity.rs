@@ -115,7 +115,7 @@ fn chosen_key(message: &Message<'_>, pid: Line<'_>) -> Result<PatientKey, Reason
     let pid = Segment::parse(pid.raw, &message.delimiters);
     let identifiers = Identifiers::of_pid(message, &pid);
     identifiers
-        .choose(message)
+        .choose(&message.policy.site)
         .map(|chosen| chosen.key(message))
 }
 
@@ -186,8 +186,12 @@ fn pair(
     prior: &Identifiers,
     survivor: &Identifiers,
 ) -> Result<Vec<(PatientKey, PatientKey)>, (Reason, bool)> {
-    let chosen_prior = prior.choose(message).map_err(|reason| (reason, true))?;
-    let chosen_survivor = survivor.choose(message).map_err(|reason| (reason, false))?;
+    let chosen_prior = prior
+        .choose(&message.policy.site)
+        .map_err(|reason| (reason, true))?;
+    let chosen_survivor = survivor
+        .choose(&message.policy.site)
+        .map_err(|reason| (reason, false))?;
     let usable = |identifiers: &Identifiers| {
         identifiers
             .list

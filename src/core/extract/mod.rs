@@ -9,6 +9,7 @@ mod obx;
 mod order;
 mod patient;
 mod place;
+mod plain;
 mod read;
 mod reading;
 mod repeats;

@@ -6,7 +6,7 @@ use crate::core::fact::Reason;
 use crate::core::hl7::segment::{Field, Segment};
 use crate::core::hl7::time::{BirthReading, read_birth_date};
 use crate::core::phi::Phi;
-use crate::core::policy::IdentifierChoice;
+use crate::core::policy::{IdentifierChoice, Policy, Site};
 use crate::core::time::Timestamp;
 
 /// One identifier as it was sent (CX).
@@ -27,9 +27,9 @@ pub(super) struct Identifiers {
     /// PID-3, MRG-1.
     pub(super) list: Vec<Identifier>,
     /// PID-2, MRG-4.
-    external: Vec<Identifier>,
+    pub(super) external: Vec<Identifier>,
     /// PID-4, MRG-2.
-    alternate: Vec<Identifier>,
+    pub(super) alternate: Vec<Identifier>,
 }
 
 /// Never taken unless the site names them: they change hands or are not of one person.
@@ -41,6 +41,18 @@ fn is_excluded(kind: &str) -> bool {
 }
 
 impl Identifier {
+    /// One whose parts were read already; it has no end, and nothing of it is damaged.
+    pub(super) fn of_parts(id: &str, namespace: &str, kind: &str) -> Self {
+        Self {
+            id: id.to_owned(),
+            namespace: namespace.to_owned(),
+            universal: String::new(),
+            kind: kind.to_uppercase(),
+            expired: false,
+            flaw: None,
+        }
+    }
+
     /// CX.4: universal id, else namespace; empty where neither is sent.
     pub(super) fn authority(&self) -> &str {
         if self.universal.is_empty() {
@@ -59,11 +71,17 @@ impl Identifier {
 
     ///
     pub(super) fn key(&self, message: &Message<'_>) -> PatientKey {
+        self.key_of(&message.policy.site, &message.facility)
+    }
+
+    /// The same of a message from this facility (MSH-4).
+    pub(super) fn key_of(&self, site: &Site, facility: &str) -> PatientKey {
         let authority = match self.authority() {
-            "" => message.facility.clone(),
-            named => named.to_owned(),
+            "" => facility,
+            named => named,
         };
-        let id = if message.policy.site.strip_leading_zeros {
+        let authority = authority.to_owned();
+        let id = if site.strip_leading_zeros {
             match self.id.trim_start_matches('0') {
                 "" => "0",
                 stripped => stripped,
@@ -139,12 +157,9 @@ impl Identifiers {
     }
 
     /// PID-3 names control material (`*` at the end of a pattern stands for anything).
-    pub(super) fn is_control(&self, message: &Message<'_>) -> bool {
+    pub(super) fn is_control(&self, site: &Site) -> bool {
         self.list.iter().any(|identifier| {
-            message
-                .policy
-                .site
-                .control_ids
+            site.control_ids
                 .iter()
                 .any(|pattern| match pattern.strip_suffix('*') {
                     Some(prefix) => identifier.id.starts_with(prefix),
@@ -154,8 +169,8 @@ impl Identifiers {
     }
 
     /// the identifier that is the patient's. Expired ones only where no other serves.
-    pub(super) fn choose(&self, message: &Message<'_>) -> Result<&Identifier, Reason> {
-        let choices = &message.policy.site.patient_id;
+    pub(super) fn choose(&self, site: &Site) -> Result<&Identifier, Reason> {
+        let choices = &site.patient_id;
         let chosen = [false, true].into_iter().find_map(|expired| {
             if choices.is_empty() {
                 self.by_default(expired)
@@ -210,7 +225,7 @@ pub(super) fn number_of(message: &Message<'_>, field: Field<'_, '_>) -> String {
     message.word(field.component(1).subcomponent(1))
 }
 
-fn is_null(leaf: &str) -> bool {
+pub(super) fn is_null(leaf: &str) -> bool {
     leaf.trim() == "\"\""
 }
 
@@ -255,10 +270,13 @@ fn sex(message: &Message<'_>, pid: &Segment<'_>) -> Given<Phi<Sex>> {
     if is_null(leaf) {
         return Given::Cleared;
     }
-    let text = message.word(leaf);
-    match message.policy.words.sex(&text) {
+    sex_called(&message.word(leaf), message.policy)
+}
+
+pub(super) fn sex_called(text: &str, policy: &Policy) -> Given<Phi<Sex>> {
+    match policy.words.sex(text) {
         Some(sex) => Given::Value(Phi::new(sex)),
-        None if matches!(text.as_str(), "O" | "A" | "N" | "C" | "X") => Given::Cleared,
+        None if matches!(text, "O" | "A" | "N" | "C" | "X") => Given::Cleared,
         None => Given::Absent,
     }
 }
@@ -274,18 +292,20 @@ fn name(message: &Message<'_>, pid: &Segment<'_>) -> Given<Phi<String>> {
         .find(|xpn| message.word(xpn.component(7).raw()) == "L")
         .unwrap_or(field.first());
     let part = |number: usize| message.word(chosen.component(number).subcomponent(1));
-    let given: Vec<String> = [part(2), part(3)]
-        .into_iter()
-        .filter(|part| !part.is_empty())
-        .collect();
-    let parts: Vec<String> = [part(1), given.join(" ")]
-        .into_iter()
-        .filter(|part| !part.is_empty())
-        .collect();
-    if parts.is_empty() {
-        Given::Absent
-    } else {
-        Given::Value(Phi::new(parts.join(", ")))
+    name_of([&part(1), &part(2), &part(3)])
+}
+
+/// Of family, given and further names.
+pub(super) fn name_of([family, given, further]: [&str; 3]) -> Given<Phi<String>> {
+    let between = |a: &str, b: &str, between: &str| match (a.is_empty(), b.is_empty()) {
+        (false, false) => [a, b].join(between),
+        (_, true) => a.to_owned(),
+        (true, false) => b.to_owned(),
+    };
+    let name = between(family, &between(given, further, " "), ", ");
+    match name.is_empty() {
+        true => Given::Absent,
+        false => Given::Value(Phi::new(name)),
     }
 }
 

@@ -4,6 +4,7 @@ use super::message::{Message, Text, raw_header};
 use super::obx::{OrderContext, read_results};
 use super::order::Order;
 use super::patient::{Identifiers, demographics, number_of};
+use super::plain::read_plain;
 use super::specimen;
 use super::walk::{OrderGroup, PatientGroup, Style, Walk, walk};
 use super::{Extraction, PatientPart, Refusal, Routine, Understood, glance};
@@ -40,6 +41,9 @@ pub fn extract_routine(
     position: JournalPosition,
     policy: &Policy,
 ) -> Extraction {
+    if let Some(extraction) = read_plain(routine, received, position, policy) {
+        return extraction;
+    }
     let Some(short) = routine.shortened() else {
         return extract_whole(received, position, policy);
     };
@@ -249,10 +253,10 @@ fn whose<'m>(message: &Message<'m>, group: &PatientGroup<'m>) -> Whose<'m> {
     };
     let pid = message.segment(line);
     let identifiers = Identifiers::of_pid(message, &pid);
-    if identifiers.is_control(message) {
+    if identifiers.is_control(&message.policy.site) {
         return Whose::Control;
     }
-    match identifiers.choose(message) {
+    match identifiers.choose(&message.policy.site) {
         Ok(chosen) => {
             let key = chosen.key(message);
             Whose::Person(Box::new(Person { pid, key }))

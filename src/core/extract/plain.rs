@@ -1,0 +1,262 @@
+//! Reading a message at which a glance was taken and whose header and patient are as plain as most are: printable
+//! ASCII, no subcomponents, no escapes, times and dates that can be read.
+//!
+//! It gives what [`extract_whole`](super::extract_whole) gives of such a message, without decoding or parsing it, or
+//! says nothing. A test and a fuzzer hold the two against each other.
+
+use super::patient::{Identifier, Identifiers, is_null, name_of, sex_called};
+use super::{Extraction, PatientPart, Routine, Understood};
+use crate::core::clinical::observation::{BirthDate, DemographicsReport, Given};
+use crate::core::fact::{JournalPosition, Received};
+use crate::core::hl7::time::{BirthReading, read_birth_date};
+use crate::core::phi::Phi;
+use crate::core::policy::{Policy, Site};
+
+/// Fields of a PID that are looked at, with its name.
+const FIELDS: usize = 33;
+/// Fields of an MSH that are looked at, with its name; the separator itself counts as the first.
+const HEADER: usize = 11;
+
+/// Reads it; `None` where it is not as plain as that.
+pub(super) fn read_plain(
+    routine: &Routine<'_>,
+    received: &Received,
+    position: JournalPosition,
+    policy: &Policy,
+) -> Option<Extraction> {
+    let [.., pid] = routine.same;
+    let head = plain(routine.head)?;
+    // Behind the delimiters, which a glance has looked at.
+    let behind = head.get(DELIMITERS.len()..)?;
+    if behind.contains('~') {
+        return None;
+    }
+    let mut header = [""; HEADER];
+    for (field, found) in header.iter_mut().skip(3).zip(behind.split('|')) {
+        *field = found;
+    }
+    let [_, _, _, application, facility, _, _, _, _, kind, control_id] = header;
+    let (application, facility) = (named(application), named(facility));
+    let mut kinds = kind.split('^').map(word);
+    let (kind, event) = (kinds.next()?, kinds.next()?);
+    let pid = plain(pid)?;
+    let mut extraction = Extraction {
+        understood: match routine.has_results {
+            true => Understood::Results,
+            false => Understood::Demographics,
+        },
+        message_type: format!("{kind}^{event}"),
+        control_id: word(control_id).to_owned(),
+        feed: format!("{application}/{facility}"),
+        sent_at: Some(routine.sent),
+        ..Extraction::default()
+    };
+    let mut fields = [""; FIELDS];
+    for (field, found) in fields.iter_mut().zip(pid.split('|')) {
+        *field = found;
+    }
+    let identifiers = Identifiers {
+        list: identifiers(fields[3])?,
+        external: identifiers(fields[2])?,
+        alternate: identifiers(fields[4])?,
+    };
+    if identifiers.is_control(&policy.site) {
+        extraction.counts.insert("control_material", 1);
+        return Some(extraction);
+    }
+    // Where none can be chosen, reading says why.
+    let chosen = identifiers.choose(&policy.site).ok()?;
+    extraction.patients.push(PatientPart {
+        key: chosen.key_of(&policy.site, facility),
+        demographics: Some(demographics(&fields, routine, received, position, policy)?),
+        observations: Vec::new(),
+        group_withdrawals: Vec::new(),
+        associations: Vec::new(),
+    });
+    Some(extraction)
+}
+
+const DELIMITERS: &str = "MSH|^~\\&|";
+
+/// A line of printable ASCII without subcomponents and escapes; the delimiters of a header are not looked at.
+fn plain(line: &[u8]) -> Option<&str> {
+    let body = line.strip_prefix(DELIMITERS.as_bytes()).unwrap_or(line);
+    let is_plain = |byte: &u8| matches!(byte, b' '..=b'~') && !matches!(byte, b'&' | b'\\');
+    let text = std::str::from_utf8(line).ok()?;
+    body.iter().all(is_plain).then_some(text)
+}
+
+/// A leaf as it is compared (C-8, C-9).
+fn word(leaf: &str) -> &str {
+    let trimmed = leaf.trim();
+    if trimmed == "\"\"" { "" } else { trimmed }
+}
+
+/// An HD: its namespace, else its universal id.
+fn named(field: &str) -> &str {
+    let mut parts = field.split('^').map(word);
+    let namespace = parts.next().unwrap_or_default();
+    match namespace {
+        "" => parts.next().unwrap_or_default(),
+        named => named,
+    }
+}
+
+/// The identifiers of a field, none of which may have a day on which it ends (CX.8).
+fn identifiers(field: &str) -> Option<Vec<Identifier>> {
+    let mut found = Vec::new();
+    if field.is_empty() {
+        return Some(found);
+    }
+    for cx in field.split('~') {
+        let mut parts = [""; 8];
+        for (part, at) in parts.iter_mut().zip(cx.split('^')) {
+            *part = at;
+        }
+        let [id, _, _, authority, kind, _, _, ends] = parts;
+        if !ends.is_empty() {
+            return None;
+        }
+        let id = word(id);
+        if !id.is_empty() {
+            found.push(Identifier::of_parts(id, word(authority), word(kind)));
+        }
+    }
+    Some(found)
+}
+
+fn demographics(
+    fields: &[&str; FIELDS],
+    routine: &Routine<'_>,
+    received: &Received,
+    position: JournalPosition,
+    policy: &Policy,
+) -> Option<DemographicsReport> {
+    let [_, _, _, _, _, name, _, birth, sex, rest @ ..] = fields;
+    let [.., dead_at, dead, doubted, doubts] = rest;
+    let says_more = [dead_at, dead, doubted, doubts]
+        .iter()
+        .any(|field| !field.is_empty());
+    // What is repeated, or seldom said, is read as a whole.
+    if says_more || [name, birth, sex].iter().any(|field| field.contains('~')) {
+        return None;
+    }
+    let first =
+        |field: &'_ &'_ str| -> String { field.split('^').next().unwrap_or_default().to_owned() };
+    let (birth, sex) = (first(birth), first(sex));
+    Some(DemographicsReport {
+        at: routine.said,
+        birth: born(&birth, received, &policy.site)?,
+        sex: match is_null(&sex) {
+            true => Given::Cleared,
+            false => sex_called(word(&sex), policy),
+        },
+        name: match is_null(name) {
+            true => Given::Cleared,
+            false => {
+                let mut parts = name.split('^').map(word);
+                name_of(std::array::from_fn(|_| parts.next().unwrap_or_default()))
+            }
+        },
+        dead: Given::Absent,
+        unreliable: Given::Absent,
+        deleted: Given::Absent,
+        position,
+    })
+}
+
+fn born(leaf: &str, received: &Received, site: &Site) -> Option<Given<Phi<BirthDate>>> {
+    if is_null(leaf) {
+        return Some(Given::Cleared);
+    }
+    let today = site.zone.to_datetime(received.received_at.to_jiff()).date();
+    match read_birth_date(word(leaf), &site.placeholder_birth_dates, today) {
+        BirthReading::Empty => Some(Given::Absent),
+        BirthReading::Date(date) => Some(Given::Value(Phi::new(date))),
+        // That is counted.
+        BirthReading::Invalid => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::core::extract::{extract_whole, glance};
+    use crate::core::fact::Origin;
+    use crate::core::time::Timestamp;
+
+    const NOW: Timestamp = Timestamp::from_micros(1_800_000_000_000_000);
+
+    /// What is read of a message with this header behind MSH-2 and this PID; it is what reading the whole gives.
+    fn read(head: &str, pid: &str) -> Option<Extraction> {
+        let raw =
+            format!("MSH|^~\\&|{head}\rPID|{pid}\rOBR|1|||GLU\rOBX|1|NM|GLU||5|mmol/L|||||F\r");
+        let policy = Policy::built_in();
+        let routine = glance(raw.as_bytes(), "lab", NOW, &policy).expect("a glance is enough");
+        let received = Received {
+            origin: Origin {
+                listener: "lab".to_owned(),
+                peer: String::new(),
+            },
+            received_at: NOW,
+            part: (0, 1),
+            raw: raw.clone().into(),
+        };
+        let position = JournalPosition(7);
+        let found = read_plain(&routine, &received, position, &policy);
+        if let Some(found) = &found {
+            assert_eq!(
+                *found,
+                extract_whole(&received, position, &policy),
+                "{head} {pid}"
+            );
+        }
+        found
+    }
+
+    const HEAD: &str = "LAB^1.2^ISO|HOSP|||20261130100000+0100||ORU^R01^ORU_R01|7|P|2.5";
+
+    #[test]
+    fn what_is_plain_is_read_as_the_whole() {
+        for pid in [
+            "1||4711^^^HOSP^MR||DOE^JANE^A||19800101|F",
+            "1|9^^^X|4711~12^^^B^PI~3^^^C^SS||DOE||198001|M|||a^b^c~d^e",
+            "||  4711 ^^^ HOSP ||\"\"||\"\"|\"\"|",
+            "1|2||3^^^A|^JANE^^^^^L||19000101|U",
+            "1||4711||DOE^ ^X||20260101123000|X",
+            "1||QC-1^^^HOSP||QC^LEVEL1",
+            "1||\"\"|77^^^ALT",
+        ] {
+            let found = read(HEAD, pid);
+            assert!(found.is_some() || pid.contains("\"\"|77"), "{pid}");
+        }
+        for head in [
+            "LAB|HOSP|||202611301000||ADT^A08|x y |P|2.3",
+            "^1.2|^2.16.840|||20261130100000||ORU^R01||P|2.5.1||||||UNICODE UTF-8",
+        ] {
+            assert!(
+                read(head, "1||4711||DOE^JANE||19800101|F").is_some(),
+                "{head}"
+            );
+        }
+    }
+
+    #[test]
+    fn what_is_not_plain_is_left_to_reading() {
+        for pid in [
+            // Another character set, a subcomponent, a birth date that is none.
+            "1||4711||D\u{d6}E",
+            "1||4711^^^HOSP&1.2&ISO||DOE",
+            "1||4711||DOE||19801399|F",
+            // Nobody to be chosen, which is told.
+            "1||^^^HOSP||DOE",
+            "1||3^^^C^SS||DOE",
+            // Said seldom: repeated names, death, doubt.
+            "1||4711||DOE^JANE~ROE^JANE^^^^^L||19800101|F",
+            "1||4711||DOE||19800101|F|||||||||||||||||||||20260101|Y",
+            "1||4711||DOE||19800101|F||||||||||||||||||||||||AL",
+        ] {
+            assert!(read(HEAD, pid).is_none(), "{pid}");
+        }
+    }
+}
