@@ -16,13 +16,15 @@
 //!
 //! [`link`] speaks JetStream; [`message`] turns records into messages and back; [`tail`] is what an instance knows
 //! of the end of the stream; [`writer`] stores, [`follow`] keeps up, [`reader`] reads; [`lease`] says who decides,
-//! [`right`] is what the writer knows of that; [`retain`] drops what is old.
+//! [`right`] is what the writer knows of that; [`retain`] drops what is old; [`status`] is all of it as JetStream has
+//! it, [`outlook`] what was last heard of that.
 
 pub mod carry;
 mod follow;
 mod lease;
 mod link;
 mod message;
+mod outlook;
 mod reader;
 mod retain;
 mod right;
@@ -31,8 +33,9 @@ mod tail;
 mod writer;
 
 pub use carry::CarryError;
-pub use lease::Lease;
+pub use lease::{Lease, Standing};
 pub use link::{Link, LinkError};
+pub use outlook::{Heard, Last, Outlook};
 pub use status::{Instance, Overview, Overviewed, drain, overview};
 
 use crate::config::Cluster;
@@ -107,6 +110,7 @@ pub struct Running {
     runtime: Option<Runtime>,
     writer: Option<JoinHandle<()>>,
     lease: Lease,
+    outlook: Outlook,
     stop: CancellationToken,
     inlet: journal::Inlet,
 }
@@ -200,6 +204,7 @@ fn start(
         cluster,
         stop.clone(),
     );
+    let outlook = Outlook::start(&runtime, Arc::clone(&link), lease.clone(), stop.clone());
     let writer = Writer::new(
         link,
         tail,
@@ -219,6 +224,7 @@ fn start(
             runtime: Some(runtime),
             writer: Some(thread),
             lease,
+            outlook,
             stop,
             inlet,
         },
@@ -236,9 +242,14 @@ impl Running {
         }
     }
 
-    /// Who decides, for the page and the metrics.
+    /// Who decides, for the metrics.
     pub fn lease(&self) -> Lease {
         self.lease.clone()
+    }
+
+    /// What was last heard of the cluster, for the pages.
+    pub fn outlook(&self) -> Outlook {
+        self.outlook.clone()
     }
 
     /// Stores what is queued, then ends.

@@ -49,6 +49,14 @@ impl Log {
             Self::Stream(running) => Some(running.lease()),
         }
     }
+
+    /// What was last heard of the other instances, where there can be any.
+    pub(super) fn outlook(&self) -> Option<cluster::Outlook> {
+        match self {
+            Self::Segments(_) => None,
+            Self::Stream(running) => Some(running.outlook()),
+        }
+    }
 }
 
 /// Opens it as it is configured; `None` where it was told to end while a stream did not answer.

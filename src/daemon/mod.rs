@@ -410,6 +410,7 @@ impl Daemon {
             access: Arc::clone(&pages.access),
             auditor: web::Auditor::start(appender.clone(), state.clone(), progress.clone()),
             index: index.clone(),
+            cluster: writer.outlook(),
             acts: acted.subscribe(),
             acted,
             streams: Arc::new(Semaphore::new(web::STREAMS)),

@@ -4,6 +4,7 @@ mod figures;
 mod fire;
 mod moved;
 mod same;
+pub(super) mod shown;
 
 use super::brokers::{runtime, until};
 use super::harness::{Home, Pentamer, Sender, low_igm, wait_for};

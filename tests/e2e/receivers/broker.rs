@@ -60,6 +60,12 @@ impl Nats {
         self.server = Self::spawn(self.dir.path(), self.port, &self.more);
     }
 
+    /// Has it stand still, or go on.
+    pub fn signal(&self, signal: rustix::process::Signal) {
+        let id = rustix::process::Pid::from_child(&self.server.0);
+        rustix::process::kill_process(id, signal).expect("signalled");
+    }
+
     pub fn url(&self) -> String {
         format!("nats://127.0.0.1:{}", self.port)
     }
