@@ -34,7 +34,7 @@ mod writer;
 
 pub use carry::CarryError;
 pub use lease::{Lease, Standing};
-pub use link::{Link, LinkError};
+pub use link::{FIT, Link, LinkError};
 pub use outlook::{Heard, Last, Outlook};
 pub use status::{Instance, Overview, Overviewed, drain, overview};
 
@@ -103,6 +103,8 @@ pub struct Opened {
     pub unfit: Vec<journal::Unfit>,
     /// Where the checkpoint stands that serves.
     pub base: JournalPosition,
+    /// The version of the servers, where it is older than [`FIT`] and the stream is on several.
+    pub too_old: Option<String>,
 }
 
 /// The threads and tasks of a log.
@@ -159,7 +161,11 @@ pub fn open(
             checkpoint: beside.base,
         });
     }
-    start(runtime, link, beside, options, cluster, last).map(Some)
+    let opened = start(runtime, link, beside, options, cluster, last)?;
+    Ok(Some(Opened {
+        too_old: found.too_old,
+        ..opened
+    }))
 }
 
 fn start(
@@ -230,6 +236,7 @@ fn start(
         },
         unfit,
         base,
+        too_old: None,
     })
 }
 
