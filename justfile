@@ -43,6 +43,10 @@ both-logs:
 cluster-fire ROUNDS="50" SEED="1":
     PENTAMER_ROUNDS={{ROUNDS}} PENTAMER_SEED={{SEED}} cargo test --features failpoints --test it -- e2e::cluster::fire --nocapture
 
+# So many rounds of cutting one of three nodes off the network; as root, PENTAMER_NATS_SERVER names a nats-server from 2.10.25 on
+cluster-parted ROUNDS="20":
+    PENTAMER_ROUNDS={{ROUNDS}} cargo test --features failpoints --test it -- e2e::cluster::parted --nocapture
+
 # How long a take-over takes, and acknowledgements at 1 and 3 replicas beside plain publishing to the same servers
 cluster-figures:
     cargo build --release

@@ -83,6 +83,7 @@ const ROOMS: &[(&str, &[&str])] = &[
             "deliver",
             "index",
             "plot",
+            "cluster",
         ],
     ),
     (

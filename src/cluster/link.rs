@@ -23,6 +23,10 @@ pub(super) const DUPLICATES_FOR: Duration = Duration::from_secs(600);
 const PING: Duration = Duration::from_secs(2);
 /// Bytes of a message beside meta and raw: headers and the protocol's own.
 const OVERHEAD: usize = 1 << 10;
+/// The oldest `nats-server` whose copies of a stream are known to stay the same while the network between them is cut
+/// and heals, as `tests/e2e/cluster/parted.rs` has it. With 2.9.10 they come apart: another message stands at the same
+/// sequence on each, and instances that read from different ones know different facts.
+pub const FIT: [u32; 3] = [2, 10, 25];
 /// Acknowledgements on their way at most.
 const IN_FLIGHT: usize = 8_192;
 
@@ -77,6 +81,8 @@ pub struct Found {
     pub last: JournalPosition,
     /// What tells this stream from one of the same name made later.
     pub identity: String,
+    /// The server's version, where it is older than [`FIT`] and the stream is on several.
+    pub too_old: Option<String>,
 }
 
 /// An acknowledgement.
@@ -123,6 +129,8 @@ impl Link {
             first: info.state.first_sequence,
             last: JournalPosition(info.state.last_sequence),
             identity: format!("{name} {}", info.created.unix_timestamp_nanos()),
+            too_old: Some(client.server_info().version)
+                .filter(|version| info.config.num_replicas > 1 && is_too_old(version)),
         };
         let link = Self {
             client,
@@ -210,7 +218,8 @@ impl Link {
         Ok(Bytes::new())
     }
 
-    /// The message with this sequence; `None` where it is not kept (any more).
+    /// The message with this sequence; `None` where it is not kept (any more). A server that has not got it yet is no
+    /// proof of that.
     pub(super) async fn get(&self, sequence: u64) -> Result<Option<Coming>, LinkError> {
         // From whichever server answers first. One that lags behind may not have it yet.
         let found = match self.stream.direct_get(sequence).await {
@@ -225,7 +234,10 @@ impl Link {
             Err(error) => return Err(LinkError::away(error)),
         };
         let Some(found) = found else {
-            return Ok(None);
+            return match self.is_gone(sequence).await? {
+                true => Ok(None),
+                false => Err(LinkError::away(format!("no server has message {sequence}"))),
+            };
         };
         let payload = match found.headers.get(message::PARTS) {
             Some(places) => self.join(sequence, places.as_str()).await?,
@@ -235,6 +247,23 @@ impl Link {
         coming
             .map(Some)
             .map_err(|why| LinkError::Unreadable { sequence, why })
+    }
+
+    /// Whether a message that was not found is not kept. One server that was cut off may take itself for the leader a
+    /// while longer, and has not got what was stored meanwhile: the same answer has to show that its server is beyond
+    /// it, by what comes next, or by the list of what was deleted.
+    async fn is_gone(&self, sequence: u64) -> Result<bool, LinkError> {
+        let next = self.stream.raw_message_builder();
+        let next = next.sequence(sequence).next_by_subject(self.subject(">"));
+        match next.send().await {
+            Ok(found) => return Ok(found.sequence > sequence),
+            Err(error) if error.kind() == RawMessageErrorKind::NoMessageFound => {}
+            Err(error) => return Err(LinkError::away(error)),
+        }
+        let asked = self.stream.info_builder().with_deleted(true).fetch().await;
+        let state = asked.map_err(LinkError::away)?.info.state;
+        let is_deleted = state.deleted.is_some_and(|all| all.contains(&sequence));
+        Ok(sequence < state.first_sequence || is_deleted)
     }
 
     async fn join(&self, sequence: u64, places: &str) -> Result<Bytes, LinkError> {
@@ -365,6 +394,15 @@ impl Acknowledging {
     }
 }
 
+/// Whether a version (`2.9.10`, `2.11.0-RC.1`) is older than [`FIT`]; one that cannot be read is not.
+fn is_too_old(version: &str) -> bool {
+    let numbers = version
+        .split(['.', '-'])
+        .map_while(|part| part.parse().ok());
+    let numbers: Vec<u32> = numbers.collect();
+    !numbers.is_empty() && numbers.as_slice() < FIT.as_slice()
+}
+
 async fn client(cluster: &Cluster) -> Result<Client, LinkError> {
     // Whoever comes first; the same for all.
     let _ = rustls::crypto::ring::default_provider().install_default();
@@ -394,4 +432,19 @@ async fn client(cluster: &Cluster) -> Result<Client, LinkError> {
         .connect(urls)
         .await
         .map_err(|error| LinkError::Away(format!("no connection: {}", error.kind())))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn old_servers_are_known_by_their_version() {
+        for old in ["2.9.10", "2.10.24", "2.10", "1.4.1", "2.10.0-RC.1"] {
+            assert!(is_too_old(old), "{old}");
+        }
+        for fit in ["2.10.25", "2.11.0-RC.1", "2.15.1", "3.0.0", "", "dev"] {
+            assert!(!is_too_old(fit), "{fit}");
+        }
+    }
 }

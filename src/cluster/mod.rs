@@ -16,8 +16,10 @@
 //!
 //! [`link`] speaks JetStream; [`message`] turns records into messages and back; [`tail`] is what an instance knows
 //! of the end of the stream; [`writer`] stores, [`follow`] keeps up, [`reader`] reads; [`lease`] says who decides,
-//! [`right`] is what the writer knows of that; [`retain`] drops what is old; [`spool`] keeps what is received while
-//! JetStream is away.
+//! [`right`] is what the writer knows of that; [`plan`] says who should, of many sites; [`retain`] drops what is old;
+//! [`copies`] carries checkpoints; [`spool`] keeps what is received while JetStream is away; [`status`] is all of it as
+//! JetStream has it, [`outlook`] what was last heard of that. [`streams`] are made as they have to be, and [`bucket`] is
+//! what instances say to one another.
 
 mod bucket;
 pub mod carry;
@@ -26,6 +28,7 @@ mod follow;
 mod lease;
 mod link;
 mod message;
+mod outlook;
 mod plan;
 mod reader;
 mod retain;
@@ -37,8 +40,9 @@ mod tail;
 mod writer;
 
 pub use carry::CarryError;
-pub use lease::Lease;
-pub use link::{Link, LinkError};
+pub use lease::{Lease, Standing};
+pub use link::{FIT, Link, LinkError};
+pub use outlook::{Heard, Last, Outlook};
 pub use spool::{OnSpooling, Spooling};
 pub use status::{Instance, Overview, Overviewed, Site, drain, drain_everywhere, overview, sites};
 
@@ -108,6 +112,8 @@ pub struct Opened {
     pub unfit: Vec<journal::Unfit>,
     /// Where the checkpoint stands that serves.
     pub base: JournalPosition,
+    /// The version of the servers, where it is older than [`FIT`] and the stream is on several.
+    pub too_old: Option<String>,
 }
 
 /// The threads and tasks of a log.
@@ -115,6 +121,7 @@ pub struct Running {
     runtime: Option<Runtime>,
     writer: Option<JoinHandle<()>>,
     lease: Lease,
+    outlook: Outlook,
     stop: CancellationToken,
     inlet: journal::Inlet,
 }
@@ -188,7 +195,11 @@ pub fn open(
         });
     }
     let own = Own { beside, spool };
-    start(runtime, link, own, options, cluster, last).map(Some)
+    let opened = start(runtime, link, own, options, cluster, last)?;
+    Ok(Some(Opened {
+        too_old: found.too_old,
+        ..opened
+    }))
 }
 
 /// What an instance has of its own.
@@ -247,6 +258,7 @@ fn start(
         cluster,
         stop.clone(),
     );
+    let outlook = Outlook::start(&runtime, Arc::clone(&link), lease.clone(), stop.clone());
     let writer = Writer::new(
         link,
         tail,
@@ -267,11 +279,13 @@ fn start(
             runtime: Some(runtime),
             writer: Some(thread),
             lease,
+            outlook,
             stop,
             inlet,
         },
         unfit,
         base,
+        too_old: None,
     })
 }
 
@@ -284,9 +298,14 @@ impl Running {
         }
     }
 
-    /// Who decides, for the page and the metrics.
+    /// Who decides, for the metrics.
     pub fn lease(&self) -> Lease {
         self.lease.clone()
+    }
+
+    /// What was last heard of the cluster, for the pages.
+    pub fn outlook(&self) -> Outlook {
+        self.outlook.clone()
     }
 
     /// Stores what is queued, then ends.

@@ -1,4 +1,4 @@
-//! The instances of a site, as the bucket knows them: for `pentamer cluster status` and `drain`.
+//! The instances of a site, as the bucket knows them: for `pentamer cluster status` and `drain`, and for the pages.
 
 use super::bucket::{
     PRESENCE, Plan, Presence, Term, drain_key, keys, lease_key, plan_key, presence_key, read, write,
@@ -7,7 +7,7 @@ use super::lease::plain;
 use super::link::{Link, LinkError};
 use crate::clock;
 use crate::core::time::Timestamp;
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 use std::collections::BTreeMap;
 
 /// An instance.
@@ -26,6 +26,7 @@ pub struct Instance {
     /// The last message of the stream that it knows.
     pub reached: u64,
     /// When it last said so, by its own clock.
+    #[serde(serialize_with = "rfc3339")]
     pub at: Timestamp,
     /// It has been silent for long.
     pub silent: bool,
@@ -40,8 +41,6 @@ pub struct Overview {
     pub first: u64,
     /// Its last message.
     pub last: u64,
-    /// Bytes of its messages, on each server.
-    pub bytes: u64,
     /// Servers that keep each message.
     pub replicas: usize,
     /// The server that leads it, where there are several.
@@ -87,6 +86,29 @@ pub struct Site {
     pub instances: Vec<Instance>,
 }
 
+impl Overview {
+    /// What an instance does, in a word or two.
+    pub fn does(&self, one: &Instance) -> &'static str {
+        // What it said of itself may be older than who has the lease.
+        let holds = self.holder.as_deref() == Some(one.name.as_str());
+        match (one.silent, one.drained, holds) {
+            (true, ..) => "silent",
+            (_, true, _) => "drained",
+            (_, _, true) => "decides",
+            _ => "stands by",
+        }
+    }
+
+    /// By how many facts an instance is behind the stream's end.
+    pub const fn behind_by(&self, one: &Instance) -> u64 {
+        self.last.saturating_sub(one.reached)
+    }
+}
+
+fn rfc3339<S: Serializer>(at: &Timestamp, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(&at.to_rfc3339())
+}
+
 /// What came of asking.
 pub type Overviewed = Result<Overview, LinkError>;
 
@@ -118,7 +140,6 @@ pub async fn overview(link: &Link) -> Overviewed {
         stream: link.name.clone(),
         first: info.state.first_sequence,
         last: info.state.last_sequence,
-        bytes: info.state.bytes,
         replicas: info.config.num_replicas,
         leader: cluster.and_then(|cluster| cluster.leader.clone()),
         behind: behind.unwrap_or_default(),
@@ -192,4 +213,48 @@ pub async fn drain_everywhere(
 pub async fn drain(link: &Link, instance: &str, drained: bool) -> Result<(), LinkError> {
     let key = drain_key(&link.name, instance);
     write(link, &key, &drained, None).await.map(drop)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_that_was_killed_decides_no_more_and_falls_silent() {
+        let named = |name: &str, holds| Instance {
+            name: name.to_owned(),
+            version: "1".to_owned(),
+            holds,
+            drained: false,
+            floor: 0,
+            reached: 7,
+            at: Timestamp::from_micros(0),
+            silent: false,
+        };
+        let found = Overview {
+            stream: "PENTAMER_a".to_owned(),
+            first: 1,
+            last: 9,
+            replicas: 3,
+            leader: None,
+            behind: Vec::new(),
+            holder: Some("b".to_owned()),
+            epoch: 2,
+            instances: Vec::new(),
+        };
+        let killed = named("a", true);
+        assert_eq!(found.does(&killed), "stands by");
+        assert_eq!(found.does(&named("b", false)), "decides");
+        let silent = Instance {
+            silent: true,
+            ..killed.clone()
+        };
+        assert_eq!(found.does(&silent), "silent");
+        let drained = Instance {
+            drained: true,
+            ..killed
+        };
+        assert_eq!(found.does(&drained), "drained");
+        assert_eq!(found.behind_by(&drained), 2);
+    }
 }

@@ -16,13 +16,17 @@ use tokio_util::sync::CancellationToken;
 /// What writes them.
 pub(super) enum Log {
     Segments(WriterHandle),
-    Stream(cluster::Running),
+    Stream {
+        running: cluster::Running,
+        /// The version of its servers, where that is too old for several.
+        too_old: Option<String>,
+    },
 }
 
 impl Log {
     /// Gives the right to decide away, where it is one.
     pub(super) fn release(&self) {
-        if let Self::Stream(running) = self {
+        if let Self::Stream { running, .. } = self {
             running.release();
         }
     }
@@ -38,7 +42,7 @@ impl Log {
     pub(super) fn join(self) {
         match self {
             Self::Segments(writer) => writer.join(),
-            Self::Stream(running) => running.stop(),
+            Self::Stream { running, .. } => running.stop(),
         }
     }
 
@@ -46,7 +50,31 @@ impl Log {
     pub(super) fn lease(&self) -> Option<cluster::Lease> {
         match self {
             Self::Segments(_) => None,
-            Self::Stream(running) => Some(running.lease()),
+            Self::Stream { running, .. } => Some(running.lease()),
+        }
+    }
+
+    /// What is wrong with the servers of the stream, in words.
+    pub(super) fn servers_old(&self) -> Option<String> {
+        let Self::Stream {
+            too_old: Some(version),
+            ..
+        } = self
+        else {
+            return None;
+        };
+        let fit = cluster::FIT.map(|number| number.to_string()).join(".");
+        Some(format!(
+            "nats-server {version} keeps the stream: with versions before {fit} its copies can come apart when the \
+             network between the servers is cut, and alerts get lost; use a later one on all, then restart"
+        ))
+    }
+
+    /// What was last heard of the other instances, where there can be any.
+    pub(super) fn outlook(&self) -> Option<cluster::Outlook> {
+        match self {
+            Self::Segments(_) => None,
+            Self::Stream { running, .. } => Some(running.outlook()),
         }
     }
 }
@@ -89,7 +117,11 @@ pub(super) async fn open(
             checkpoints_unfit: opened.unfit,
             ..Recovery::default()
         };
-        (opened.appender, Log::Stream(opened.running), recovery)
+        let log = Log::Stream {
+            running: opened.running,
+            too_old: opened.too_old,
+        };
+        (opened.appender, log, recovery)
     }))
 }
 

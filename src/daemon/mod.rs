@@ -30,7 +30,7 @@ use crate::engine::{Checkpointing, Folder, Progress, Settings, StateHandle};
 use crate::index::{self, Index};
 use crate::journal::{self, Appender, Draft, JournalError};
 use crate::listen::{self, Bound, Certificates, FrameMemory, Listener};
-use crate::notice::Notices;
+use crate::notice::{NoticeKind, Notices};
 use crate::pulse::Pulse;
 use crate::seal::{self, KeyFileError};
 use crate::service::{self, Handed, HandedError};
@@ -225,6 +225,7 @@ impl Daemon {
         let (appender, writer, recovery) = opened.ok_or(StartError::Ended)?;
         let notices = Notices::new();
         found::report(&recovery, &notices, &config);
+        notices.set(NoticeKind::ServersOld, writer.servers_old());
 
         let stop_listening = CancellationToken::new();
         let stop_all = CancellationToken::new();
@@ -416,6 +417,7 @@ impl Daemon {
             access: Arc::clone(&pages.access),
             auditor: web::Auditor::start(appender.clone(), state.clone(), progress.clone()),
             index: index.clone(),
+            cluster: writer.outlook(),
             acts: acted.subscribe(),
             acted,
             streams: Arc::new(Semaphore::new(web::STREAMS)),

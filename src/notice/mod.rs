@@ -48,11 +48,13 @@ pub enum NoticeKind {
     Gap,
     /// A certificate ends soon or has ended, or new files of one cannot be used.
     Certificate,
+    /// The servers of the stream are of a version whose copies of it can come apart.
+    ServersOld,
 }
 
 impl NoticeKind {
     /// Every kind, in the order in which they are listed.
-    pub const ALL: [Self; 17] = [
+    pub const ALL: [Self; 18] = [
         Self::CacheRebuilt,
         Self::CacheInMemory,
         Self::JournalDamaged,
@@ -70,6 +72,7 @@ impl NoticeKind {
         Self::FeedClock,
         Self::Gap,
         Self::Certificate,
+        Self::ServersOld,
     ];
 
     /// The word in logs, metrics and the API.
@@ -92,6 +95,7 @@ impl NoticeKind {
             Self::FeedClock => "feed_clock",
             Self::Gap => "gap",
             Self::Certificate => "certificate",
+            Self::ServersOld => "servers_old",
         }
     }
 }

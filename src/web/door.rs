@@ -56,10 +56,12 @@ pub(super) const ROUTES: &[(&str, &str, Needs)] = &[
     ("GET", "/feeds", LOOK),
     ("GET", "/queue", LOOK),
     ("POST", "/queue/{sink}/requeue", MEND),
+    ("GET", "/cluster", LOOK),
     ("GET", "/quarantine", LOOK),
     ("POST", "/quarantine/retry", MEND),
     ("GET", "/audit", LOOK),
     ("GET", "/api/v1/audit", LOOK),
+    ("GET", "/api/v1/cluster", LOOK),
     ("GET", "/api/v1/feeds", LOOK),
     ("GET", "/api/v1/notices", LOOK),
     ("GET", "/api/v1/alerts", LOOK),
@@ -119,7 +121,7 @@ const NOT_READ: Problem = Problem::new(
     StatusCode::BAD_REQUEST,
     "the path or the query cannot be read: a position is a number, texts are percent-encoded UTF-8",
 );
-const NO_ROUTE: Problem = Problem::new(
+pub(super) const NO_ROUTE: Problem = Problem::new(
     StatusCode::NOT_FOUND,
     "there is no such page: the worklist is at `/`, the API below `/api/v1/`",
 );

@@ -5,6 +5,7 @@
 mod access;
 mod alerts;
 mod audit;
+mod cluster;
 mod door;
 mod facts;
 mod feeds;
@@ -31,6 +32,7 @@ pub use messages::read_search;
 pub use pages::clinical::STEPS;
 
 use crate::clock;
+use crate::cluster::Outlook;
 use crate::core::fact::JournalPosition;
 use crate::core::fold::state::State as Folded;
 use crate::core::fold::views;
@@ -107,6 +109,8 @@ pub struct Seen {
     pub streams: Arc<Semaphore>,
     /// The index of messages; `None` where it cannot be kept.
     pub index: Option<Index>,
+    /// What was last heard of the other instances; `None` where facts are in a journal of this one's own.
+    pub cluster: Option<Outlook>,
     /// Suggested next steps that are shown, by their words (CLINICAL 7.6).
     pub next_steps: Arc<[String]>,
     /// The daemon ends: what stays open ends too.
@@ -179,6 +183,7 @@ impl Bound {
 fn routes(seen: Seen) -> Router {
     let api = Router::new()
         .route("/api/v1/audit", get(audit::list))
+        .route("/api/v1/cluster", get(cluster::show))
         .route("/api/v1/feeds", get(feeds::list))
         .route("/api/v1/notices", get(notices::list))
         .route("/api/v1/alerts", get(alerts::list))
@@ -226,6 +231,7 @@ fn routes(seen: Seen) -> Router {
         .route("/feeds", get(pages::operating::feeds))
         .route("/queue", get(pages::operating::queue))
         .route("/queue/{sink}/requeue", post(pages::operating::requeue))
+        .route("/cluster", get(pages::cluster::show))
         .route("/quarantine", get(pages::quarantine::show))
         .route("/quarantine/retry", post(pages::quarantine::retry))
         .route("/audit", get(pages::operating::audit))

@@ -65,6 +65,10 @@ fn about(method: &str, path: &str) -> Option<About> {
             paged: true,
             ..NOTHING
         },
+        ("GET", "cluster") => About {
+            summary: "The instances that share the stream of facts, and how the stream is; 404 without `[cluster]`",
+            ..NOTHING
+        },
         ("GET", "feeds") => About {
             summary: "Each sending system",
             ..NOTHING

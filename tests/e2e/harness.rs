@@ -88,6 +88,11 @@ impl Home {
         self
     }
 
+    /// The network namespace of its daemon; `None` where that is this one.
+    pub fn namespace(&self) -> Option<&str> {
+        self.namespace.as_deref()
+    }
+
     /// The same directory with more in `[storage]`.
     pub fn with_storage(mut self, storage: &str) -> Self {
         storage.clone_into(&mut self.storage);
@@ -253,7 +258,8 @@ impl Pentamer {
 
     /// Status and body of a GET.
     pub fn get(&self, path: &str) -> (u16, String) {
-        let Ok(mut stream) = TcpStream::connect(self.http) else {
+        let namespace = self.home.namespace();
+        let Ok(mut stream) = super::netns::connect(namespace, self.http, DEADLINE) else {
             return (0, String::new());
         };
         let request = format!(

@@ -23,6 +23,7 @@ mod limits;
 mod load;
 mod manager;
 mod memory;
+mod netns;
 mod orders;
 mod outage;
 mod patient;

@@ -214,19 +214,14 @@ fn shown(found: &Overview) -> String {
     let holder = found.holder.as_deref().unwrap_or("nobody");
     let _ = writeln!(text, "\n{holder} decides, epoch {}\n", found.epoch);
     for one in &found.instances {
-        let does = match (one.silent, one.drained, one.holds) {
-            (true, ..) => "away",
-            (_, true, _) => "drained",
-            (_, _, true) => "decides",
-            _ => "stands by",
-        };
         let at = jiff::Timestamp::from_microsecond(one.at.as_micros());
         let at = at.map(|at| at.strftime("%Y-%m-%dT%H:%M:%SZ").to_string());
         let _ = writeln!(
             text,
-            "{}: {does}, {} facts behind, version {}, last seen {}",
+            "{}: {}, {} facts behind, version {}, last heard of {}",
             one.name,
-            found.last.saturating_sub(one.reached),
+            found.does(one),
+            found.behind_by(one),
             one.version,
             at.unwrap_or_default()
         );

@@ -25,11 +25,15 @@ pub(in crate::web) struct Frame {
     time: TimeZone,
 }
 
-const NAV: [(&str, &str); 6] = [
+/// Where several instances share a stream, and only there.
+const CLUSTER: &str = "/cluster";
+
+const NAV: [(&str, &str); 7] = [
     ("/", "Worklist"),
     ("/messages", "Messages"),
     ("/feeds", "Feeds"),
     ("/queue", "Queue"),
+    (CLUSTER, "Cluster"),
     ("/quarantine", "Quarantine"),
     ("/audit", "Audit"),
 ];
@@ -54,6 +58,7 @@ impl Frame {
             csrf: asking.map_or(String::new(), |asking| seen.access.csrf(asking)),
             nav: NAV
                 .into_iter()
+                .filter(|(href, _)| *href != CLUSTER || seen.cluster.is_some())
                 .map(|(href, label)| Nav {
                     href,
                     label,

@@ -3,6 +3,7 @@
 
 pub(super) mod alert;
 pub(super) mod clinical;
+pub(super) mod cluster;
 pub(super) mod frame;
 pub(super) mod messages;
 pub(super) mod operating;

@@ -60,7 +60,8 @@ pub(in crate::web) async fn feeds(
     Ok(page(&Feeds { frame, rows }))
 }
 
-fn seconds(seconds: i64) -> String {
+/// A length of time in one unit.
+pub(super) fn seconds(seconds: i64) -> String {
     match seconds {
         ..120 => format!("{seconds} s"),
         120..7_200 => format!("{} min", seconds / 60),

@@ -5,9 +5,12 @@ mod copies;
 mod figures;
 mod fire;
 mod moved;
+mod parted;
 mod same;
+pub(super) mod shown;
 mod spool;
 mod spread;
+mod traffic;
 
 use super::brokers::{runtime, until};
 use super::harness::{Home, Pentamer, Sender, low_igm, wait_for};
@@ -15,6 +18,8 @@ use super::receivers::broker::Nats;
 use super::receivers::http::HttpReceiver;
 use super::sinks::QUICK;
 use async_nats::jetstream;
+use async_nats::jetstream::stream::RawMessageErrorKind;
+use futures_util::StreamExt as _;
 use std::collections::BTreeMap;
 
 /// `[cluster]` of an instance.
@@ -26,10 +31,13 @@ pub(super) fn cluster(url: &str, instance: &str, replicas: usize) -> String {
 
 /// An instance of the site that gives its pages to a receiver.
 pub(super) fn instance(url: &str, name: &str, hook: &HttpReceiver, replicas: usize) -> Home {
-    let hook = format!(
-        "[[sink]]\nname = \"hook\"\nkind = \"webhook\"\nurl = \"{}\"\n{QUICK}\n",
-        hook.url()
-    );
+    instance_that_tells(url, name, &hook.url(), replicas)
+}
+
+/// The same with the receiver's address as the instance sees it.
+fn instance_that_tells(url: &str, name: &str, hook: &str, replicas: usize) -> Home {
+    let hook =
+        format!("[[sink]]\nname = \"hook\"\nkind = \"webhook\"\nurl = \"{hook}\"\n{QUICK}\n");
     Home::new("", &format!("{}{hook}", cluster(url, name, replicas)))
 }
 
@@ -53,10 +61,15 @@ pub(super) async fn messages(url: &str) -> Result<Vec<Message>, String> {
     let stream = context.get_stream("PENTAMER_site").await;
     let stream = stream.map_err(|error| error.to_string())?;
     let state = &stream.cached_info().state;
+    let all = futures_util::stream::iter(state.first_sequence..=state.last_sequence);
+    let all = all.map(|sequence| stream.get_raw_message(sequence));
+    let mut all = std::pin::pin!(all.buffered(64));
     let mut found = Vec::new();
-    for sequence in state.first_sequence..=state.last_sequence {
-        let Ok(message) = stream.get_raw_message(sequence).await else {
-            continue;
+    while let Some(message) = all.next().await {
+        let message = match message {
+            Ok(message) => message,
+            Err(error) if error.kind() == RawMessageErrorKind::NoMessageFound => continue,
+            Err(error) => return Err(error.to_string()),
         };
         let text = |name: &str| {
             message
@@ -66,7 +79,7 @@ pub(super) async fn messages(url: &str) -> Result<Vec<Message>, String> {
         };
         let fact = text("Pentamer-Fact").ok_or("no fact")?;
         found.push(Message {
-            sequence,
+            sequence: message.sequence,
             subject: message.subject.to_string(),
             kind: fact
                 .split(' ')
@@ -277,6 +290,51 @@ fn a_message_larger_than_the_servers_limit_goes_in_parts() {
     assert_eq!(code, 200);
     assert!(alerts.contains("p1"), "{alerts}");
     assert_eq!(pages(&hook).values().sum::<usize>(), 1);
+}
+
+#[test]
+fn messages_that_were_deleted_are_passed_over_in_the_midst_and_at_the_end() {
+    let nats = Nats::start();
+    let hook = HttpReceiver::start();
+    let daemon = Pentamer::start(instance(&nats.url(), "a", &hook, 1));
+    for n in 1..=3 {
+        assert_eq!(
+            daemon
+                .connect()
+                .exchange(&low_igm(&n.to_string(), &format!("p{n}"))),
+            "AA"
+        );
+    }
+    daemon.settle();
+    let (home, _) = daemon.stop();
+    let runtime = runtime();
+    let found = until(&runtime, "the stream", async || messages(&nats.url()).await);
+    let received = found.iter().find(|one| one.kind == 1).expect("a message");
+    let last = found.last().expect("a message");
+    runtime.block_on(async {
+        let client = async_nats::connect(nats.url()).await.expect("connected");
+        let stream = jetstream::new(client).get_stream("PENTAMER_site").await;
+        let stream = stream.expect("the stream");
+        for sequence in [received.sequence, last.sequence] {
+            assert!(stream.delete_message(sequence).await.expect("deleted"));
+        }
+    });
+    for part in ["cache", "checkpoints"] {
+        let _ = std::fs::remove_dir_all(home.data().join(part));
+    }
+    let daemon = Pentamer::start(home);
+    daemon.settle();
+    assert_eq!(daemon.connect().exchange(&low_igm("4", "p4")), "AA");
+    daemon.settle();
+    let (_, alerts) = daemon.get("/api/v1/alerts");
+    assert!(
+        ["p3", "p4"].iter().all(|patient| alerts.contains(patient)),
+        "{alerts}"
+    );
+    assert!(
+        daemon.home.log().contains("journal_damaged"),
+        "it is told of"
+    );
 }
 
 #[test]

@@ -8,7 +8,7 @@ use crate::e2e::receivers::http::HttpReceiver;
 use crate::e2e::sinks::QUICK;
 use std::process::Output;
 
-fn run(home: &Home, what: &[&str]) -> Output {
+pub(super) fn run(home: &Home, what: &[&str]) -> Output {
     let done = command()
         .arg("cluster")
         .args(what)

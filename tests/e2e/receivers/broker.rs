@@ -2,6 +2,8 @@
 
 use super::{Server, free_port};
 use crate::e2e::harness::{DEADLINE, wait_for, wait_within};
+use crate::e2e::netns;
+use std::ffi::{OsStr, OsString};
 use std::fs;
 use std::net::TcpStream;
 use std::os::unix::fs::PermissionsExt;
@@ -11,6 +13,26 @@ use std::process::{Command, Stdio};
 
 fn listens(port: u16) -> Option<()> {
     TcpStream::connect(("127.0.0.1", port)).ok().map(drop)
+}
+
+/// Debian's, as all tests but one have it.
+const NATS_SERVER: &str = "nats-server";
+
+/// The one that `PENTAMER_NATS_SERVER` names, for what Debian's is too old for; else Debian's.
+pub fn later_nats_server() -> OsString {
+    std::env::var_os("PENTAMER_NATS_SERVER").unwrap_or_else(|| NATS_SERVER.into())
+}
+
+/// The version of a program, as `[2, 10, 25]`.
+pub fn nats_version(program: &OsStr) -> Vec<u32> {
+    let said = Command::new(program).arg("--version").output();
+    let said = said.expect("nats-server, see .ci/test").stdout;
+    let said = String::from_utf8_lossy(&said).into_owned();
+    let version = said.trim().rsplit('v').next().expect("a version");
+    version
+        .split(['.', '-'])
+        .map_while(|part| part.parse().ok())
+        .collect()
 }
 
 /// `nats-server` with JetStream.
@@ -40,7 +62,7 @@ impl Nats {
     }
 
     fn spawn(dir: &Path, port: u16, more: &[String]) -> Server {
-        let child = Command::new("nats-server")
+        let child = Command::new(NATS_SERVER)
             .args(["-a", "127.0.0.1", "-p", &port.to_string(), "-js", "-sd"])
             .arg(dir)
             .args(more)
@@ -60,50 +82,97 @@ impl Nats {
         self.server = Self::spawn(self.dir.path(), self.port, &self.more);
     }
 
+    /// Has it stand still, or go on.
+    pub fn signal(&self, signal: rustix::process::Signal) {
+        let id = rustix::process::Pid::from_child(&self.server.0);
+        rustix::process::kill_process(id, signal).expect("signalled");
+    }
+
     pub fn url(&self) -> String {
         format!("nats://127.0.0.1:{}", self.port)
+    }
+}
+
+/// Where a server of a cluster is.
+#[derive(Debug, Clone)]
+pub struct Place {
+    /// Its network namespace; `None` for this one.
+    pub namespace: Option<String>,
+    /// Its address, for clients and for the other servers.
+    pub address: String,
+    pub port: u16,
+    pub route: u16,
+}
+
+impl Place {
+    fn loopback() -> Self {
+        Self {
+            namespace: None,
+            address: "127.0.0.1".to_owned(),
+            port: free_port(),
+            route: free_port(),
+        }
+    }
+
+    fn listens(&self) -> Option<()> {
+        let to = format!("{}:{}", self.address, self.port);
+        let to = to.parse().expect("an address");
+        let stream = netns::connect(self.namespace.as_deref(), to, DEADLINE);
+        stream.ok().map(drop)
     }
 }
 
 /// Three `nats-server`s as one cluster.
 pub struct NatsCluster {
     servers: Vec<Option<Server>>,
-    pub ports: Vec<u16>,
-    routes: Vec<String>,
+    places: Vec<Place>,
+    program: OsString,
     dir: tempfile::TempDir,
 }
 
 impl NatsCluster {
     pub fn start() -> Self {
-        let dir = tempfile::tempdir().expect("a directory");
-        let ports: Vec<u16> = (0..3).map(|_| free_port()).collect();
-        let routes: Vec<u16> = (0..3).map(|_| free_port()).collect();
-        let routes = routes
-            .iter()
-            .map(|port| format!("nats://127.0.0.1:{port}"))
-            .collect();
+        Self::at(
+            (0..3).map(|_| Place::loopback()).collect(),
+            NATS_SERVER.into(),
+        )
+    }
+
+    /// One server of this program at each place.
+    pub fn at(places: Vec<Place>, program: OsString) -> Self {
         let mut cluster = Self {
-            servers: (0..3).map(|_| None).collect(),
-            ports,
-            routes,
-            dir,
+            servers: places.iter().map(|_| None).collect(),
+            places,
+            program,
+            dir: tempfile::tempdir().expect("a directory"),
         };
-        for number in 0..3 {
+        for number in 0..cluster.places.len() {
             cluster.spawn(number);
         }
-        for port in &cluster.ports {
-            wait_for("nats-server", || listens(*port));
+        for place in &cluster.places {
+            wait_for("nats-server", || place.listens());
         }
         cluster
     }
 
     fn spawn(&mut self, number: usize) {
-        let child = Command::new("nats-server")
-            .args(["-a", "127.0.0.1", "-js"])
-            .args(["-p", &self.ports[number].to_string()])
+        let place = &self.places[number];
+        let mut command = match &place.namespace {
+            None => Command::new(&self.program),
+            Some(name) => {
+                let mut command = Command::new("ip");
+                command.args(["netns", "exec", name]).arg(&self.program);
+                command
+            }
+        };
+        let route = |place: &Place| format!("nats://{}:{}", place.address, place.route);
+        let routes: Vec<String> = self.places.iter().map(route).collect();
+        let child = command
+            .args(["-a", &place.address, "-js"])
+            .args(["-p", &place.port.to_string()])
             .args(["-n", &format!("n{number}"), "-cluster_name", "c"])
-            .args(["-cluster", &self.routes[number]])
-            .args(["-routes", &self.routes.join(",")])
+            .args(["-cluster", &route(place)])
+            .args(["-routes", &routes.join(",")])
             .arg("-sd")
             .arg(self.dir.path().join(number.to_string()))
             .stdout(Stdio::null())
@@ -122,7 +191,7 @@ impl NatsCluster {
     /// Starts the server with this number again.
     pub fn again(&mut self, number: usize) {
         self.spawn(number);
-        wait_for("nats-server", || listens(self.ports[number]));
+        wait_for("nats-server", || self.places[number].listens());
     }
 
     /// Has the server with this number stand still: its connections are open, and nothing comes over them.
@@ -136,9 +205,9 @@ impl NatsCluster {
 
     pub fn url(&self) -> String {
         let urls: Vec<String> = self
-            .ports
+            .places
             .iter()
-            .map(|port| format!("nats://127.0.0.1:{port}"))
+            .map(|place| format!("nats://{}:{}", place.address, place.port))
             .collect();
         urls.join(",")
     }

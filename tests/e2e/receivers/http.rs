@@ -59,6 +59,11 @@ impl HttpReceiver {
         Self::on("127.0.0.1:0".parse().expect("an address"), None)
     }
 
+    /// On every address of this machine.
+    pub fn everywhere() -> Self {
+        Self::on("0.0.0.0:0".parse().expect("an address"), None)
+    }
+
     pub fn with_tls(tls: ServerConfig) -> Self {
         let any = "127.0.0.1:0".parse().expect("an address");
         Self::on(any, Some(Arc::new(tls)))

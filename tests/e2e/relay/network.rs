@@ -7,6 +7,7 @@
 
 use super::*;
 use crate::e2e::harness::spawn;
+use crate::e2e::netns::{Namespace, run};
 use std::collections::BTreeMap;
 use std::process::Command;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -14,7 +15,7 @@ use std::time::Instant;
 
 /// A namespace with two links; gone when dropped.
 struct Network {
-    name: String,
+    space: Namespace,
     /// Our ends of the links, and the addresses behind them.
     links: [Link; 2],
 }
@@ -26,24 +27,10 @@ struct Link {
     far_address: String,
 }
 
-fn run(line: &str) -> Result<String, String> {
-    let mut words = line.split(' ');
-    let output = Command::new(words.next().expect("a program"))
-        .args(words)
-        .output()
-        .map_err(|error| format!("`{line}`: {error}"))?;
-    if output.status.success() {
-        Ok(String::from_utf8_lossy(&output.stdout).into_owned())
-    } else {
-        let why = String::from_utf8_lossy(&output.stderr);
-        Err(format!("`{line}`: {}", why.trim()))
-    }
-}
-
 impl Network {
     fn make() -> Result<Self, String> {
         let id = std::process::id();
-        let (name, net) = (format!("pentamer{id}"), id % 250 + 1);
+        let net = id % 250 + 1;
         let link = |number: u8, far: &'static str| Link {
             near: format!("pn{id}-{number}"),
             far,
@@ -51,12 +38,10 @@ impl Network {
             far_address: format!("10.{}.{net}.2", 212 + number),
         };
         let network = Self {
-            name,
+            space: Namespace::make(format!("pentamer{id}"))?,
             links: [link(1, "senders"), link(2, "lis")],
         };
-        let name = &network.name;
-        run(&format!("ip netns add {name}"))?;
-        run(&format!("ip -n {name} link set lo up"))?;
+        let name = &network.space.name;
         for link in &network.links {
             let (near, far) = (&link.near, link.far);
             run(&format!(
@@ -82,7 +67,7 @@ impl Network {
                 run(&format!("tc qdisc replace dev {} root {what}", link.near))?;
                 let far = format!(
                     "tc -n {} qdisc replace dev {} root {what}",
-                    self.name, link.far
+                    self.space.name, link.far
                 );
                 run(&far).map(drop)
             })
@@ -103,7 +88,7 @@ impl Network {
                 run(&format!("tc -s qdisc show dev {}", link.near)),
                 run(&format!(
                     "tc -n {} -s qdisc show dev {}",
-                    self.name, link.far
+                    self.space.name, link.far
                 )),
             ]
         });
@@ -118,16 +103,23 @@ impl Network {
 
     /// Cuts a link for so long.
     fn cut(&self, link: &Link, pause: Duration) {
-        run(&format!("ip -n {} link set {} down", self.name, link.far)).expect("down");
+        run(&format!(
+            "ip -n {} link set {} down",
+            self.space.name, link.far
+        ))
+        .expect("down");
         std::thread::park_timeout(pause);
-        run(&format!("ip -n {} link set {} up", self.name, link.far)).expect("up");
+        run(&format!(
+            "ip -n {} link set {} up",
+            self.space.name, link.far
+        ))
+        .expect("up");
     }
 }
 
 impl Drop for Network {
     fn drop(&mut self) {
-        // Its links go with it.
-        let _ = run(&format!("ip netns del {}", self.name));
+        // The other ends would go a while after the namespace.
         for link in &self.links {
             let _ = run(&format!("ip link del {}", link.near));
         }
@@ -183,7 +175,7 @@ fn what_was_answered_over_links_that_lose_and_are_cut_is_journaled() {
         to_senders.far_address,
         lis.relay("drain = \"2s\"")
     );
-    let home = Home::new("", &wan).within(&network.name);
+    let home = Home::new("", &wan).within(&network.space.name);
     let daemon = Pentamer::begin(home);
     let to = daemon.listener("wan");
     let rough = match network.roughen() {
@@ -319,7 +311,7 @@ fn a_daemon_that_cannot_bind_in_its_namespace_says_so() {
         "[[listener]]\nname = \"wan\"\nbind = \"{}:0\"\n",
         network.links[0].near_address
     );
-    let (mut child, home) = spawn(Home::new("", &ours).within(&network.name));
+    let (mut child, home) = spawn(Home::new("", &ours).within(&network.space.name));
     let status = child.wait().expect("ended");
     assert_eq!(status.code(), Some(3));
     assert!(

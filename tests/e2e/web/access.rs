@@ -43,6 +43,7 @@ fn routes(daemon: &Pentamer, headers: &str) -> Vec<(String, String, String)> {
         ("GET", "/feeds", "viewer"),
         ("GET", "/queue", "viewer"),
         ("POST", "/queue/log/requeue", "operator"),
+        ("GET", "/cluster", "viewer"),
         ("GET", "/quarantine", "viewer"),
         ("POST", "/quarantine/retry", "operator"),
         ("GET", "/audit", "viewer"),

@@ -4,6 +4,7 @@
 //! `.ci/test` installs Debian's chromium and chromium-driver, and names axe-core by `PENTAMER_AXE`. Without
 //! them these tests say so and pass. `PENTAMER_PICTURES` names a folder for the pictures.
 
+use super::super::cluster::shown;
 use super::super::harness::{DEADLINE, Home, Pentamer, command, low_igm, panel, wait_for};
 use super::pages::indexed;
 use super::{PASSWORD, get, users};
@@ -403,6 +404,8 @@ fn every_page_keeps_the_rules_of_axe() {
     let daemon = Pentamer::start_default();
     let closed = Pentamer::start(Home::new("", "").with_http(&doctor()));
     states(&daemon);
+    let (servers, instances) = shown::site();
+    let mut servers = Some(servers);
     run(async {
         for (window, dark) in [(WIDE, false), (NARROW, true)] {
             let browser = driver.browser(window, dark).await;
@@ -411,6 +414,19 @@ fn every_page_keeps_the_rules_of_axe() {
                 let found = violations(&browser, &axe).await;
                 assert_eq!(found, json!([]), "{name}, dark: {dark}");
                 fits(&browser, &path).await;
+            }
+            // The cluster while JetStream answers, and while it does not.
+            let cluster = async || {
+                open(&browser, &instances[0], "/cluster").await;
+                let found = violations(&browser, &axe).await;
+                assert_eq!(found, json!([]), "cluster, dark: {dark}");
+                fits(&browser, "/cluster").await;
+            };
+            cluster().await;
+            if dark {
+                servers = None;
+                shown::until_away(&instances[0]);
+                cluster().await;
             }
             // Signing in, and being turned away.
             open(&browser, &closed, "/").await;
@@ -451,6 +467,11 @@ fn every_page_is_valid_html() {
     for (name, path) in paths(&daemon) {
         file(&format!("{name}.html"), &get(&daemon, &path).body);
     }
+    let (servers, instances) = shown::site();
+    file("cluster.html", &get(&instances[0], "/cluster").body);
+    drop(servers);
+    shown::until_away(&instances[0]);
+    file("cluster-away.html", &get(&instances[0], "/cluster").body);
     file("sign-in.html", &get(&closed, "/sign-in").body);
     let validate = || {
         Command::new(&program)
@@ -551,6 +572,7 @@ fn pictures_of_every_page() {
     };
     let demo = Demo::start();
     let closed = Pentamer::start(Home::new("", "").with_http(&doctor()));
+    let (_servers, instances) = shown::site();
     let list: Value =
         serde_json::from_str(&demo.get("/api/v1/worklist?show=confirmed")).expect("JSON");
     let id = list["items"][0]["alert_id"]
@@ -571,6 +593,7 @@ fn pictures_of_every_page() {
         ("message", format!("/messages/{found}")),
         ("feeds", "/feeds".to_owned()),
         ("queue", "/queue".to_owned()),
+        ("cluster", "/cluster".to_owned()),
         ("quarantine", "/quarantine".to_owned()),
         ("audit", "/audit".to_owned()),
         ("error", "/patients/none%3A1".to_owned()),
@@ -588,6 +611,7 @@ fn pictures_of_every_page() {
             for (name, path) in &pages {
                 let url = match *name {
                     "sign-in" => format!("http://{}{path}", closed.http),
+                    "cluster" => format!("http://{}{path}", instances[0].http),
                     _ => format!("http://{}{path}", demo.http),
                 };
                 browser.goto(&url).await.expect("opened");
