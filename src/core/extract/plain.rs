@@ -1,5 +1,5 @@
-//! Reading a message at which a glance was taken and whose header and patient are as plain as most are: printable
-//! ASCII, no subcomponents, no escapes, times and dates that can be read.
+//! Reading a message at which a glance was taken and whose header and patient are as plain as most are: ASCII or
+//! UTF-8, no subcomponents, no escapes, times and dates that can be read.
 //!
 //! It gives what [`extract_whole`](super::extract_whole) gives of such a message, without decoding or parsing it, or
 //! says nothing. A test and a fuzzer hold the two against each other.
@@ -24,8 +24,10 @@ pub(super) fn read_plain(
     position: JournalPosition,
     policy: &Policy,
 ) -> Option<Extraction> {
-    let [.., pid] = routine.same;
-    let head = plain(routine.head)?;
+    let [_, _, charset, pid] = routine.same;
+    // What else is declared may mean another character, and what is declared wrongly is counted.
+    let is_utf8 = routine.is_utf8 && matches!(charset, b"" | b"UNICODE UTF-8" | b"UTF-8");
+    let head = plain(routine.head, is_utf8)?;
     // Behind the delimiters, which a glance has looked at.
     let behind = head.get(DELIMITERS.len()..)?;
     if behind.contains('~') {
@@ -39,7 +41,7 @@ pub(super) fn read_plain(
     let (application, facility) = (named(application), named(facility));
     let mut kinds = kind.split('^').map(word);
     let (kind, event) = (kinds.next()?, kinds.next()?);
-    let pid = plain(pid)?;
+    let pid = plain(pid, is_utf8)?;
     let mut extraction = Extraction {
         understood: match routine.has_results {
             true => Understood::Results,
@@ -78,12 +80,16 @@ pub(super) fn read_plain(
 
 const DELIMITERS: &str = "MSH|^~\\&|";
 
-/// A line of printable ASCII without subcomponents and escapes; the delimiters of a header are not looked at.
-fn plain(line: &[u8]) -> Option<&str> {
+/// A line without control characters, subcomponents and escapes; the delimiters of a header are not looked at.
+fn plain(line: &[u8], is_utf8: bool) -> Option<&str> {
     let body = line.strip_prefix(DELIMITERS.as_bytes()).unwrap_or(line);
-    let is_plain = |byte: &u8| matches!(byte, b' '..=b'~') && !matches!(byte, b'&' | b'\\');
-    let text = std::str::from_utf8(line).ok()?;
-    body.iter().all(is_plain).then_some(text)
+    let is_plain = |byte: &u8| match byte {
+        b'&' | b'\\' => false,
+        b' '..=b'~' => true,
+        _ => is_utf8 && *byte >= 0x80,
+    };
+    let is_plain = body.iter().all(is_plain);
+    std::str::from_utf8(line).ok().filter(|_| is_plain)
 }
 
 /// A leaf as it is compared (C-8, C-9).
@@ -226,6 +232,7 @@ mod tests {
             "1||4711||DOE^ ^X||20260101123000|X",
             "1||QC-1^^^HOSP||QC^LEVEL1",
             "1||\"\"|77^^^ALT",
+            "1||4711^^^HOSP||M\u{dc}LLER^J\u{d6}RG||19800101|M",
         ] {
             let found = read(HEAD, pid);
             assert!(found.is_some() || pid.contains("\"\"|77"), "{pid}");
@@ -244,8 +251,8 @@ mod tests {
     #[test]
     fn what_is_not_plain_is_left_to_reading() {
         for pid in [
-            // Another character set, a subcomponent, a birth date that is none.
-            "1||4711||D\u{d6}E",
+            // A subcomponent, a control character, a birth date that is none.
+            "1||4711||DOE\tJANE",
             "1||4711^^^HOSP&1.2&ISO||DOE",
             "1||4711||DOE||19801399|F",
             // Nobody to be chosen, which is told.
@@ -258,5 +265,9 @@ mod tests {
         ] {
             assert!(read(HEAD, pid).is_none(), "{pid}");
         }
+        // What is declared does not hold.
+        let ascii = format!("{HEAD}||||||ASCII");
+        assert!(read(&ascii, "1||4711||DOE").is_some());
+        assert!(read(&ascii, "1||4711||D\u{d6}E").is_none());
     }
 }
