@@ -1,5 +1,5 @@
-//! Reading a message at which a glance was taken and whose header and patient are as plain as most are: ASCII or
-//! UTF-8, no subcomponents, no escapes, times and dates that can be read.
+//! Reading a message at which a glance was taken and whose header and patient are as plain as most are: ASCII,
+//! UTF-8 or windows-1252, no subcomponents, no escapes, times and dates that can be read.
 //!
 //! It gives what [`extract_whole`](super::extract_whole) gives of such a message, without decoding or parsing it, or
 //! says nothing. A test and a fuzzer hold the two against each other.
@@ -11,6 +11,8 @@ use crate::core::fact::{JournalPosition, Received};
 use crate::core::hl7::time::{BirthReading, read_birth_date};
 use crate::core::phi::Phi;
 use crate::core::policy::{Policy, Site};
+use encoding_rs::WINDOWS_1252;
+use std::borrow::Cow;
 
 /// Fields of a PID that are looked at, with its name.
 const FIELDS: usize = 33;
@@ -25,9 +27,8 @@ pub(super) fn read_plain(
     policy: &Policy,
 ) -> Option<Extraction> {
     let [_, _, charset, pid] = routine.same;
-    // What else is declared may mean another character, and what is declared wrongly is counted.
-    let is_utf8 = routine.is_utf8 && matches!(charset, b"" | b"UNICODE UTF-8" | b"UTF-8");
-    let head = plain(routine.head, is_utf8)?;
+    let charset = Charset::of(charset, routine.is_utf8);
+    let head = plain(routine.head, charset)?;
     // Behind the delimiters, which a glance has looked at.
     let behind = head.get(DELIMITERS.len()..)?;
     if behind.contains('~') {
@@ -41,7 +42,7 @@ pub(super) fn read_plain(
     let (application, facility) = (named(application), named(facility));
     let mut kinds = kind.split('^').map(word);
     let (kind, event) = (kinds.next()?, kinds.next()?);
-    let pid = plain(pid, is_utf8)?;
+    let pid = plain(pid, charset)?;
     let mut extraction = Extraction {
         understood: match routine.has_results {
             true => Understood::Results,
@@ -80,16 +81,41 @@ pub(super) fn read_plain(
 
 const DELIMITERS: &str = "MSH|^~\\&|";
 
+/// What bytes beyond ASCII mean.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Charset {
+    Utf8,
+    Windows1252,
+    /// To be read as a whole.
+    Other,
+}
+
+impl Charset {
+    /// By MSH-18, and by whether all of the message is UTF-8 (C-4); the listener leaves it to them.
+    fn of(declared: &[u8], is_utf8: bool) -> Self {
+        match (declared, is_utf8) {
+            (b"" | b"8859/1" | b"UNICODE UTF-8" | b"UTF-8", true) => Self::Utf8,
+            (b"" | b"8859/1", false) => Self::Windows1252,
+            _ => Self::Other,
+        }
+    }
+}
+
 /// A line without control characters, subcomponents and escapes; the delimiters of a header are not looked at.
-fn plain(line: &[u8], is_utf8: bool) -> Option<&str> {
+fn plain(line: &[u8], charset: Charset) -> Option<Cow<'_, str>> {
     let body = line.strip_prefix(DELIMITERS.as_bytes()).unwrap_or(line);
     let is_plain = |byte: &u8| match byte {
         b'&' | b'\\' => false,
         b' '..=b'~' => true,
-        _ => is_utf8 && *byte >= 0x80,
+        _ => charset != Charset::Other && *byte >= 0x80,
     };
-    let is_plain = body.iter().all(is_plain);
-    std::str::from_utf8(line).ok().filter(|_| is_plain)
+    if !body.iter().all(is_plain) {
+        return None;
+    }
+    match charset {
+        Charset::Windows1252 => Some(WINDOWS_1252.decode_without_bom_handling(line).0),
+        Charset::Utf8 | Charset::Other => std::str::from_utf8(line).ok().map(Cow::Borrowed),
+    }
 }
 
 /// A leaf as it is compared (C-8, C-9).
@@ -195,10 +221,15 @@ mod tests {
 
     /// What is read of a message with this header behind MSH-2 and this PID; it is what reading the whole gives.
     fn read(head: &str, pid: &str) -> Option<Extraction> {
-        let raw =
-            format!("MSH|^~\\&|{head}\rPID|{pid}\rOBR|1|||GLU\rOBX|1|NM|GLU||5|mmol/L|||||F\r");
+        read_bytes(head, pid.as_bytes())
+    }
+
+    fn read_bytes(head: &str, pid: &[u8]) -> Option<Extraction> {
+        let before = format!("MSH|^~\\&|{head}\rPID|");
+        let behind = b"\rOBR|1|||GLU\rOBX|1|NM|GLU||5|mmol/L|||||F\r";
+        let raw = [before.as_bytes(), pid, behind].concat();
         let policy = Policy::built_in();
-        let routine = glance(raw.as_bytes(), "lab", NOW, &policy).expect("a glance is enough");
+        let routine = glance(&raw, "lab", NOW, &policy).expect("a glance is enough");
         let received = Received {
             origin: Origin {
                 listener: "lab".to_owned(),
@@ -214,7 +245,8 @@ mod tests {
             assert_eq!(
                 *found,
                 extract_whole(&received, position, &policy),
-                "{head} {pid}"
+                "{head} {}",
+                String::from_utf8_lossy(pid)
             );
         }
         found
@@ -266,6 +298,13 @@ mod tests {
             assert!(read(HEAD, pid).is_none(), "{pid}");
         }
         // What is declared does not hold.
+        let utf8 = format!("{HEAD}||||||8859/1");
+        assert!(read(&utf8, "1||4711||D\u{d6}E").is_some());
+        for charset in ["", "8859/1"] {
+            let head = format!("{HEAD}||||||{charset}");
+            let found = read_bytes(&head, b"1||4711||D\xd6E^\xa0J\x85\x81||19800101|F");
+            assert!(found.is_some(), "{charset}");
+        }
         let ascii = format!("{HEAD}||||||ASCII");
         assert!(read(&ascii, "1||4711||DOE").is_some());
         assert!(read(&ascii, "1||4711||D\u{d6}E").is_none());
