@@ -2,6 +2,7 @@
 
 mod figures;
 mod fire;
+mod law;
 mod moved;
 mod parted;
 mod same;
