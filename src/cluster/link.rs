@@ -3,17 +3,19 @@
 
 use super::message::{self, Coming, Going};
 use super::streams::{bucket_config, ensure, facts_config, parts_config};
+use crate::clock;
 use crate::config::{Cluster, read_secret};
 use crate::core::fact::JournalPosition;
 use crate::journal::Record;
 use crate::seal::Keyring;
 use async_nats::jetstream::Context;
 use async_nats::jetstream::context::{ContextBuilder, PublishAckFuture, PublishErrorKind};
-use async_nats::jetstream::message::PublishMessage;
+use async_nats::jetstream::message::{PublishMessage, StreamMessage};
 use async_nats::jetstream::stream::{DirectGetErrorKind, RawMessageErrorKind, Stream};
 use async_nats::{Client, ConnectOptions, HeaderMap};
 use bytes::Bytes;
-use std::time::Duration;
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 /// The bucket of leases and instances.
 pub(super) const BUCKET: &str = "PENTAMER";
@@ -27,6 +29,11 @@ const OVERHEAD: usize = 1 << 10;
 /// and heals, as `tests/e2e/cluster/parted.rs` has it. With 2.9.10 they come apart: another message stands at the same
 /// sequence on each, and instances that read from different ones know different facts.
 pub const FIT: [u32; 3] = [2, 10, 25];
+/// How long a message is waited for from whichever server is asked, before the leader is.
+const ANY_WITHIN: Duration = Duration::from_millis(300);
+/// So long the leader alone is asked after that was in vain: one server that is cut off is still sent its share of the
+/// questions by the others.
+const LEADER_FOR: Duration = Duration::from_secs(5);
 /// Acknowledgements on their way at most.
 const IN_FLIGHT: usize = 8_192;
 
@@ -102,6 +109,8 @@ pub struct Link {
     pub(super) name: String,
     site: String,
     keys: Keyring,
+    /// Until then no other server than the leader is asked for messages.
+    leader_until: Mutex<Option<Instant>>,
 }
 
 impl Link {
@@ -141,6 +150,7 @@ impl Link {
             name,
             site: site.to_owned(),
             keys: Keyring::none(),
+            leader_until: Mutex::default(),
         };
         Ok((link, found))
     }
@@ -221,17 +231,13 @@ impl Link {
     /// The message with this sequence; `None` where it is not kept (any more). A server that has not got it yet is no
     /// proof of that.
     pub(super) async fn get(&self, sequence: u64) -> Result<Option<Coming>, LinkError> {
-        // From whichever server answers first. One that lags behind may not have it yet.
-        let found = match self.stream.direct_get(sequence).await {
-            Ok(found) => Some(found),
-            Err(error) if error.kind() == DirectGetErrorKind::NotFound => {
-                match self.stream.get_raw_message(sequence).await {
-                    Ok(found) => Some(found),
-                    Err(error) if error.kind() == RawMessageErrorKind::NoMessageFound => None,
-                    Err(error) => return Err(LinkError::away(error)),
-                }
-            }
-            Err(error) => return Err(LinkError::away(error)),
+        let found = match self.get_from_any(sequence).await {
+            Some(found) => Some(found),
+            None => match self.stream.get_raw_message(sequence).await {
+                Ok(found) => Some(found),
+                Err(error) if error.kind() == RawMessageErrorKind::NoMessageFound => None,
+                Err(error) => return Err(LinkError::away(error)),
+            },
         };
         let Some(found) = found else {
             return match self.is_gone(sequence).await? {
@@ -247,6 +253,26 @@ impl Link {
         coming
             .map(Some)
             .map_err(|why| LinkError::Unreadable { sequence, why })
+    }
+
+    /// From whichever server it is that is asked; `None` where that one lags behind, or does not answer.
+    async fn get_from_any(&self, sequence: u64) -> Option<StreamMessage> {
+        let leader_until = || {
+            self.leader_until
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+        };
+        let now = clock::monotonic();
+        if leader_until().is_some_and(|until| now < until) {
+            return None;
+        }
+        let asked = tokio::time::timeout(ANY_WITHIN, self.stream.direct_get(sequence)).await;
+        match asked {
+            Ok(Ok(found)) => return Some(found),
+            Ok(Err(error)) if error.kind() == DirectGetErrorKind::NotFound => {}
+            Ok(Err(_)) | Err(_) => *leader_until() = Some(clock::monotonic() + LEADER_FOR),
+        }
+        None
     }
 
     /// Whether a message that was not found is not kept. One server that was cut off may take itself for the leader a

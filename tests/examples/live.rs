@@ -90,7 +90,7 @@ fn expected(examples: &[(&str, Example)]) -> BTreeMap<String, Vec<Line>> {
 }
 
 #[test]
-fn all_examples_at_once() {
+pub fn all_examples_at_once() {
     // Example 15 turns a table off that others need, so it runs on its own.
     let (apart, together): (Vec<_>, Vec<_>) = all()
         .into_iter()
@@ -107,7 +107,7 @@ fn all_examples_at_once() {
 
 /// With the built-in settings the beginning of such a story is for the worklist only.
 #[test]
-fn old_beginnings_do_not_page() {
+pub fn old_beginnings_do_not_page() {
     let confirmed: Vec<_> = all()
         .into_iter()
         .filter(|(name, _)| name.starts_with("example_02"))

@@ -4,6 +4,7 @@ mod account;
 mod copies;
 mod figures;
 mod fire;
+mod law;
 mod moved;
 mod parted;
 mod same;

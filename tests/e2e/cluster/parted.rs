@@ -183,7 +183,6 @@ fn parted_nothing_is_lost_or_decided_twice_and_all_end_as_one_calm_instance() {
     let mut held_by_the_cut = 0;
     let mut led_by_the_cut = 0;
     for round in 0..rounds {
-        let begun = Instant::now();
         healed(&daemons);
         traffic.goes_on("messages", traffic.acknowledged(), 5);
         let holder = wait_within(RECOVERS, "one to hold", || daemons.iter().position(holds));
@@ -199,6 +198,7 @@ fn parted_nothing_is_lost_or_decided_twice_and_all_end_as_one_calm_instance() {
         held_by_the_cut += usize::from(node == holder);
         led_by_the_cut += usize::from(node == leader);
         let before = traffic.acknowledged();
+        let begun = Instant::now();
         network.set(node, cut, "down");
         let others = || daemons.iter().enumerate().filter(|(one, _)| *one != node);
         wait_within(RECOVERS, "one of the others to hold", || {

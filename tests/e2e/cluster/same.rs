@@ -13,6 +13,22 @@ macro_rules! same {
     };
 }
 
+/// The worked examples of CLINICAL 6.8: sent to the real binary, the alerts are those that each expects.
+mod examples {
+    use super::over_a_stream;
+    use crate::examples::live;
+
+    #[test]
+    fn all_examples_at_once() {
+        over_a_stream(live::all_examples_at_once);
+    }
+
+    #[test]
+    fn old_beginnings_do_not_page() {
+        over_a_stream(live::old_beginnings_do_not_page);
+    }
+}
+
 same! {
     endpoint:
         a_hundred_messages_without_waiting_are_answered_in_order,

@@ -2,8 +2,11 @@
 
 use super::{cluster, holds};
 use crate::e2e::harness::{Home, Pentamer, low_igm, wait_for, wait_within};
-use crate::e2e::receivers::broker::{Nats, NatsCluster};
+use crate::e2e::receivers::broker::{
+    NATS_SERVER, Nats, NatsCluster, later_nats_server, nats_version,
+};
 use crate::e2e::web::{JSON, ask, get};
+use pentamer::cluster::FIT;
 use rustix::process::Signal;
 use serde_json::Value;
 use std::time::{Duration, Instant};
@@ -38,7 +41,7 @@ fn patient(url: &str, name: &str) -> Home {
 
 /// Three servers and three instances, one of them drained: for pictures and the rules of pages.
 pub(in crate::e2e) fn site() -> (NatsCluster, Vec<Pentamer>) {
-    let servers = NatsCluster::start();
+    let servers = NatsCluster::of(later_nats_server());
     let daemons: Vec<Pentamer> = ["a", "b", "c"]
         .map(|name| Pentamer::start(Home::new("", &cluster(&servers.url(), name, 3))))
         .into();
@@ -77,6 +80,24 @@ fn without_a_stream_there_is_no_such_page() {
     );
     assert!(reply.body.contains("no `[cluster]`"), "{}", reply.body);
     assert!(!get(&daemon, "/queue").body.contains("href=\"/cluster\""));
+}
+
+/// Servers that are too old for several are told of, and only where there are several.
+#[test]
+fn old_servers_are_a_notice_where_they_are_several() {
+    let old = |daemon: &Pentamer| get(daemon, "/api/v1/notices").body.contains("servers_old");
+    let nats = Nats::start();
+    let alone = Pentamer::start(Home::new("", &cluster(&nats.url(), "a", 1)));
+    assert!(!old(&alone));
+    let servers = NatsCluster::start();
+    let daemon = Pentamer::start(Home::new("", &cluster(&servers.url(), "a", 3)));
+    let is_old = nats_version(NATS_SERVER.as_ref()).as_slice() < FIT.as_slice();
+    assert_eq!(
+        old(&daemon),
+        is_old,
+        "{:?}",
+        nats_version(NATS_SERVER.as_ref())
+    );
 }
 
 #[test]

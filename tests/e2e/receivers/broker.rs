@@ -15,8 +15,8 @@ fn listens(port: u16) -> Option<()> {
     TcpStream::connect(("127.0.0.1", port)).ok().map(drop)
 }
 
-/// Debian's, as all tests but one have it.
-const NATS_SERVER: &str = "nats-server";
+/// Debian's, as most tests have it.
+pub const NATS_SERVER: &str = "nats-server";
 
 /// The one that `PENTAMER_NATS_SERVER` names, for what Debian's is too old for; else Debian's.
 pub fn later_nats_server() -> OsString {
@@ -132,10 +132,12 @@ pub struct NatsCluster {
 
 impl NatsCluster {
     pub fn start() -> Self {
-        Self::at(
-            (0..3).map(|_| Place::loopback()).collect(),
-            NATS_SERVER.into(),
-        )
+        Self::of(NATS_SERVER.into())
+    }
+
+    /// Three of this program.
+    pub fn of(program: OsString) -> Self {
+        Self::at((0..3).map(|_| Place::loopback()).collect(), program)
     }
 
     /// One server of this program at each place.
