@@ -5,7 +5,7 @@
 use super::traffic::{Gate, RECOVERS, Traffic, check, one_holds};
 use super::{holds, instance};
 use crate::e2e::harness::{Pentamer, wait_within};
-use crate::e2e::receivers::broker::NatsCluster;
+use crate::e2e::receivers::broker::{NatsCluster, later_nats_server};
 use crate::e2e::receivers::http::HttpReceiver;
 use rustix::process::Signal;
 use std::collections::BTreeMap;
@@ -15,7 +15,7 @@ const INSTANCES: [&str; 3] = ["a", "b", "c"];
 #[test]
 fn under_fire_nothing_is_lost_nothing_is_decided_twice_and_all_end_as_one_calm_instance() {
     let rounds = std::env::var("PENTAMER_ROUNDS").map_or(6, |text| text.parse().expect("a number"));
-    let mut servers = NatsCluster::start();
+    let mut servers = NatsCluster::of(later_nats_server());
     let url = servers.url();
     let hook = HttpReceiver::start();
     let mut daemons: Vec<Option<Pentamer>> = INSTANCES
