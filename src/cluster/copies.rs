@@ -7,7 +7,8 @@
 use super::link::{Link, LinkError};
 use crate::core::fact::JournalPosition;
 use crate::journal::{Arriving, Checkpoint, Disk, Inlet};
-use async_nats::jetstream::context::Context;
+use async_nats::jetstream::ErrorCode;
+use async_nats::jetstream::context::{Context, GetStreamErrorKind};
 use async_nats::jetstream::object_store::{Config, ObjectMetadata, ObjectStore};
 use async_nats::jetstream::stream::StorageType;
 use futures_util::StreamExt as _;
@@ -158,10 +159,19 @@ pub(super) async fn fetch(
     base: JournalPosition,
 ) -> Result<usize, LinkError> {
     let bucket = format!("{}_CHECKPOINTS", link.name);
-    // Nobody has put any there.
-    let Ok(store) = link.context.get_object_store(&bucket).await else {
-        return Ok(0);
-    };
+    if let Err(error) = link.context.get_stream(format!("OBJ_{bucket}")).await {
+        return match error.kind() {
+            // Nobody has put any there.
+            GetStreamErrorKind::JetStream(said)
+                if said.error_code() == ErrorCode::STREAM_NOT_FOUND =>
+            {
+                Ok(0)
+            }
+            _ => Err(LinkError::away(error)),
+        };
+    }
+    let store = link.context.get_object_store(&bucket).await;
+    let store = store.map_err(LinkError::away)?;
     let mut fetched = 0;
     let mut further = positions(&store).await?;
     further.retain(|position| *position > base.0);

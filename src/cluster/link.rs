@@ -172,16 +172,10 @@ impl Link {
         Ok((info.state.first_sequence, info.state.last_sequence))
     }
 
-    /// First and last sequence of the stream, and the bytes of all facts with their parts.
+    /// First and last sequence of the stream, and the bytes of its facts without the parts of large ones.
     pub(super) async fn extent(&self) -> Result<(u64, u64, u64), LinkError> {
-        let facts = self.stream.get_info().await.map_err(LinkError::away)?;
-        let parts = self.parts.get_info().await.map_err(LinkError::away)?;
-        let (facts, parts) = (facts.state, parts.state);
-        Ok((
-            facts.first_sequence,
-            facts.last_sequence,
-            facts.bytes + parts.bytes,
-        ))
+        let state = self.stream.get_info().await.map_err(LinkError::away)?.state;
+        Ok((state.first_sequence, state.last_sequence, state.bytes))
     }
 
     /// Hands a message over; what comes back is its acknowledgement, to be awaited. A large one's parts are stored

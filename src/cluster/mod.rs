@@ -57,6 +57,7 @@ use std::io;
 use std::path::Path;
 use std::sync::Arc;
 use std::thread::JoinHandle;
+use std::time::Duration;
 use tail::Tail;
 use tokio::runtime::Runtime;
 use tokio_util::sync::CancellationToken;
@@ -155,19 +156,12 @@ pub fn open(
         .enable_all()
         .build()
         .map_err(OpenError::Thread)?;
-    let link = runtime.block_on(async {
-        loop {
-            match Link::connect(cluster, site).await {
-                Ok(link) => return Ok(Some(link)),
-                Err(error) if error.is_transient() => (tell.awaited)(&error),
-                Err(error) => return Err(error),
-            }
-            tokio::select! {
-                () = stop.cancelled() => return Ok(None),
-                () = tokio::time::sleep(options.retry) => {}
-            }
-        }
-    });
+    let patience = Patience {
+        every: options.retry,
+        tell,
+        stop,
+    };
+    let link = runtime.block_on(patience.wait(async || Link::connect(cluster, site).await));
     let Some((link, found)) = link? else {
         runtime.shutdown_background();
         return Ok(None);
@@ -179,9 +173,16 @@ pub fn open(
         // Not while it is open: what arrives is chosen by the next opening.
         let base = beside.base;
         drop(beside);
-        let fetched = copies::fetch(&link, &disk, &options.dir, base);
-        // Without them it begins with the first fact that the stream keeps.
-        let fetched = runtime.block_on(fetched).unwrap_or(0);
+        let fetch = async || copies::fetch(&link, &disk, &options.dir, base).await;
+        // Without them it begins with the first fact, if the stream reaches back to it.
+        let fetched = match is_all_kept {
+            true => Some(runtime.block_on(fetch()).unwrap_or(0)),
+            false => runtime.block_on(patience.wait(fetch))?,
+        };
+        let Some(fetched) = fetched else {
+            runtime.shutdown_background();
+            return Ok(None);
+        };
         beside = journal::open_beside(Arc::clone(&disk), options)?;
         if fetched > 0 {
             (tell.fetched)(beside.base);
@@ -200,6 +201,33 @@ pub fn open(
         too_old: found.too_old,
         ..opened
     }))
+}
+
+/// How JetStream is waited for.
+struct Patience<'a> {
+    every: Duration,
+    tell: &'a Tell<'a>,
+    stop: &'a CancellationToken,
+}
+
+impl Patience<'_> {
+    /// Asks again and again; `None` where it was told to end.
+    async fn wait<T>(
+        &self,
+        ask: impl AsyncFn() -> Result<T, LinkError>,
+    ) -> Result<Option<T>, LinkError> {
+        loop {
+            match ask().await {
+                Ok(answer) => return Ok(Some(answer)),
+                Err(error) if error.is_transient() => (self.tell.awaited)(&error),
+                Err(error) => return Err(error),
+            }
+            tokio::select! {
+                () = self.stop.cancelled() => return Ok(None),
+                () = tokio::time::sleep(self.every) => {}
+            }
+        }
+    }
 }
 
 /// What an instance has of its own.

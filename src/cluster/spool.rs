@@ -12,7 +12,7 @@
 use crate::core::fact::{Fact, JournalPosition};
 use crate::journal::{
     self, Appender, Disk, Encoded, JournalError, KnownBy, Options, Queued, ReadError, Reader,
-    Record, Stored, WriterHandle, encode_fact, kind, lowest_in, read_mark, remove_with_all,
+    Record, Stored, WriterHandle, encode_fact, kind, numbers_in, read_mark, remove_with_all,
     write_mark,
 };
 use crate::pulse::Pulse;
@@ -125,7 +125,7 @@ impl Spool {
             open: None,
             places: BTreeMap::new(),
         };
-        spool.take_up()?;
+        spool.take_up(None)?;
         Ok(spool)
     }
 
@@ -142,10 +142,17 @@ impl Spool {
         })
     }
 
-    fn take_up(&mut self) -> Result<(), JournalError> {
-        if let Some(begun) = lowest_in(&self.options.dir) {
+    /// Opens the oldest that is left, begun after `behind`; one that the stream has all of is passed over.
+    fn take_up(&mut self, behind: Option<u64>) -> Result<(), JournalError> {
+        for begun in numbers_in(&self.options.dir) {
+            if behind.is_some_and(|behind| begun <= behind) {
+                continue;
+            }
             self.open = Some(self.begin(begun)?);
-            self.close_if_empty();
+            if self.waiting() > 0 {
+                return Ok(());
+            }
+            self.remove();
         }
         Ok(())
     }
@@ -265,15 +272,17 @@ impl Spool {
         }
         let mark = open.dir.join(MARK);
         write_mark(&mark, &open.forwarded.0.to_string()).map_err(SpoolError::Mark)?;
-        self.close_if_empty();
+        let begun = open.begun;
+        if self.waiting() == 0 {
+            self.remove();
+            self.take_up(Some(begun))?;
+        }
         (self.tell)(Spooling::Waiting(self.waiting()));
         Ok(())
     }
 
-    fn close_if_empty(&mut self) {
-        if self.waiting() > 0 {
-            return;
-        }
+    /// The stream has all of it.
+    fn remove(&mut self) {
         if let Some(open) = self.open.take() {
             let dir = open.dir.clone();
             open.close();
@@ -393,7 +402,7 @@ fn begun_of(position: JournalPosition) -> u64 {
 
 /// Whether a data directory holds what the stream has not got.
 pub(super) fn is_left(data: &Path) -> bool {
-    lowest_in(&data.join(DIR)).is_some()
+    !numbers_in(&data.join(DIR)).is_empty()
 }
 
 fn error(what: &'static str, path: &Path, source: io::Error) -> JournalError {

@@ -16,7 +16,9 @@ use super::spool::{Spool, Spooling};
 use super::tail::Tail;
 use crate::clock;
 use crate::core::fact::JournalPosition;
-use crate::journal::{Encoded, Inlet, Options, Preview, Record, Stored, Storing, seen_again};
+use crate::journal::{
+    Encoded, Inlet, KnownBy, Options, Preview, Record, Stored, Storing, Verdict, seen_again,
+};
 use crate::pulse::Pulse;
 use pending::{FREE, Item, Pending};
 use std::collections::{HashSet, VecDeque};
@@ -238,7 +240,7 @@ impl Writer {
     }
 
     async fn store(&mut self, pending: &mut VecDeque<Pending>) -> Result<(), LinkError> {
-        self.recall(pending).await?;
+        self.recall(pending, Item::is_old).await?;
         self.render(pending);
         let mut handed = Vec::new();
         let mut failed = None;
@@ -273,28 +275,39 @@ impl Writer {
         Ok(())
     }
 
-    /// What was tried so long ago that JetStream does not know its id any more may have been stored all the same.
-    async fn recall(&mut self, pending: &mut VecDeque<Pending>) -> Result<(), LinkError> {
+    /// Finds those messages in the stream that were stored although nobody knows of it: tried so long ago that
+    /// JetStream does not know their ids any more, or by an earlier run.
+    async fn recall(
+        &mut self,
+        pending: &mut VecDeque<Pending>,
+        doubted: fn(&Item) -> bool,
+    ) -> Result<(), LinkError> {
         let items = pending.iter_mut().flat_map(|one| &mut one.items);
-        for item in items.filter(|item| item.done.is_none() && item.is_old()) {
-            let (Some(known), Some(going)) = (&item.known_by, &item.going) else {
+        for item in items.filter(|item| item.done.is_none() && doubted(item)) {
+            let Some(known) = &item.known_by else {
                 continue;
             };
-            let look_up =
-                |index: &_| Preview::new(index).look_up(&known.fingerprint, known.received_at);
-            let Some(first) = self.tail.ask(look_up).and_then(|known| known.duplicate_of) else {
+            let Some(first) = self.verdict(known).duplicate_of else {
                 continue;
             };
             let there = self.link.get(first.0).await?;
-            if there.is_some_and(|there| there.from == going.from) {
-                let ack = Ack {
-                    sequence: first.0,
-                    duplicate: true,
-                };
-                self.believe(item, ack).await?;
+            // Of the same receipt: another copy of it came at another time, or to another instance.
+            if there.is_some_and(|there| there.record.meta == item.encoded.meta) {
+                item.done = Some(Stored {
+                    position: first,
+                    duplicate_of: None,
+                    control_id_reused: item.control_id_reused,
+                });
             }
         }
         Ok(())
+    }
+
+    /// What is known of copies of a message.
+    fn verdict(&self, known: &KnownBy) -> Verdict {
+        let look_up =
+            |index: &_| Preview::new(index).look_up(&known.fingerprint, known.received_at);
+        self.tail.ask(look_up).unwrap_or_default()
     }
 
     /// What each fact is published as: a message that is known already as "seen again". One whose other copy is
@@ -337,11 +350,7 @@ impl Writer {
         let mut encoded = item.encoded.clone();
         let mut id = from.clone();
         if let Some(known) = &item.known_by {
-            let look_up = |index: &_| {
-                let preview = Preview::new(index);
-                preview.look_up(&known.fingerprint, known.received_at)
-            };
-            let verdict = self.tail.ask(look_up).unwrap_or_default();
+            let verdict = self.verdict(known);
             item.duplicate_of = verdict.duplicate_of;
             item.control_id_reused = verdict.control_id_reused;
             match verdict.duplicate_of {

@@ -184,11 +184,16 @@ pub fn write_mark(path: &Path, text: &str) -> io::Result<()> {
     }
 }
 
-/// The lowest of the numbers that entries of a directory are named by; `None` where there is none.
-pub fn lowest_in(dir: &Path) -> Option<u64> {
-    let entries = std::fs::read_dir(dir).ok()?.flatten();
-    let numbers = entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
-    numbers.min()
+/// The numbers that entries of a directory are named by, in order; none where there is no such directory.
+pub fn numbers_in(dir: &Path) -> Vec<u64> {
+    let Ok(entries) = std::fs::read_dir(dir) else {
+        return Vec::new();
+    };
+    let numbers = entries.flatten();
+    let numbers = numbers.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
+    let mut numbers: Vec<u64> = numbers.collect();
+    numbers.sort_unstable();
+    numbers
 }
 
 /// Removes a directory and all that is in it.

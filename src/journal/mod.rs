@@ -65,13 +65,13 @@ pub use checkpoint::{
 pub use damage::{Damage, DamageKind, TornTail};
 pub use disk::{Disk, DiskFile, DiskLock};
 pub use duplicates::Fingerprint;
-pub(crate) use duplicates::{Index, Preview};
+pub(crate) use duplicates::{Index, Preview, Verdict};
 pub(crate) use encode::{Encoded, encode_fact, kind};
 pub use error::{AppendError, DecodeError, JournalError, ReadError};
 pub use keeper::{Keeper, Tidied};
 pub use layout::{FORMAT_VERSION, MAX_PAYLOAD};
 pub use log::{
-    Beside, Hold, Log, LogReader, Record, has_segments, lowest_in, open_beside, read_mark,
+    Beside, Hold, Log, LogReader, Record, has_segments, numbers_in, open_beside, read_mark,
     remove_with_all, write_mark,
 };
 pub(crate) use log::{Inlet, seen_again};

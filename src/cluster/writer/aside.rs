@@ -5,7 +5,7 @@ use super::{Failing, Writer};
 use crate::cluster::link::LinkError;
 use crate::cluster::spool::{SpoolError, Spooling};
 use crate::core::fact::JournalPosition;
-use crate::journal::{Encoded, Group, Preview, Stored, kind};
+use crate::journal::{Encoded, Group, Stored, kind};
 use std::collections::VecDeque;
 
 impl Writer {
@@ -60,14 +60,16 @@ impl Writer {
                 positions.push(kept.position);
                 queued.push(kept.queued);
             }
-            let pending = Group::unanswered(queued).map(Pending::of);
-            self.forwarding = Some((positions, pending.into_iter().collect()));
+            let group =
+                Group::unanswered(queued).ok_or_else(|| LinkError::away("it cannot be queued"))?;
+            self.forwarding = Some((positions, VecDeque::from([Pending::of(group)])));
         }
         let Some((positions, mut pending)) = self.forwarding.take() else {
             return Ok(());
         };
         let stored = async {
-            self.know_again(&mut pending).await?;
+            // An earlier run may have got as far as that.
+            self.recall(&mut pending, |_| true).await?;
             self.store(&mut pending).await
         };
         let stored = stored.await;
@@ -91,30 +93,6 @@ impl Writer {
                 stored
             }
         }
-    }
-
-    /// What is in the stream already because an earlier run got as far as that.
-    async fn know_again(&mut self, pending: &mut VecDeque<Pending>) -> Result<(), LinkError> {
-        let items = pending.iter_mut().flat_map(|one| &mut one.items);
-        for item in items.filter(|item| item.done.is_none()) {
-            let Some(known) = &item.known_by else {
-                continue;
-            };
-            let look_up =
-                |index: &_| Preview::new(index).look_up(&known.fingerprint, known.received_at);
-            let Some(first) = self.tail.ask(look_up).and_then(|known| known.duplicate_of) else {
-                continue;
-            };
-            let there = self.link.get(first.0).await?;
-            if there.is_some_and(|there| there.record.meta == item.encoded.meta) {
-                item.done = Some(Stored {
-                    position: first,
-                    duplicate_of: None,
-                    control_id_reused: false,
-                });
-            }
-        }
-        Ok(())
     }
 
     /// Answers of laboratory systems to what was kept aside say where that stands now.

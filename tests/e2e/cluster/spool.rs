@@ -181,6 +181,24 @@ fn what_is_in_the_stream_already_is_not_put_there_again() {
     let after = stored(&nats).iter().filter(|one| one.kind < 4).count();
     assert_eq!((before, after), (20, 20));
     assert_eq!(pages(&hook).values().sum::<usize>(), 20);
+
+    // One that could not be removed does not hide what was kept aside after it.
+    nats.kill();
+    let mut sender = daemon.connect();
+    for n in 21..=25 {
+        let message = low_igm(&n.to_string(), &format!("p{n}"));
+        assert_eq!(sender.exchange(&message), "AA");
+    }
+    let home = daemon.kill();
+    copy(&earlier, &home.data().join("spool"));
+    nats.again();
+    let daemon = Pentamer::start(home);
+    wait_for("all pages", || (pages(&hook).len() == 25).then_some(()));
+    daemon.settle();
+    let after = stored(&nats).iter().filter(|one| one.kind < 4).count();
+    assert_eq!(after, 25);
+    let left = std::fs::read_dir(daemon.home.data().join("spool"));
+    assert_eq!(left.expect("listed").count(), 0);
 }
 
 #[test]
