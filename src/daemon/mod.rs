@@ -5,6 +5,7 @@
 //! flushed and closed.
 
 mod alive;
+mod background;
 mod certificates;
 mod feeds;
 mod fold;
@@ -15,12 +16,14 @@ mod log;
 mod pages;
 mod reload;
 mod sinks;
+mod start_error;
 mod state;
 mod tidy;
 mod watch;
 
+pub use start_error::StartError;
+
 use crate::clock;
-use crate::cluster;
 use crate::config::{Config, Loaded, LogLevel, Problems};
 use crate::core::fact::Fact;
 use crate::core::fold::views;
@@ -28,17 +31,17 @@ use crate::core::policy::Policy;
 use crate::deliver::Ground;
 use crate::engine::{Checkpointing, Folder, Progress, Settings, StateHandle};
 use crate::index::{self, Index};
-use crate::journal::{self, Appender, Draft, JournalError};
+use crate::journal::{self, Appender, Draft};
 use crate::listen::{self, Bound, Certificates, FrameMemory, Listener};
 use crate::notice::{NoticeKind, Notices};
 use crate::pulse::Pulse;
-use crate::seal::{self, KeyFileError};
-use crate::service::{self, Handed, HandedError};
+use crate::seal;
+use crate::service::{self, Handed};
 use crate::telemetry::events;
 use crate::telemetry::peers::Peers;
-use crate::tls::TlsFault;
 use crate::web;
 use alive::{Alive, Watched};
+use background::Background;
 use feeds::FeedWatch;
 use gaps::Gaps;
 use metrics_exporter_prometheus::PrometheusHandle;
@@ -47,20 +50,16 @@ use reload::Reload;
 use sinks::Sinks;
 use state::Keeper;
 use std::collections::BTreeMap;
-use std::io;
 use std::net::SocketAddr;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
-use tokio::runtime::{Handle, Runtime};
+use tokio::runtime::Handle;
 use tokio::sync::{Semaphore, watch as channel};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use watch::Watch;
 
-/// Threads that copy for all relays.
-const RELAY_THREADS: usize = 2;
 /// How long the start is waited for to be recorded.
 const RECORD_WITHIN: Duration = Duration::from_secs(2);
 /// How long sinks and HTTP may take to end.
@@ -69,64 +68,6 @@ const END_WITHIN: Duration = Duration::from_secs(5);
 const STOP_WITHIN: Duration = Duration::from_secs(60);
 /// The name of a socket handed over for HTTP.
 const HTTP: &str = "http";
-
-/// Why a daemon cannot start.
-#[derive(Debug, thiserror::Error)]
-pub enum StartError {
-    /// The data directory or the journal in it.
-    #[error("cannot open the data directory `{}`", dir.display())]
-    Journal {
-        /// The directory.
-        dir: PathBuf,
-        /// What happened.
-        #[source]
-        source: JournalError,
-    },
-    /// The stream of facts.
-    #[error("cannot use the stream of facts")]
-    Cluster(#[source] cluster::OpenError),
-    /// The data directory is one of an instance that shares a stream, and none is configured.
-    #[error("the facts of `{}` are in a stream", dir.display())]
-    OfAStream {
-        /// The directory.
-        dir: PathBuf,
-    },
-    /// It was told to end before it was started.
-    #[error("told to end while the stream of facts did not answer")]
-    Ended,
-    /// The file of keys.
-    #[error(transparent)]
-    Keys(#[from] KeyFileError),
-    /// A port.
-    #[error("cannot bind {what} to {address}")]
-    Bind {
-        /// ``listener `default` `` or `HTTP`.
-        what: String,
-        /// Where.
-        address: SocketAddr,
-        /// What the system said.
-        #[source]
-        source: io::Error,
-    },
-    /// A listener's certificates.
-    #[error("cannot use the certificates of listener `{listener}`")]
-    Tls {
-        /// Its name.
-        listener: String,
-        /// What is wrong with them.
-        #[source]
-        source: TlsFault,
-    },
-    /// The certificates of the pages.
-    #[error("cannot use the certificates of the pages")]
-    WebTls(#[source] TlsFault),
-    /// A socket that the service manager handed over.
-    #[error("cannot listen where the service manager does")]
-    Handed(#[source] HandedError),
-    /// A thread could not be started.
-    #[error("cannot start a thread")]
-    Thread(#[source] io::Error),
-}
 
 /// Where a daemon listens.
 #[derive(Debug, Clone, serde::Serialize)]
@@ -137,30 +78,6 @@ pub struct Ports {
     pub http: SocketAddr,
 }
 
-/// The threads of the relays. Apart from those of all else: a sink, a page or a log that holds up a
-/// thread holds up no feed.
-struct Background {
-    handle: Handle,
-    runtime: Option<Runtime>,
-}
-
-impl Background {
-    fn new(runtime: Runtime) -> Self {
-        Self {
-            handle: runtime.handle().clone(),
-            runtime: Some(runtime),
-        }
-    }
-}
-
-impl Drop for Background {
-    /// Where nothing may block.
-    fn drop(&mut self) {
-        if let Some(runtime) = self.runtime.take() {
-            runtime.shutdown_background();
-        }
-    }
-}
 /// How the daemon stands, in a line.
 type Standing = Arc<dyn Fn() -> String + Send + Sync>;
 
@@ -304,13 +221,7 @@ impl Daemon {
         let memory = Arc::new(FrameMemory::new(
             usize::try_from(config.limits.frame_memory).unwrap_or(usize::MAX),
         ));
-        let relays = tokio::runtime::Builder::new_multi_thread()
-            .worker_threads(RELAY_THREADS)
-            .thread_name("relay")
-            .enable_all()
-            .build()
-            .map(Background::new)
-            .map_err(StartError::Thread)?;
+        let relays = Background::start().map_err(StartError::Thread)?;
         let peers = Arc::new(Peers::default());
         let listening_since = clock::now();
         let common = listen::Common {
