@@ -68,6 +68,7 @@ impl Watch {
         let mut synced = Still::new((JournalPosition::START, false));
         let mut folded = Still::new((JournalPosition::START, false));
         let mut wall = WallClock::new(clock::now(), clock::monotonic(), self.started_before);
+        let mut backlog = Backlog::default();
         let mut space = Space::default();
         let position = |appender: &Appender| appender.checkpoint().map(|one| one.position);
         let begun_with = position(&self.appender);
@@ -87,8 +88,9 @@ impl Watch {
             let progress = *self.progress.borrow_and_update();
             let behind = now.synced.0.saturating_sub(progress.folded.0);
             let still = folded.now((progress.folded, behind > 0));
+            let late = backlog.look(progress, now.synced, still);
             self.notices
-                .set(NoticeKind::FoldBehind, fold_behind(progress, behind, still));
+                .set(NoticeKind::FoldBehind, late.then(|| LATE.to_owned()));
             if position(&self.appender) > begun_with {
                 self.notices.clear(NoticeKind::CheckpointDamaged);
             }
@@ -202,12 +204,23 @@ fn spooling(status: &Status) -> Option<String> {
     })
 }
 
-fn fold_behind(progress: Progress, behind: u64, still: Duration) -> Option<String> {
-    let stands = behind > 0 && still > FOLD_WITHIN;
-    (stands || progress.current && behind > BEHIND).then(|| {
-        "messages are acknowledged, but not looked at yet: alerts are late; see `pentamer_fold_lag_records`"
-            .to_owned()
-    })
+const LATE: &str = "messages are acknowledged, but not looked at yet: alerts are late; see `pentamer_fold_lag_records`";
+
+/// What was waiting when the fold was last late: until all of it is looked at, it is.
+#[derive(Default)]
+struct Backlog(Option<JournalPosition>);
+
+impl Backlog {
+    /// `still`: for how long the fold has not got on. A fold that creeps is late all the time, not now and then.
+    fn look(&mut self, progress: Progress, synced: JournalPosition, still: Duration) -> bool {
+        let behind = synced.0.saturating_sub(progress.folded.0);
+        let stands = behind > 0 && still > FOLD_WITHIN;
+        if stands || progress.current && behind > BEHIND {
+            self.0 = Some(synced);
+        }
+        self.0 = self.0.filter(|waited| progress.folded < *waited);
+        self.0.is_some()
+    }
 }
 
 /// The wall clock held against the steady one.
@@ -323,9 +336,29 @@ mod tests {
             current: true,
         };
         let long = FOLD_WITHIN * 2;
-        assert!(fold_behind(progress, 1, long).is_some());
-        assert!(fold_behind(progress, 0, long).is_none(), "nothing to fold");
-        assert!(fold_behind(progress, 5, Duration::ZERO).is_none());
-        assert!(fold_behind(progress, BEHIND + 1, Duration::ZERO).is_some());
+        let late = |behind: u64, still| {
+            let synced = JournalPosition(1 + behind);
+            Backlog::default().look(progress, synced, still)
+        };
+        assert!(late(1, long));
+        assert!(!late(0, long), "nothing to fold");
+        assert!(!late(5, Duration::ZERO));
+        assert!(late(BEHIND + 1, Duration::ZERO));
+    }
+
+    #[test]
+    fn a_fold_that_creeps_is_behind_until_it_has_seen_what_waited() {
+        let mut backlog = Backlog::default();
+        let mut look = |folded: u64, synced: u64, still| {
+            let progress = Progress {
+                folded: JournalPosition(folded),
+                current: true,
+            };
+            backlog.look(progress, JournalPosition(synced), still)
+        };
+        assert!(look(1, 20, FOLD_WITHIN * 2));
+        assert!(look(10, 30, Duration::ZERO), "it got on, not far enough");
+        assert!(!look(20, 30, Duration::ZERO));
+        assert!(!look(21, 31, Duration::ZERO));
     }
 }
