@@ -23,6 +23,15 @@ pub(super) struct Term {
     pub at: Timestamp,
 }
 
+impl Term {
+    /// The holder's name, without its start.
+    pub(super) fn name(&self) -> Option<String> {
+        let holder = self.holder.as_deref()?;
+        let name = holder.rsplit_once('.').map_or(holder, |(name, _)| name);
+        Some(name.to_owned())
+    }
+}
+
 /// What an instance says of itself in the bucket.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Presence {

@@ -377,10 +377,7 @@ impl Lease {
         let is_ours = self.holds();
         self.shared.standing.send_if_modified(|standing| {
             let next = Standing {
-                holder: term
-                    .as_ref()
-                    .and_then(|term| term.holder.as_deref())
-                    .map(|holder| plain(holder).to_owned()),
+                holder: term.as_ref().and_then(Term::name),
                 epoch: term.as_ref().map_or(0, |term| term.epoch),
                 is_ours,
                 drained: standing.drained,
@@ -433,11 +430,6 @@ impl Lease {
 fn is_ours(seen: &Seen, right: &Right) -> bool {
     let holder = seen.term.as_ref().and_then(|term| term.holder.as_deref());
     holder == Some(right.instance())
-}
-
-/// An instance's name without its start.
-pub(super) fn plain(instance: &str) -> &str {
-    instance.rsplit_once('.').map_or(instance, |(name, _)| name)
 }
 
 /// `[cluster] instance`, or the machine's name.

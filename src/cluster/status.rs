@@ -3,7 +3,6 @@
 use super::bucket::{
     PRESENCE, Plan, Presence, Term, drain_key, keys, lease_key, plan_key, presence_key, read, write,
 };
-use super::lease::plain;
 use super::link::{Link, LinkError};
 use crate::clock;
 use crate::core::time::Timestamp;
@@ -69,6 +68,17 @@ impl Instance {
             silent,
         }
     }
+
+    /// What it does, in a word or two, where this one has the lease.
+    pub fn does(&self, holder: Option<&str>) -> &'static str {
+        // What it said of itself may be older than who has the lease.
+        match (self.silent, self.drained, holder == Some(&self.name)) {
+            (true, ..) => "silent",
+            (_, true, _) => "drained",
+            (_, _, true) => "decides",
+            _ => "stands by",
+        }
+    }
 }
 
 /// One of the sites that share the servers' account.
@@ -89,14 +99,7 @@ pub struct Site {
 impl Overview {
     /// What an instance does, in a word or two.
     pub fn does(&self, one: &Instance) -> &'static str {
-        // What it said of itself may be older than who has the lease.
-        let holds = self.holder.as_deref() == Some(one.name.as_str());
-        match (one.silent, one.drained, holds) {
-            (true, ..) => "silent",
-            (_, true, _) => "drained",
-            (_, _, true) => "decides",
-            _ => "stands by",
-        }
+        one.does(self.holder.as_deref())
     }
 
     /// By how many facts an instance is behind the stream's end.
@@ -143,10 +146,7 @@ pub async fn overview(link: &Link) -> Overviewed {
         replicas: info.config.num_replicas,
         leader: cluster.and_then(|cluster| cluster.leader.clone()),
         behind: behind.unwrap_or_default(),
-        holder: term
-            .as_ref()
-            .and_then(|term| term.holder.as_deref())
-            .map(|holder| plain(holder).to_owned()),
+        holder: term.as_ref().and_then(Term::name),
         epoch: term.map_or(0, |term| term.epoch),
         instances,
     })
@@ -173,10 +173,7 @@ pub async fn sites(link: &Link) -> Result<Vec<Site>, LinkError> {
         let plan = read::<Plan>(link, &plan_key(&stream)).await?;
         found.push(Site {
             stream,
-            holder: term
-                .as_ref()
-                .and_then(|term| term.holder.as_deref())
-                .map(|holder| plain(holder).to_owned()),
+            holder: term.as_ref().and_then(Term::name),
             planned: plan.map(|(_, plan)| plan.instance),
             epoch: term.map_or(0, |term| term.epoch),
             instances,

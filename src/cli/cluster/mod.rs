@@ -174,12 +174,8 @@ fn all_shown(found: &[Site]) -> String {
         }
         let others = site.instances.iter().filter(|one| one.name != holder);
         for one in others {
-            let does = match (one.silent, one.drained) {
-                (true, _) => "away",
-                (_, true) => "drained",
-                _ => "stands by",
-            };
-            let _ = write!(text, "; {} {does}", one.name);
+            let does = one.does(site.holder.as_deref());
+            let _ = write!(text, "; {}: {does}", one.name);
         }
         text.push('\n');
         for one in &site.instances {
