@@ -146,8 +146,10 @@ fn an_instance_that_is_drained_gives_the_right_away_and_goes_on_receiving() {
     });
     wait_for("b to hold", || holds(&second).then_some(()));
     assert_eq!(first.connect().exchange(&low_igm("1", "p1")), "AA");
-    second.settle();
-    assert_eq!(second.home.alerts().len(), 1);
+    // The fact comes to b by way of the stream.
+    wait_for("b to page", || {
+        (second.home.alerts().len() == 1).then_some(())
+    });
     assert_eq!(
         run(&first.home, &["drain", "nobody"]).status.code(),
         Some(2)
