@@ -64,6 +64,7 @@ impl Watch {
     /// Looks until the daemon ends.
     pub(super) async fn run(mut self, stop: CancellationToken) {
         let mut status = self.appender.status();
+        let mut storing = self.appender.storing();
         let mut failing = false;
         let mut synced = Still::new((JournalPosition::START, false));
         let mut folded = Still::new((JournalPosition::START, false));
@@ -101,17 +102,17 @@ impl Watch {
             tokio::select! {
                 () = stop.cancelled() => return,
                 () = tokio::time::sleep(LOOK_EVERY) => {}
-                changed = wait_for_storing(&mut status, now.storing) => if !changed { return },
+                changed = wait_for_storing(&mut storing, now.storing) => if !changed { return },
             }
         }
     }
 }
 
 /// Returns when storing begins to fail or works again; false when the journal is closed.
-async fn wait_for_storing(status: &mut watch::Receiver<Status>, was: Storing) -> bool {
+async fn wait_for_storing(storing: &mut watch::Receiver<Storing>, was: Storing) -> bool {
     let is_failing = |storing| matches!(storing, Storing::Failing { .. });
     let kind = |storing| (storing == Storing::Good, is_failing(storing));
-    let changed = status.wait_for(|now| kind(now.storing) != kind(was));
+    let changed = storing.wait_for(|now| kind(*now) != kind(was));
     changed.await.is_ok()
 }
 

@@ -10,7 +10,7 @@ use super::open::Retention;
 use super::queue::{Group, KnownBy, Queue, Queued, SLOTS, block_on, slots_of};
 use super::reader::Reader;
 use super::table::Library;
-use super::writer::{Status, Stored};
+use super::writer::{Status, Stored, Storing};
 use crate::core::fact::{Fact, JournalPosition};
 use crate::core::fold::state::State;
 use std::collections::BTreeSet;
@@ -77,9 +77,17 @@ pub(crate) struct Shared {
     /// Segments found damaged at the opening: they stay as they are.
     pub damaged: BTreeSet<u64>,
     pub status: watch::Sender<Status>,
+    /// What `status` says of storing, for those who need not be woken by every sync.
+    pub storing: watch::Sender<Storing>,
 }
 
 impl Shared {
+    /// Says whether more can be stored.
+    pub fn say(&self, storing: Storing) {
+        self.status.send_modify(|status| status.storing = storing);
+        self.storing.send_replace(storing);
+    }
+
     /// The checkpoints kept now.
     pub fn kept(&self) -> Kept {
         let kept = self.kept.lock();
@@ -274,6 +282,11 @@ impl Appender {
     /// What is synced, and whether the journal can store.
     pub fn status(&self) -> watch::Receiver<Status> {
         self.shared().status.subscribe()
+    }
+
+    /// Whether the journal can store; unlike [`status`](Self::status) it is not touched by what is synced.
+    pub fn storing(&self) -> watch::Receiver<Storing> {
+        self.shared().storing.subscribe()
     }
 
     /// A reader of the facts behind a position.

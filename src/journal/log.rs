@@ -244,6 +244,7 @@ impl Beside {
                 synced: last,
                 storing: Storing::Good,
             }),
+            storing: watch::Sender::new(Storing::Good),
         });
         let inlet = Inlet {
             shared: Arc::clone(&shared),
@@ -297,9 +298,7 @@ impl Inlet {
 
     /// Whether more can be stored.
     pub fn storing(&self, storing: Storing) {
-        self.shared
-            .status
-            .send_modify(|status| status.storing = storing);
+        self.shared.say(storing);
     }
 
     /// Since when, and why, nothing is stored.

@@ -337,6 +337,7 @@ impl Journal {
             retention: self.options.retention,
             damaged: self.damaged,
             status: watch::Sender::new(status),
+            storing: watch::Sender::new(status.storing),
         });
         let preparer = self.options.prepare_ahead.then(|| {
             let (size, reserve) = (self.options.segment_size, self.options.reserve);

@@ -174,9 +174,7 @@ impl Writer {
     }
 
     fn say(&self, storing: Storing) {
-        self.shared
-            .status
-            .send_modify(|status| status.storing = storing);
+        self.shared.say(storing);
     }
 
     fn drop_abandoned(&mut self) {
