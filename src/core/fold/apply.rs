@@ -39,6 +39,8 @@ pub fn apply(
         overlay: Overlay::new(state),
         effects: Effects::default(),
         primed_through: None,
+        retried_at: None,
+        no_part_waits: false,
         is_quiet: false,
     };
     let folded_with = keys::named(keys::META, tables::META_FOLDED_WITH);
@@ -67,6 +69,10 @@ pub(super) struct Fold<'a> {
     pub(super) effects: Effects,
     /// Up to where facts are of an archive, once that was asked.
     pub(super) primed_through: Option<JournalPosition>,
+    /// Where a message was last read again, once that was asked.
+    pub(super) retried_at: Option<Option<JournalPosition>>,
+    /// No part of a message waits for others, as was seen in the state; so it is not asked for every message.
+    no_part_waits: bool,
     /// What is found in the message at hand pages nobody.
     pub(super) is_quiet: bool,
 }
@@ -98,7 +104,10 @@ impl Fold<'_> {
                 let joined = match continuation::take(&mut self.overlay, received, position)? {
                     Whole::AsItCame => None,
                     Whole::Joined(joined) => Some(joined),
-                    Whole::Later => return Ok(()),
+                    Whole::Later => {
+                        self.no_part_waits = false;
+                        return Ok(());
+                    }
                 };
                 let message = joined.as_ref().unwrap_or(received);
                 let extraction = extract(message, position, policy);
@@ -336,7 +345,12 @@ impl Fold<'_> {
 
     /// Parts of messages whose rest did not come within a day (WIRE A-54).
     fn expire_parts(&mut self, now: Timestamp) -> Result<(), StateError> {
-        for waiting in continuation::expire(&mut self.overlay, now)? {
+        if self.no_part_waits {
+            return Ok(());
+        }
+        let (over, left) = continuation::expire(&mut self.overlay, now)?;
+        self.no_part_waits = left == 0;
+        for waiting in over {
             let refusal = Refusal {
                 reason: Reason::Continuation,
                 place: Place {

@@ -62,6 +62,7 @@ impl Fold<'_> {
     ) -> Result<(), StateError> {
         let last = keys::named(keys::META, tables::META_RETRIED);
         self.overlay.store(tables::META, last, &position.0)?;
+        self.retried_at = Some(Some(position));
         let mut prefix = keys::quarantine(retried.message, 0);
         prefix.truncate(prefix.len().saturating_sub(4));
         for (key, _) in self.overlay.scan_all(&prefix)? {
@@ -73,10 +74,17 @@ impl Fold<'_> {
 
 impl Fold<'_> {
     /// Whether the message here is the copy of one that the fact before it had read again.
-    pub(super) fn is_again(&self, position: JournalPosition) -> Result<bool, StateError> {
-        let last = keys::named(keys::META, tables::META_RETRIED);
-        let last: Option<u64> = self.overlay.load(tables::META, &last)?;
-        Ok(last.is_some_and(|last| JournalPosition(last).next() == position))
+    pub(super) fn is_again(&mut self, position: JournalPosition) -> Result<bool, StateError> {
+        let last = match self.retried_at {
+            Some(last) => last,
+            None => {
+                let key = keys::named(keys::META, tables::META_RETRIED);
+                let last: Option<u64> = self.overlay.load(tables::META, &key)?;
+                last.map(JournalPosition)
+            }
+        };
+        self.retried_at = Some(last);
+        Ok(last.is_some_and(|last| last.next() == position))
     }
 }
 

@@ -84,19 +84,21 @@ pub(super) fn take(
     Ok(Whole::Later)
 }
 
-/// Parts whose rest did not come in time; they wait no longer.
+/// Parts whose rest did not come in time, which wait no longer, and how many still wait.
 pub(super) fn expire(
     overlay: &mut Overlay<'_>,
     now: Timestamp,
-) -> Result<Vec<Waiting>, StateError> {
-    let mut over = Vec::new();
+) -> Result<(Vec<Waiting>, usize), StateError> {
+    let (mut over, mut left) = (Vec::new(), 0);
     for (key, waiting) in all(overlay)? {
         if now.since(waiting.since) > WITHIN {
             overlay.delete(key);
             over.push(waiting);
+        } else {
+            left += 1;
         }
     }
-    Ok(over)
+    Ok((over, left))
 }
 
 /// When the part that has waited longest is given up, if no message comes before; `None` while none

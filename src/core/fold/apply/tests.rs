@@ -531,6 +531,11 @@ mod parts {
 
     /// Folds one by one; what was read, and what was quarantined in the end.
     fn read(facts: Vec<Fact>) -> (Vec<String>, Plain) {
+        read_together(facts, 1)
+    }
+
+    /// Folds so many at once.
+    fn read_together(facts: Vec<Fact>, most: usize) -> (Vec<String>, Plain) {
         let (state, read) = (Plain::default(), RefCell::new(Vec::new()));
         let extract = |message: &Received, _: JournalPosition, _: &Policy| {
             let text = String::from_utf8(message.raw.to_vec()).unwrap();
@@ -538,9 +543,9 @@ mod parts {
             Extraction::default()
         };
         let policy = Policy::built_in();
-        for (fact, position) in facts.into_iter().zip(1..) {
-            let facts = [(JournalPosition(position), fact)];
-            let applied = apply(&facts, &state, &policy, &extract).unwrap();
+        let facts: Vec<_> = (1..).map(JournalPosition).zip(facts).collect();
+        for facts in facts.chunks(most) {
+            let applied = apply(facts, &state, &policy, &extract).unwrap();
             state.commit(applied.batch, applied.through).unwrap();
         }
         views::verify(&state).unwrap();
@@ -565,6 +570,27 @@ mod parts {
         assert_eq!(entries.len(), 1);
         assert_eq!(entries[0].refusal.reason, Reason::Continuation);
         assert_eq!(entries[0].position, JournalPosition(1));
+    }
+
+    #[test]
+    fn are_waited_for_alike_however_many_facts_are_folded_at_once() {
+        let other = "MSH|^~\\&|L|H|||20260301||ORU^R01|3|P|2.5.1\rPID|1\r";
+        let facts = vec![
+            received(other, 1),
+            received(FIRST, 2),
+            received(other, 3),
+            received(other, 90_000),
+            received(FIRST, 90_001),
+            received(LAST, 90_002),
+        ];
+        for most in 1..=facts.len() {
+            let (read, state) = read_together(facts.clone(), most);
+            assert_eq!(read.len(), 4, "{most}: {read:?}");
+            let entries = views::quarantine(&state, JournalPosition::START, 9).unwrap();
+            let places: Vec<u64> = entries.iter().map(|entry| entry.position.0).collect();
+            assert_eq!(places, [2], "{most}");
+            assert_eq!(continuation::next_deadline(&state).unwrap(), None);
+        }
     }
 
     #[test]
