@@ -61,6 +61,19 @@ impl TimeReading {
     }
 }
 
+/// No offset is larger, in seconds (T-7).
+const FARTHEST: i32 = 14 * 3600;
+
+/// The number of two digits that begins there.
+fn two_digits(text: &[u8], at: usize) -> Option<i8> {
+    match text.get(at..)? {
+        [tens @ b'0'..=b'9', ones @ b'0'..=b'9', ..] => {
+            Some(((tens - b'0') * 10 + (ones - b'0')) as i8)
+        }
+        _ => None,
+    }
+}
+
 /// Takes `count` digits from the front.
 fn digits(text: &str, count: usize) -> Option<(u32, &str)> {
     let (number, rest) = text.split_at_checked(count)?;
@@ -73,6 +86,62 @@ fn digits(text: &str, count: usize) -> Option<(u32, &str)> {
 impl Hl7Time {
     /// Reads the first component of a TS or a DTM (T-1, T-2, T-5 to T-7).
     pub fn read(text: &str) -> TimeReading {
+        match Self::read_usual(text.as_bytes()) {
+            Some(time) => TimeReading::Time(time),
+            None => Self::read_any(text),
+        }
+    }
+
+    /// A day, or a time to the minute or second, with an offset or without, as nearly all are. What is odd about
+    /// it in any way is left to [`read_any`](Self::read_any), which says the same of these.
+    fn read_usual(text: &[u8]) -> Option<Self> {
+        let (number, offset) = match text.len() {
+            8 | 12 | 14 => (text, None),
+            17 => text.split_at_checked(12).map(|(a, b)| (a, Some(b)))?,
+            19 => text.split_at_checked(14).map(|(a, b)| (a, Some(b)))?,
+            _ => return None,
+        };
+        let offset = match offset {
+            None => None,
+            Some([sign, rest @ ..]) => {
+                let hours = two_digits(rest, 0)?;
+                let minutes = two_digits(rest, 2).filter(|minutes| *minutes < 60)?;
+                let seconds = (i32::from(hours) * 60 + i32::from(minutes)) * 60;
+                let signed = match sign {
+                    b'+' => seconds,
+                    b'-' => -seconds,
+                    _ => return None,
+                };
+                Some(
+                    Offset::from_seconds(signed)
+                        .ok()
+                        .filter(|_| seconds <= FARTHEST)?,
+                )
+            }
+            Some([]) => return None,
+        };
+        let (century, year) = (two_digits(number, 0)?, two_digits(number, 2)?);
+        let year = i16::from(century) * 100 + i16::from(year);
+        let date = Date::new(year, two_digits(number, 4)?, two_digits(number, 6)?).ok()?;
+        let (time, precision) = match number.len() {
+            8 => (Time::midnight(), Precision::Day),
+            length => {
+                let (hour, minute) = (two_digits(number, 8)?, two_digits(number, 10)?);
+                let (second, precision) = match length {
+                    12 => (0, Precision::Minute),
+                    _ => (two_digits(number, 12)?, Precision::Second),
+                };
+                (Time::new(hour, minute, second, 0).ok()?, precision)
+            }
+        };
+        (year > 0).then(|| Self {
+            civil: date.to_datetime(time),
+            precision,
+            offset,
+        })
+    }
+
+    fn read_any(text: &str) -> TimeReading {
         let text = text.trim();
         if text.is_empty() || text == "\"\"" {
             return TimeReading::Empty;
@@ -185,7 +254,7 @@ fn read_offset(zone: &str) -> Option<Option<Offset>> {
         return None;
     }
     let seconds = i32::try_from((hours * 60 + minutes) * 60).ok()?;
-    if minutes > 59 || seconds > 14 * 3600 {
+    if minutes > 59 || seconds > FARTHEST {
         return Some(None);
     }
     Some(Offset::from_seconds(sign * seconds).ok())

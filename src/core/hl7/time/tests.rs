@@ -278,4 +278,11 @@ proptest! {
         let _ = Hl7Time::read(&text);
         let _ = read_birth_date(&text, &BTreeSet::new(), jiff::civil::date(2026, 3, 1));
     }
+
+    #[test]
+    fn the_usual_forms_are_read_like_any_other(
+        text in "(0000|0019|19[0-9]{2}|20[0-9]{2})[0-2][0-9][0-3][0-9]([0-2][0-9][0-6][0-9]([0-6][0-9])?)?([+-]?[01][0-9]([0-7][0-9])?)?[0-9. Z]?"
+    ) {
+        prop_assert_eq!(Hl7Time::read(&text), Hl7Time::read_any(&text));
+    }
 }
