@@ -109,9 +109,12 @@ fn is_mark(bytes: &[u8], at: usize, begin: Option<usize>) -> bool {
             _ => return false,
         };
     }
-    let header = bytes
-        .get(at..)
-        .and_then(|rest| RawHeader::read(rest, b"MSH"));
+    let rest = bytes.get(at..).unwrap_or_default();
+    // As nearly all do: nothing more is to be seen of it.
+    if rest.starts_with(b"MSH|^~\\&|") {
+        return true;
+    }
+    let header = RawHeader::read(rest, b"MSH");
     let same = begin.is_some_and(|begin| bytes.get(begin + 3) == bytes.get(at + 3));
     header.is_some_and(|header| begin.is_none() || same || header.has_plain_encoding())
 }

@@ -6,19 +6,21 @@ use super::tally::Tally;
 use crate::archive::{Chunk, Part, kept, messages};
 use crate::core::clinical::observation::{Analyte, DemographicsReport, PatientKey};
 use crate::core::extract::{
-    Extraction, Place, Refusal, Routine, Understood, extract_routine, extract_whole, glance,
+    Extraction, Place, Refusal, Routine, Understood, extract_routine, extract_whole, glance_asking,
     remedy, sent_at,
 };
 use crate::core::fact::{JournalPosition, Origin, Reason, Received};
 use crate::core::policy::Policy;
 use crate::core::time::Timestamp;
 use bytes::Bytes;
-use std::collections::HashMap;
+use hashbrown::{HashMap, HashSet};
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 /// Feeds that are told apart before they are counted.
 const MOST_HEARD: usize = 10_000;
+/// Codes of others that are remembered.
+const MOST_FOREIGN: usize = 10_000;
 
 /// One worker's reading. What it says of a patient goes to the common pile.
 pub(super) struct Reader<'g> {
@@ -28,6 +30,8 @@ pub(super) struct Reader<'g> {
     most_known: usize,
     /// Messages like these, by feed as sent and whether they carry results.
     heard: HashMap<Vec<u8>, Heard>,
+    /// Codes, as sent, that the analyte map cannot know: a laboratory has some hundreds.
+    foreign: HashSet<Box<[u8]>>,
     /// The keys of the message at hand.
     key: Vec<u8>,
     feed: Vec<u8>,
@@ -57,6 +61,7 @@ impl<'g> Reader<'g> {
             known: HashMap::new(),
             most_known,
             heard: HashMap::new(),
+            foreign: HashSet::new(),
             key: Vec::new(),
             feed: Vec::new(),
             tally: Tally::default(),
@@ -93,7 +98,18 @@ impl<'g> Reader<'g> {
             now,
             ..
         } = self.gathering;
-        let Some(routine) = glance(raw, listener, *now, policy) else {
+        let foreign = &mut self.foreign;
+        let may_match = |code: &[u8]| {
+            if foreign.contains(code) {
+                return false;
+            }
+            let may_match = policy.analytes.bytes_may_match(code);
+            if !may_match && foreign.len() < MOST_FOREIGN {
+                foreign.insert(code.into());
+            }
+            may_match
+        };
+        let Some(routine) = glance_asking(raw, listener, *now, policy, may_match) else {
             let extraction = self.read(kept(chunk, raw), None)?;
             return extraction.map_or(Ok(()), |(extraction, at)| self.take(extraction, at));
         };
@@ -105,7 +121,10 @@ impl<'g> Reader<'g> {
         self.key.push(u8::from(routine.is_utf8));
         self.feed.clear();
         self.feed.push(u8::from(routine.has_results));
-        self.feed.extend_from_slice(&routine.feed.join(&b'\r'));
+        for part in routine.feed {
+            self.feed.extend_from_slice(part);
+            self.feed.push(b'\r');
+        }
         let known = self.known.get_mut(self.key.as_slice());
         if let Some((known, heard)) = known.zip(self.heard.get_mut(self.feed.as_slice())) {
             known.report.at = known.report.at.max(routine.said);
@@ -284,7 +303,7 @@ pub(super) fn read_safely(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::core::extract::extract;
+    use crate::core::extract::{extract, glance};
     use crate::generate::hospital::{Mix, year};
     use crate::generate::random::Random;
     use std::collections::BTreeMap;

@@ -320,7 +320,7 @@ impl AnalyteMap {
 
     /// The same for bytes that are not decoded yet, of a set in which ASCII is ASCII.
     pub fn bytes_may_match(&self, raw_obx3: &[u8]) -> bool {
-        raw_obx3.contains(&b'\\') || self.screen.may_match(raw_obx3)
+        self.screen.may_match(raw_obx3)
     }
 
     /// IgM, IgG or IgA by name alone: a local code that the site has yet to map, or to leave out. A code of

@@ -61,6 +61,19 @@ pub fn glance<'m>(
     now: Timestamp,
     policy: &Policy,
 ) -> Option<Routine<'m>> {
+    let may_match = |code: &[u8]| policy.analytes.bytes_may_match(code);
+    glance_asking(raw, listener, now, policy, may_match)
+}
+
+/// The same for one who looks at many messages, and remembers which codes (OBX-3 as it came) may match the
+/// analyte map: `may_match` says what [`bytes_may_match`](crate::core::clinical::analyte::AnalyteMap) says.
+pub fn glance_asking<'m>(
+    raw: &'m [u8],
+    listener: &str,
+    now: Timestamp,
+    policy: &Policy,
+    mut may_match: impl FnMut(&[u8]) -> bool,
+) -> Option<Routine<'m>> {
     let mut lines = Lines(raw);
     let head = lines.next()?;
     let header = Header::read(head.strip_prefix(b"MSH|^~\\&|")?)?;
@@ -74,7 +87,8 @@ pub fn glance<'m>(
         return None;
     }
     let charset = header.field(18);
-    let is_utf8 = std::str::from_utf8(raw).is_ok();
+    // ASCII, which nearly all are, is seen many times faster.
+    let is_utf8 = raw.is_ascii() || std::str::from_utf8(raw).is_ok();
     match charset {
         b"" | b"ASCII" | b"8859/1" => {}
         b"UNICODE UTF-8" | b"UTF-8" if is_utf8 => {}
@@ -96,7 +110,7 @@ pub fn glance<'m>(
         }
         let (name, fields) = segment(line)?;
         match name {
-            b"OBX" => seen.result(fields, policy)?,
+            b"OBX" => seen.result(fields, &mut may_match)?,
             b"PID" => seen.person(line, fields)?,
             b"OBR" => seen.order(fields)?,
             b"ORC" => seen.control(fields)?,
@@ -170,11 +184,10 @@ struct Seen<'m> {
 
 impl<'m> Seen<'m> {
     /// One OBX that the analyte map cannot know.
-    fn result(&mut self, fields: &[u8], policy: &Policy) -> Option<()> {
+    fn result(&mut self, fields: &[u8], may_match: &mut impl FnMut(&[u8]) -> bool) -> Option<()> {
         self.pid?;
         self.results = self.results.saturating_add(1);
-        let code = field(fields, 3);
-        (!policy.analytes.bytes_may_match(code)).then_some(())
+        (!may_match(field(fields, 3))).then_some(())
     }
 
     /// The only PID, before any result, with identifiers that do not expire.

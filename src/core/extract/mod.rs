@@ -20,7 +20,7 @@ mod status;
 mod tests;
 mod walk;
 
-pub use glance::{Routine, glance, sent_at};
+pub use glance::{Routine, glance, glance_asking, sent_at};
 pub use place::remedy;
 pub use read::{extract, extract_routine, extract_whole};
 

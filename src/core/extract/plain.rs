@@ -35,12 +35,12 @@ pub(super) fn read_plain(
         return None;
     }
     let mut header = [""; HEADER];
-    for (field, found) in header.iter_mut().skip(3).zip(behind.split('|')) {
+    for (field, found) in header.iter_mut().skip(3).zip(between(behind, b'|')) {
         *field = found;
     }
     let [_, _, _, application, facility, _, _, _, _, kind, control_id] = header;
     let (application, facility) = (named(application), named(facility));
-    let mut kinds = kind.split('^').map(word);
+    let mut kinds = between(kind, b'^').map(word);
     let (kind, event) = (kinds.next()?, kinds.next()?);
     let pid = plain(pid, charset)?;
     let mut extraction = Extraction {
@@ -55,7 +55,7 @@ pub(super) fn read_plain(
         ..Extraction::default()
     };
     let mut fields = [""; FIELDS];
-    for (field, found) in fields.iter_mut().zip(pid.split('|')) {
+    for (field, found) in fields.iter_mut().zip(between(&pid, b'|')) {
         *field = found;
     }
     let identifiers = Identifiers {
@@ -104,12 +104,13 @@ impl Charset {
 /// A line without control characters, subcomponents and escapes; the delimiters of a header are not looked at.
 fn plain(line: &[u8], charset: Charset) -> Option<Cow<'_, str>> {
     let body = line.strip_prefix(DELIMITERS.as_bytes()).unwrap_or(line);
-    let is_plain = |byte: &u8| match byte {
-        b'&' | b'\\' => false,
-        b' '..=b'~' => true,
-        _ => charset != Charset::Other && *byte >= 0x80,
-    };
-    if !body.iter().all(is_plain) {
+    // All of it, without a way out on the way: so many bytes are looked at at once.
+    let (mut odd, mut beyond) = (false, false);
+    for byte in body {
+        odd |= matches!(byte, b'&' | b'\\' | 0x7f) | (*byte < b' ');
+        beyond |= *byte >= 0x80;
+    }
+    if odd || beyond && charset == Charset::Other {
         return None;
     }
     match charset {
@@ -118,15 +119,34 @@ fn plain(line: &[u8], charset: Charset) -> Option<Cow<'_, str>> {
     }
 }
 
+/// What stands between delimiters; the parts are so short that looking at each byte is the fastest search.
+fn between(text: &str, delimiter: u8) -> impl Iterator<Item = &str> {
+    let mut rest = Some(text);
+    std::iter::from_fn(move || {
+        let all = rest?;
+        match all.bytes().position(|byte| byte == delimiter) {
+            Some(end) => {
+                rest = all.get(end + 1..);
+                all.get(..end)
+            }
+            None => rest.take(),
+        }
+    })
+}
+
 /// A leaf as it is compared (C-8, C-9).
 fn word(leaf: &str) -> &str {
-    let trimmed = leaf.trim();
+    let bytes = leaf.as_bytes();
+    let is_tight = [bytes.first(), bytes.last()]
+        .iter()
+        .all(|end| end.is_none_or(u8::is_ascii_graphic));
+    let trimmed = if is_tight { leaf } else { leaf.trim() };
     if trimmed == "\"\"" { "" } else { trimmed }
 }
 
 /// An HD: its namespace, else its universal id.
 fn named(field: &str) -> &str {
-    let mut parts = field.split('^').map(word);
+    let mut parts = between(field, b'^').map(word);
     let namespace = parts.next().unwrap_or_default();
     match namespace {
         "" => parts.next().unwrap_or_default(),
@@ -140,9 +160,9 @@ fn identifiers(field: &str) -> Option<Vec<Identifier>> {
     if field.is_empty() {
         return Some(found);
     }
-    for cx in field.split('~') {
+    for cx in between(field, b'~') {
         let mut parts = [""; 8];
-        for (part, at) in parts.iter_mut().zip(cx.split('^')) {
+        for (part, at) in parts.iter_mut().zip(between(cx, b'^')) {
             *part = at;
         }
         let [id, _, _, authority, kind, _, _, ends] = parts;
@@ -186,7 +206,7 @@ fn demographics(
         name: match is_null(name) {
             true => Given::Cleared,
             false => {
-                let mut parts = name.split('^').map(word);
+                let mut parts = between(name, b'^').map(word);
                 name_of(std::array::from_fn(|_| parts.next().unwrap_or_default()))
             }
         },
