@@ -20,7 +20,7 @@ mod process;
 #[path = "peers/report.rs"]
 mod report;
 
-use bound::bound;
+use bound::{Log, bound};
 use daemon::Daemon;
 use load::{Outcome, Shape, load};
 use process::{Peer, peers};
@@ -105,7 +105,7 @@ fn main() {
         };
         let file = dir.path().join(format!("bound{number}"));
         let mut outcomes = vec![runtime.block_on(async {
-            let bound = bound(&file).await;
+            let bound = bound(&file, Log::Prepared).await;
             measure(bound).await
         })];
         let data = dir.path().join(format!("pentamer{number}"));

@@ -1,5 +1,5 @@
-//! The bound: a minimal server that does only what cannot be left out. It finds the frame, appends its
-//! bytes to a preallocated file, calls `fdatasync` once for all that wait, and answers.
+//! The bound: a minimal server that does only what cannot be left out. It finds the frame, puts its bytes
+//! behind the last ones of a file, calls `fdatasync` once for all that wait, and answers.
 
 use std::io::Write as _;
 use std::net::SocketAddr;
@@ -9,11 +9,23 @@ use tokio::sync::{mpsc, oneshot};
 
 type Waiting = (Vec<u8>, oneshot::Sender<()>);
 
+/// What its file is at the beginning.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Log {
+    /// Empty: it grows with every append, and each sync writes its new length too.
+    #[allow(dead_code, reason = "not every benchmark has this one beside it")]
+    Growing,
+    /// As long as it will be, as the journal's segments are; nobody had to make it meanwhile.
+    Prepared,
+}
+
 /// Starts it on a new file.
-pub async fn bound(file: &std::path::Path) -> SocketAddr {
+pub async fn bound(file: &std::path::Path, log: Log) -> SocketAddr {
     let (queue, mut waiting) = mpsc::channel::<Waiting>(4096);
     let mut file = std::fs::File::create(file).expect("made");
-    file.write_all(&vec![0_u8; 64 << 20]).expect("preallocated");
+    if log == Log::Prepared {
+        file.write_all(&vec![0_u8; 64 << 20]).expect("prepared");
+    }
     file.sync_all().expect("synced");
     std::io::Seek::rewind(&mut file).expect("rewound");
     std::thread::spawn(move || {
