@@ -1,139 +1,24 @@
 //! Facts as records: a JSON meta part, which evolves by serde's defaults, and the raw bytes of a
 //! message, which are never encoded again.
 
+pub(crate) mod kind;
+mod meta;
+
+use self::kind::VERSION;
+pub(crate) use self::kind::{Kind, is_fact, known};
+use self::meta::{
+    DeadlineMeta, DeliveryMeta, LisAnsweredMeta, PolicyMeta, ReceivedMeta, RefusedMeta,
+    SeenAgainMeta, StartedMeta,
+};
 use super::duplicates::Fingerprint;
 use super::error::{AppendError, DecodeError};
 use super::layout::MAX_PAYLOAD;
 use crate::core::audit::{Audited, Noted, Retried};
-use crate::core::fact::{
-    Decided, Fact, Gap, JournalPosition, LisAck, MergeUndone, Origin, Reason, Received, Refused,
-};
+use crate::core::fact::{Decided, Fact, Gap, MergeUndone, Origin, Received, Refused};
 use crate::core::lookback::{Primed, Reassessed};
 use crate::core::time::Timestamp;
 use bytes::Bytes;
-use serde::{Deserialize, Serialize, de::DeserializeOwned};
-
-/// The version written of every kind so far.
-const VERSION: u8 = 1;
-
-/// The kinds of records, as numbered on disk. Numbers are never given twice.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[repr(u8)]
-pub(crate) enum Kind {
-    /// Not a fact, without a position of its own: only says what is durable.
-    Mark = 0,
-    Received = 1,
-    SeenAgain = 2,
-    Refused = 3,
-    Decided = 4,
-    Attempted = 5,
-    Delivered = 6,
-    Dead = 7,
-    PolicyChanged = 8,
-    Started = 9,
-    MergeUndone = 10,
-    Deadline = 11,
-    Gap = 12,
-    LisAnswered = 13,
-    Acknowledged = 20,
-    Muted = 21,
-    Unmuted = 22,
-    SinksSeen = 23,
-    Requeued = 24,
-    Replayed = 25,
-    Passed = 26,
-    Escalated = 27,
-    Audited = 30,
-    Noted = 31,
-    Retried = 32,
-    Primed = 33,
-    Reassessed = 34,
-    Held = 35,
-}
-
-impl Kind {
-    const ALL: [Self; 28] = [
-        Self::Mark,
-        Self::Received,
-        Self::SeenAgain,
-        Self::Refused,
-        Self::Decided,
-        Self::Attempted,
-        Self::Delivered,
-        Self::Dead,
-        Self::PolicyChanged,
-        Self::Started,
-        Self::MergeUndone,
-        Self::Deadline,
-        Self::Gap,
-        Self::LisAnswered,
-        Self::Acknowledged,
-        Self::Muted,
-        Self::Unmuted,
-        Self::SinksSeen,
-        Self::Requeued,
-        Self::Replayed,
-        Self::Passed,
-        Self::Escalated,
-        Self::Audited,
-        Self::Noted,
-        Self::Retried,
-        Self::Primed,
-        Self::Reassessed,
-        Self::Held,
-    ];
-
-    fn from_number(number: u8) -> Option<Self> {
-        Self::ALL.into_iter().find(|kind| *kind as u8 == number)
-    }
-
-    const fn word(self) -> &'static str {
-        match self {
-            Self::Mark => "mark",
-            Self::Received => "received",
-            Self::SeenAgain => "seen_again",
-            Self::Refused => "refused",
-            Self::Decided => "decided",
-            Self::Attempted => "attempted",
-            Self::Delivered => "delivered",
-            Self::Dead => "dead",
-            Self::PolicyChanged => "policy_changed",
-            Self::Started => "started",
-            Self::MergeUndone => "merge_undone",
-            Self::Deadline => "deadline",
-            Self::Gap => "gap",
-            Self::LisAnswered => "lis_answered",
-            Self::Acknowledged => "acknowledged",
-            Self::Muted => "muted",
-            Self::Unmuted => "unmuted",
-            Self::SinksSeen => "sinks_seen",
-            Self::Requeued => "requeued",
-            Self::Replayed => "replayed",
-            Self::Passed => "passed",
-            Self::Escalated => "escalated",
-            Self::Audited => "audited",
-            Self::Noted => "noted",
-            Self::Retried => "retried",
-            Self::Primed => "primed",
-            Self::Reassessed => "reassessed",
-            Self::Held => "held",
-        }
-    }
-}
-
-/// Numbers of the kinds that a log elsewhere has to tell from others.
-pub(crate) mod kind {
-    use super::Kind;
-
-    /// Messages of an archive follow.
-    pub(crate) const PRIMED: u8 = Kind::Primed as u8;
-    /// An entry of the audit.
-    pub(crate) const AUDITED: u8 = Kind::Audited as u8;
-    /// What a laboratory system answered.
-    pub(crate) const LIS_ANSWERED: u8 = Kind::LisAnswered as u8;
-    /// A message to be read again follows.
-    pub(crate) const RETRIED: u8 = Kind::Retried as u8;
-}
+use serde::{Serialize, de::DeserializeOwned};
 
 /// A fact as a record, that of a message without a fingerprint.
 pub(crate) fn encode_fact(fact: &Fact) -> Result<Encoded, AppendError> {
@@ -164,70 +49,6 @@ impl Encoded {
             raw: Bytes::new(),
         }
     }
-}
-
-#[derive(Serialize, Deserialize)]
-struct ReceivedMeta {
-    listener: String,
-    peer: String,
-    at: Timestamp,
-    part: (u32, u32),
-    /// 32 hexadecimal digits: JSON numbers do not hold 128 bits.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    content: Option<String>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    control: Option<String>,
-}
-
-#[derive(Serialize, Deserialize)]
-struct SeenAgainMeta {
-    first: JournalPosition,
-    listener: String,
-    peer: String,
-    at: Timestamp,
-}
-
-#[derive(Serialize, Deserialize)]
-struct RefusedMeta {
-    listener: String,
-    peer: String,
-    at: Timestamp,
-    reason: Reason,
-    total_len: u64,
-}
-
-#[derive(Serialize, Deserialize)]
-struct DeliveryMeta {
-    sink: String,
-    alert_id: String,
-    at: Timestamp,
-    #[serde(default, skip_serializing_if = "String::is_empty")]
-    reason: String,
-}
-
-#[derive(Serialize, Deserialize)]
-struct PolicyMeta {
-    policy: String,
-    at: Timestamp,
-}
-
-#[derive(Serialize, Deserialize)]
-struct StartedMeta {
-    version: String,
-    at: Timestamp,
-}
-
-#[derive(Serialize, Deserialize)]
-struct DeadlineMeta {
-    at: Timestamp,
-}
-
-#[derive(Serialize, Deserialize)]
-struct LisAnsweredMeta {
-    message: JournalPosition,
-    code: LisAck,
-    at: Timestamp,
-    after_micros: u64,
 }
 
 fn record(kind: Kind, meta: &impl Serialize, raw: &Bytes) -> Result<Encoded, AppendError> {
@@ -363,27 +184,8 @@ fn delivery(sink: &str, alert_id: &str, at: Timestamp, reason: &str) -> Delivery
     }
 }
 
-/// The kind of a record, if this program knows it in this version.
-pub(crate) fn known(number: u8, version: u8) -> Result<Kind, DecodeError> {
-    let Some(kind) = Kind::from_number(number) else {
-        return Err(DecodeError::UnknownKind { kind: number });
-    };
-    if version != VERSION {
-        return Err(DecodeError::UnknownVersion {
-            kind: kind.word(),
-            version,
-        });
-    }
-    Ok(kind)
-}
-
 fn meta<T: DeserializeOwned>(kind: Kind, bytes: &[u8]) -> Result<T, DecodeError> {
     serde_json::from_slice(bytes).map_err(|_| DecodeError::Meta { kind: kind.word() })
-}
-
-/// Whether a record of this kind is a fact.
-pub(crate) fn is_fact(kind: u8) -> bool {
-    kind != Kind::Mark as u8
 }
 
 /// The fact in a whole record.

@@ -3,6 +3,7 @@ use crate::cache::Memory;
 use crate::core::fact::Origin;
 use crate::core::fold::views;
 use crate::core::time::Span;
+use crate::journal::Draft;
 use crate::journal::{ModelDisk, Options, open};
 
 /// A part whose rest does not come, received so long ago.

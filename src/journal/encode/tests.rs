@@ -3,6 +3,7 @@ use crate::core::alert::{AlertData, AlertPatient};
 use crate::core::clinical::observation::{Analyte, OrderNumber, PatientKey, ResultId, Specimen};
 use crate::core::episode::{AlertId, Delivery, EpisodeId, Severity, Transition, TransitionKind};
 use crate::core::fact::GapCause;
+use crate::core::fact::{JournalPosition, LisAck, Reason};
 use crate::core::lookback::{Primed, Reassessed};
 use crate::core::phi::Phi;
 use proptest::prelude::*;
