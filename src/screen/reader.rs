@@ -4,6 +4,7 @@ use super::gather::Gathering;
 use super::record::Kept;
 use super::tally::Tally;
 use crate::archive::{Chunk, Part, kept, messages};
+use crate::core::clinical::analyte::AnalyteMap;
 use crate::core::clinical::observation::{Analyte, DemographicsReport, PatientKey};
 use crate::core::extract::{
     Extraction, Place, Refusal, Routine, Understood, extract_routine, extract_whole, glance_asking,
@@ -19,8 +20,28 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 /// Feeds that are told apart before they are counted.
 const MOST_HEARD: usize = 10_000;
-/// Codes of others that are remembered.
-const MOST_FOREIGN: usize = 10_000;
+
+/// Codes (OBX-3), as sent, that the analyte map cannot know: a laboratory has some hundreds. However many there are,
+/// and however long, they take no more than some megabytes.
+#[derive(Default)]
+struct Foreign(HashSet<Box<[u8]>>);
+
+impl Foreign {
+    const MOST: usize = 10_000;
+    const LONGEST: usize = 256;
+
+    /// What the map says of a code, which is asked only once for most.
+    fn may_match(&mut self, code: &[u8], analytes: &AnalyteMap) -> bool {
+        if self.0.contains(code) {
+            return false;
+        }
+        let may_match = analytes.bytes_may_match(code);
+        if !may_match && code.len() <= Self::LONGEST && self.0.len() < Self::MOST {
+            self.0.insert(code.into());
+        }
+        may_match
+    }
+}
 
 /// One worker's reading. What it says of a patient goes to the common pile.
 pub(super) struct Reader<'g> {
@@ -30,8 +51,7 @@ pub(super) struct Reader<'g> {
     most_known: usize,
     /// Messages like these, by feed as sent and whether they carry results.
     heard: HashMap<Vec<u8>, Heard>,
-    /// Codes, as sent, that the analyte map cannot know: a laboratory has some hundreds.
-    foreign: HashSet<Box<[u8]>>,
+    foreign: Foreign,
     /// The keys of the message at hand.
     key: Vec<u8>,
     feed: Vec<u8>,
@@ -61,7 +81,7 @@ impl<'g> Reader<'g> {
             known: HashMap::new(),
             most_known,
             heard: HashMap::new(),
-            foreign: HashSet::new(),
+            foreign: Foreign::default(),
             key: Vec::new(),
             feed: Vec::new(),
             tally: Tally::default(),
@@ -99,16 +119,7 @@ impl<'g> Reader<'g> {
             ..
         } = self.gathering;
         let foreign = &mut self.foreign;
-        let may_match = |code: &[u8]| {
-            if foreign.contains(code) {
-                return false;
-            }
-            let may_match = policy.analytes.bytes_may_match(code);
-            if !may_match && foreign.len() < MOST_FOREIGN {
-                foreign.insert(code.into());
-            }
-            may_match
-        };
+        let may_match = |code: &[u8]| foreign.may_match(code, &policy.analytes);
         let Some(routine) = glance_asking(raw, listener, *now, policy, may_match) else {
             let extraction = self.read(kept(chunk, raw), None)?;
             return extraction.map_or(Ok(()), |(extraction, at)| self.take(extraction, at));
@@ -368,6 +379,23 @@ mod tests {
             .or_insert_with(|| read.clone());
         assert_eq!(*before, read, "{}", shown());
         true
+    }
+
+    #[test]
+    fn codes_of_others_are_remembered_up_to_a_number_and_a_length() {
+        let map = AnalyteMap::built_in();
+        let mut foreign = Foreign::default();
+        for _ in 0..2 {
+            assert!(!foreign.may_match(b"2345-7^Glucose^LN", &map));
+            assert!(foreign.may_match(b"2472-9^IgM^LN", &map));
+            assert!(foreign.may_match(b"GLU\\T\\X", &map));
+            assert!(!foreign.may_match(&[b'x'; Foreign::LONGEST + 1], &map));
+        }
+        assert_eq!(foreign.0.len(), 1);
+        for number in 0..2 * Foreign::MOST {
+            assert!(!foreign.may_match(format!("X{number}").as_bytes(), &map));
+        }
+        assert_eq!(foreign.0.len(), Foreign::MOST);
     }
 
     #[test]
