@@ -56,6 +56,23 @@ fn each_fault_at_each_call_loses_nothing_and_passes() {
 }
 
 #[test]
+fn who_asks_only_whether_it_can_store_is_not_told_of_syncs() {
+    let disk = ModelDisk::new();
+    let (appender, writer, _) = start(&disk);
+    let (status, mut storing) = (appender.status(), appender.storing());
+    appender.append_blocking(vec![message(1, 10)]).unwrap();
+    assert!(status.has_changed().unwrap());
+    assert!(!storing.has_changed().unwrap());
+    disk.fail(disk.operations(), u64::MAX, Fault::NoSpace);
+    let kept = appender.try_submit(vec![message(2, 10)]).unwrap();
+    let failing = storing.wait_for(|now| matches!(now, Storing::Failing { .. }));
+    crate::journal::queue::block_on(failing).unwrap();
+    disk.repair();
+    kept.blocking_recv().unwrap();
+    stop(appender, writer);
+}
+
+#[test]
 fn while_it_fails_it_says_so_keeps_what_is_queued_and_probes_by_itself() {
     let disk = ModelDisk::new();
     let (appender, writer, _) = start(&disk);
