@@ -261,6 +261,7 @@ impl Sample {
             &self.0.flag,
             &self.0.observed,
             &self.0.version_at,
+            &self.0.shown.account,
         ))
         .expect("it is data");
         let hash = Sha256::digest(content);

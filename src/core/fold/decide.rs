@@ -14,7 +14,8 @@ use crate::core::episode::{Delivery, EpisodeId, Transition};
 use crate::core::fact::{Decided, JournalPosition};
 use crate::core::phi::Phi;
 use crate::core::policy::Policy;
-use std::collections::BTreeSet;
+use crate::core::time::Timestamp;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Patients with news that one decision is about at most: more are decided in turn, oldest news first.
 pub const AT_ONCE: usize = 50_000;
@@ -36,56 +37,29 @@ fn decide_some(
 ) -> Result<Option<Decided>, StateError> {
     let overlay = Overlay::new(state);
     let through = reach(&overlay, at_once)?.unwrap_or(state.position()?);
-    let mut marked = Vec::new();
+    let mut news: BTreeMap<PatientKey, News> = BTreeMap::new();
     for (patient, mark) in marks(&overlay, through)? {
         let quiet = is_quiet(&overlay, &patient)?;
-        marked.push((quiet, patient, mark));
+        news.insert(patient, News { mark, quiet });
     }
-    // A person of whom one id has news that may page is told of as such.
-    marked.sort_by_key(|(quiet, ..)| *quiet);
     let mut acks = acks(&overlay)?;
     acks.retain(|ack| ack.position <= through);
-    let newest_mark = newest(marked.iter().map(|(.., mark)| *mark));
+    let newest_mark = newest(news.values().map(|one| one.mark));
     let newest_ack = acks.iter().map(|ack| (ack.position, ack.fact.at)).max();
     let Some((_, now)) = newest_mark.max(newest_ack) else {
         return Ok(None);
     };
     let mut done: BTreeSet<PatientKey> = BTreeSet::new();
     let mut transitions = Vec::new();
-    for (quiet, patient, mark) in &marked {
+    // What may page is told of first.
+    let (quiet, loud): (Vec<_>, Vec<_>) = news.iter().partition(|(_, one)| one.quiet);
+    for (patient, _) in loud.into_iter().chain(quiet) {
+        if done.contains(patient) {
+            continue;
+        }
         let component = Component::around(&overlay, patient)?;
-        let mut survivors = if mark.identity {
-            component.survivors()
-        } else {
-            component.survivors_reached_from(patient)
-        };
-        survivors.retain(|survivor| done.insert(survivor.clone()));
-        // What was told about one person and belongs to another now is taken back first: the other
-        // one then finds an episode that does not stand, and tells of it anew (its ids go on).
-        let mut taken_back = Vec::new();
-        for survivor in &survivors {
-            let view = component.view(&overlay, survivor, &[])?;
-            if !view.lost.is_empty() {
-                let decided = decide_patient(&view.patient, policy, now);
-                taken_back.extend(
-                    decided
-                        .into_iter()
-                        .filter(|transition| view.lost.contains(&transition.episode)),
-                );
-            }
-        }
-        let mut news = Vec::new();
-        for survivor in &survivors {
-            let view = component.view(&overlay, survivor, &taken_back)?;
-            let decided = decide_patient(&view.patient, policy, now);
-            news.extend(
-                decided
-                    .into_iter()
-                    .filter(|transition| !view.lost.contains(&transition.episode)),
-            );
-        }
-        let told = taken_back.into_iter().chain(news);
-        transitions.extend(told.map(|step| if *quiet { hushed(step, through) } else { step }));
+        transitions.extend(told(&overlay, &component, &news, policy, now, through)?);
+        done.extend(component.keys.into_iter().filter(|key| key != patient));
     }
     for ack in &acks {
         let recorded = records::transitions(&overlay, &ack.filed_under)?;
@@ -104,6 +78,71 @@ fn decide_some(
         decided_at: now,
         transitions,
     }))
+}
+
+/// What is new about a patient.
+struct News {
+    mark: DirtyMark,
+    /// It is to page nobody.
+    quiet: bool,
+}
+
+/// Decides about everybody of a component whom news of any of its ids may concern.
+///
+/// Together, and not an id at a time: what was told about one person and belongs to another now is
+/// taken back before anything is told of the other one, who else would find an episode that stands
+/// and keep silent about it.
+fn told(
+    overlay: &Overlay<'_>,
+    component: &Component,
+    news: &BTreeMap<PatientKey, News>,
+    policy: &Policy,
+    now: Timestamp,
+    through: JournalPosition,
+) -> Result<Vec<Transition>, StateError> {
+    // A person of whom one id has news that may page is told of as such.
+    let mut concerned: BTreeMap<PatientKey, bool> = BTreeMap::new();
+    for key in &component.keys {
+        let Some(News { mark, quiet }) = news.get(key) else {
+            continue;
+        };
+        let survivors = if mark.identity {
+            component.survivors()
+        } else {
+            component.survivors_reached_from(key)
+        };
+        for survivor in survivors {
+            *concerned.entry(survivor).or_insert(true) &= quiet;
+        }
+    }
+    let as_said = |step: Transition, quiet: bool| if quiet { hushed(step, through) } else { step };
+    let mut taken_back = Vec::new();
+    for (survivor, quiet) in &concerned {
+        let view = component.view(overlay, survivor, &[])?;
+        if !view.lost.is_empty() {
+            let decided = decide_patient(&view.patient, policy, now);
+            taken_back.extend(
+                decided
+                    .into_iter()
+                    .filter(|step| view.lost.contains(&step.episode))
+                    .map(|step| as_said(step, *quiet)),
+            );
+        }
+    }
+    // The other one tells of such an episode anew; its ids go on.
+    let mut anew = Vec::new();
+    for (survivor, quiet) in &concerned {
+        let view = component.view(overlay, survivor, &taken_back)?;
+        let decided = decide_patient(&view.patient, policy, now);
+        anew.extend(
+            decided
+                .into_iter()
+                .filter(|step| !view.lost.contains(&step.episode))
+                .map(|step| as_said(step, *quiet)),
+        );
+    }
+    taken_back.extend(anew);
+    Ok(taken_back)
 }
 
 /// A step that is on the worklist and pages nobody, nor does what was known by then.

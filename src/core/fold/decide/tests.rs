@@ -10,6 +10,8 @@ use crate::core::lookback::{PEER, Primed, Reassessed};
 use proptest::prelude::*;
 use std::sync::LazyLock;
 
+mod identities;
+
 static POLICY: LazyLock<Policy> = LazyLock::new(Policy::built_in);
 
 /// IgM low, IgG and IgA normal, of a grown woman, on an account.
@@ -146,114 +148,6 @@ fn a_message_sent_again_is_not_decided_about_again() {
         told(vec![same(), same()]),
         [vec![one("A", Detected)], vec![]]
     );
-}
-
-#[test]
-fn merged_ids_are_one_person() {
-    let steps = told(vec![
-        merge("A", "B", 1),
-        isolated("A", "F1", 0, ""),
-        isolated("B", "F2", 1, ""),
-    ]);
-    assert_eq!(steps, [vec![], vec![one("B", Detected)], vec![]]);
-}
-
-#[test]
-fn a_result_that_was_moved_is_taken_back_there_and_told_here() {
-    let steps = told(vec![
-        isolated("A", "F1", 0, "X"),
-        move_account("X", "A", "B", 9),
-        // Back again, later in the events' own time.
-        move_account("X", "B", "A", 12),
-    ]);
-    assert_eq!(
-        steps,
-        [
-            vec![one("A", Detected)],
-            vec![one("A", Retracted), one("B", Detected)],
-            vec![one("B", Retracted), one("A", Detected)],
-        ]
-    );
-}
-
-#[test]
-fn a_result_reported_after_its_account_was_moved_is_told_where_it_belongs() {
-    let steps = told(vec![
-        move_account("X", "A", "B", 9),
-        isolated("A", "F1", 0, "X"),
-    ]);
-    assert_eq!(steps, [vec![], vec![one("B", Detected)]]);
-}
-
-#[test]
-fn a_merge_overruled_by_a_later_one_is_taken_back_and_told_anew() {
-    let steps = told(vec![
-        merge("A", "B", 1),
-        isolated("A", "F1", 0, ""),
-        merge("A", "C", 2),
-    ]);
-    assert_eq!(
-        steps,
-        [
-            vec![],
-            vec![one("B", Detected)],
-            vec![one("B", Retracted), one("C", Detected)],
-        ]
-    );
-}
-
-fn undo(prior: &str, survivor: &str) -> Fact {
-    Fact::MergeUndone(MergeUndone {
-        prior: key(prior),
-        survivor: key(survivor),
-        through: at(100),
-        by: "local".to_owned(),
-        comment: Phi::new("another person".to_owned()),
-        at: at(100),
-    })
-}
-
-/// WIRE I-7: what was told of the pooled set is taken back there and told of whom it belongs to.
-#[test]
-fn an_undone_merge_takes_back_what_was_told_of_the_wrong_patient() {
-    let mut live = Live::new(vec![merge("A", "B", 1), isolated("A", "F1", 0, "")]);
-    assert_eq!(live.run(), [vec![], vec![one("B", Detected)]]);
-    live.append(undo("A", "B"));
-    assert_eq!(live.decide(), [one("B", Retracted), one("A", Detected)]);
-    assert_eq!(live.decide(), [], "once");
-    let other = pooled(&live.state, "B");
-    assert!(other.2.is_empty() && other.1 == ["HOSP:B"]);
-}
-
-/// What was told stays true of the one it was told of: nobody is told anything.
-#[test]
-fn an_undone_merge_that_changed_nothing_tells_nothing() {
-    let report = demographics(1, Given::Value("Doe"), Given::Absent);
-    let mut live = Live::new(vec![
-        isolated("A", "F1", 0, ""),
-        named("B", report),
-        merge("B", "A", 1),
-    ]);
-    assert_eq!(live.run(), [vec![one("A", Detected)], vec![], vec![]]);
-    live.append(undo("B", "A"));
-    assert_eq!(live.decide(), []);
-    assert_eq!(pooled(&live.state, "A").1, ["HOSP:A"]);
-}
-
-/// An episode that the other's result had closed is open again, and that is no alert by itself.
-#[test]
-fn an_undone_merge_opens_again_what_it_had_closed() {
-    let mut live = Live::new(vec![
-        isolated("A", "F1", 0, ""),
-        panel("B", "F2", 60, "", "1.2"),
-        merge("B", "A", 1),
-    ]);
-    let steps = live.run();
-    assert_eq!(steps[2], [one("A", TransitionKind::Resolved)]);
-    let told = views::last_alert(&live.state).unwrap();
-    live.append(undo("B", "A"));
-    assert_eq!(live.decide(), [one("A", TransitionKind::Reopened)]);
-    assert_eq!(views::last_alert(&live.state).unwrap(), told);
 }
 
 #[test]
