@@ -15,6 +15,7 @@ use crate::core::fact::{Decided, JournalPosition};
 use crate::core::phi::Phi;
 use crate::core::policy::Policy;
 use crate::core::time::Timestamp;
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Patients with news that one decision is about at most: more are decided in turn, oldest news first.
@@ -117,15 +118,28 @@ fn told(
     }
     let as_said = |step: Transition, quiet: bool| if quiet { hushed(step, through) } else { step };
     let mut taken_back = Vec::new();
-    for (survivor, quiet) in &concerned {
-        let view = component.view(overlay, survivor, &[])?;
+    // An id without merges and moves has lost nothing.
+    let mut ahead = if component.events.is_empty() {
+        BTreeMap::new()
+    } else {
+        concerned.clone()
+    };
+    while let Some((survivor, quiet)) = ahead.pop_first() {
+        let view = component.view(overlay, &survivor, &[])?;
+        for other in view.told_of {
+            // In a backlog its own news may not be due yet.
+            if let Entry::Vacant(slot) = concerned.entry(other) {
+                ahead.insert(slot.key().clone(), quiet);
+                slot.insert(quiet);
+            }
+        }
         if !view.lost.is_empty() {
             let decided = decide_patient(&view.patient, policy, now);
             taken_back.extend(
                 decided
                     .into_iter()
                     .filter(|step| view.lost.contains(&step.episode))
-                    .map(|step| as_said(step, *quiet)),
+                    .map(|step| as_said(step, quiet)),
             );
         }
     }

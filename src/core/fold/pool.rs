@@ -132,11 +132,15 @@ impl Component {
         }
         steps.sort_by_key(|(step, _)| *step);
         let mut transitions = Vec::new();
-        let mut lost = BTreeSet::new();
+        let (mut lost, mut told_of) = (BTreeSet::new(), BTreeSet::new());
         for transition in steps.iter().map(|(_, step)| step).chain(decided) {
+            let about = was_about(transition);
             if counts_here(&transition.opening) {
                 transitions.push(transition.clone());
-            } else if members.contains(&was_about(transition)) {
+                if !members.contains(&about) {
+                    told_of.insert(self.aliases.survivor(&about).clone());
+                }
+            } else if members.contains(&about) {
                 lost.insert(transition.episode.clone());
                 // Its later Lows do not carry it on here: it has one owner, or two persons would number
                 // its transitions.
@@ -169,7 +173,11 @@ impl Component {
             associations,
             transitions,
         };
-        Ok(View { patient, lost })
+        Ok(View {
+            patient,
+            lost,
+            told_of,
+        })
     }
 
     fn moves(&self) -> impl Iterator<Item = &IdentityEvent> {
@@ -190,13 +198,15 @@ impl Component {
     }
 }
 
-/// A person, and what it has lost.
+/// A person, what it has lost, and what others have lost to it.
 pub(super) struct View {
     pub(super) patient: PooledPatient,
     /// Episodes that were told about this person but whose opening result now belongs to another
     /// (a move, or a merge that no longer counts). The transitions hold only what was told of them
     /// about this person, so that it can be taken back here; the other one sees them whole.
     pub(super) lost: BTreeSet<EpisodeId>,
+    /// Other persons about whom episodes of this one were once told: they have lost them.
+    pub(super) told_of: BTreeSet<PatientKey>,
 }
 
 /// About whom a transition was: its alert says so, else the id it is filed under.

@@ -153,3 +153,41 @@ fn a_result_that_goes_along_later_beside_other_news_is_told_there() {
     }
     assert_eq!(live.decide(), [one("C", Retracted), one("B", Detected)]);
 }
+
+/// So it is where the move's own news are decided about only later, in a backlog: what was told of the
+/// one person is taken back before the other one's episode goes on.
+#[test]
+fn what_was_moved_is_taken_back_first_in_a_backlog_too() {
+    let told = |at_once: usize| {
+        let mut live = Live::new(vec![
+            merge("A", "B", 1),
+            isolated("C", "F1", 0, "X"),
+            isolated("A", "F2", 60, ""),
+            move_account("X", "C", "B", 9),
+        ]);
+        let facts = live.script.facts();
+        for (_, fact) in facts[..2].iter().cloned() {
+            live.append(fact);
+        }
+        assert_eq!(live.decide(), [one("C", Detected)]);
+        for (_, fact) in facts[2..].iter().cloned() {
+            live.append(fact);
+        }
+        let mut told = Vec::new();
+        while let Some(decided) = decide_some(&live.state, &POLICY, at_once).unwrap() {
+            for step in &decided.transitions {
+                let patient = step.alert.expose().patient.id.clone();
+                told.push((patient.unwrap(), step.kind, step.number));
+            }
+            live.append(Fact::Decided(decided));
+        }
+        told
+    };
+    let expected = [
+        ("C".to_owned(), Retracted, 2),
+        ("B".to_owned(), Detected, 3),
+        ("B".to_owned(), TransitionKind::Confirmed, 4),
+    ];
+    assert_eq!(told(100), expected);
+    assert_eq!(told(1), expected);
+}
