@@ -32,6 +32,19 @@ pub(super) struct Gathering<'p> {
     parts: Mutex<Vec<Received>>,
 }
 
+impl<'p> Gathering<'p> {
+    pub(super) fn new(policy: &'p Policy, listener: String, now: Timestamp, pile: Pile) -> Self {
+        Self {
+            policy,
+            listener,
+            now,
+            pile,
+            identity: Mutex::default(),
+            parts: Mutex::default(),
+        }
+    }
+}
+
 /// All that archives say.
 pub(super) struct Gathered {
     pub(super) pile: Pile,
@@ -83,14 +96,8 @@ impl Found {
 /// What does not fit into memory cannot be written.
 pub(super) fn gather(input: &Input, policy: &Policy) -> io::Result<Option<Gathered>> {
     let memory = input.memory / 4 * 3;
-    let gathering = Gathering {
-        policy,
-        listener: input.listener.clone(),
-        now: input.now,
-        pile: Pile::new(memory, &input.spill),
-        identity: Mutex::default(),
-        parts: Mutex::default(),
-    };
+    let pile = Pile::new(memory, &input.spill);
+    let gathering = Gathering::new(policy, input.listener.clone(), input.now, pile);
     // Some 512 bytes each, in a quarter of what may be used.
     let most_known = (input.memory / 4 / 512 / input.jobs).max(1_000);
     let (give, jobs) = sync_channel::<Job>(input.jobs * 2);

@@ -21,6 +21,10 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 /// Feeds that are told apart before they are counted.
 const MOST_HEARD: usize = 10_000;
 
+/// The longest key by which a message is remembered: who a patient is takes some hundred bytes, and longer ones
+/// may not make the memory that so many patients take a matter of what is sent.
+const LONGEST_KEY: usize = 1_024;
+
 /// Codes (OBX-3), as sent, that the analyte map cannot know: a laboratory has some hundreds. However many there are,
 /// and however long, they take no more than some megabytes.
 #[derive(Default)]
@@ -152,7 +156,8 @@ impl<'g> Reader<'g> {
 
     /// Remembers what a message was read as, where that is who the patient is and nothing else.
     fn learn(&mut self, extraction: Extraction, at: Timestamp) -> io::Result<()> {
-        let plain = extraction.refusals.is_empty()
+        let plain = self.key.len().max(self.feed.len()) <= LONGEST_KEY
+            && extraction.refusals.is_empty()
             && extraction.identity.is_empty()
             && extraction.counts.is_empty();
         let Some((patient, report)) = only_demographics(&extraction).filter(|_| plain) else {
@@ -313,6 +318,7 @@ pub(super) fn read_safely(
 
 #[cfg(test)]
 mod tests {
+    use super::super::pile::Pile;
     use super::*;
     use crate::core::extract::{extract, glance};
     use crate::generate::hospital::{Mix, year};
@@ -396,6 +402,37 @@ mod tests {
             assert!(!foreign.may_match(format!("X{number}").as_bytes(), &map));
         }
         assert_eq!(foreign.0.len(), Foreign::MOST);
+    }
+
+    #[test]
+    fn patients_are_remembered_up_to_a_length() {
+        let policy = Policy::built_in();
+        let spill = tempfile::tempdir().unwrap();
+        let pile = Pile::new(1 << 20, spill.path());
+        let gathering = Gathering::new(&policy, LISTENER.to_owned(), NOW, pile);
+        let mut reader = Reader::new(&gathering, 1_000);
+        let mut read = |street: usize| {
+            let raw = format!(
+                "MSH|^~\\&|LAB|HOSP|||20250102||ORU^R01|1|P|2.5\r\
+                 PID|1||{street}^^^HOSP^MR||DOE^JANE||19800101|F|||{}\r\
+                 OBR|1||F1|GLU^Glucose\rOBX|1|NM|GLU^Glucose^L||5.1|mmol/L|||||F\r",
+                "x".repeat(street)
+            );
+            let bytes = Bytes::from(raw);
+            let chunk = Chunk {
+                bytes: bytes.clone(),
+                framed: false,
+            };
+            reader.message(&chunk, &bytes).unwrap();
+            (reader.known.len(), reader.tally.messages)
+        };
+        assert_eq!(read(20), (1, 1));
+        assert_eq!(
+            read(2 * LONGEST_KEY),
+            (1, 2),
+            "a long one is read, not remembered"
+        );
+        assert_eq!(read(30), (2, 3));
     }
 
     #[test]
