@@ -171,6 +171,7 @@ const NOT_IN_CORE: &[&str] = &[
 /// Where some paths may be used and nowhere else, by the beginning of the file's path.
 const ONLY_IN: &[(&str, &[&str])] = &[
     ("sled", &["src/cache/"]),
+    ("crossbeam_epoch", &["src/cache/"]),
     (
         "std::fs",
         &[

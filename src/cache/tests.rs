@@ -7,6 +7,8 @@ use crate::core::fold::views;
 use crate::seal::Keyring;
 use proptest::prelude::*;
 use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 const MEMORY: u64 = 4 << 20;
@@ -442,4 +444,22 @@ fn a_state_that_is_given_up_says_so_and_closes() {
     assert!(state.close(Duration::from_secs(30)));
     assert!(state.close(Duration::ZERO), "it is closed already");
     Sled::open(&cache, MEMORY).expect("nobody holds it");
+}
+
+/// What sled has replaced is freed by the collector of `crossbeam-epoch`, of which there must be one.
+#[test]
+fn what_a_batch_has_replaced_is_freed_behind_it() {
+    let lock = include_str!("../../Cargo.lock");
+    assert_eq!(lock.matches("name = \"crossbeam-epoch\"").count(), 1);
+    let dir = tempfile::tempdir().expect("a directory");
+    let sled = Sled::open(dir.path(), MEMORY).expect("opened");
+    let freed = Arc::new(AtomicBool::new(false));
+    let told = Arc::clone(&freed);
+    crossbeam_epoch::pin().defer(move || told.store(true, Ordering::Release));
+    for at in 1..=4 {
+        let mut batch = Batch::default();
+        batch.changes.insert(b"A".to_vec(), Some(vec![1]));
+        sled.commit(batch, JournalPosition(at)).expect("committed");
+    }
+    assert!(freed.load(Ordering::Acquire));
 }
