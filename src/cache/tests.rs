@@ -456,10 +456,12 @@ fn what_a_batch_has_replaced_is_freed_behind_it() {
     let freed = Arc::new(AtomicBool::new(false));
     let told = Arc::clone(&freed);
     crossbeam_epoch::pin().defer(move || told.store(true, Ordering::Release));
-    for at in 1..=4 {
+    // One is enough but where a thread of sled is held up while it looks; by itself it takes 254.
+    let freed = (1..=100).any(|at| {
         let mut batch = Batch::default();
         batch.changes.insert(b"A".to_vec(), Some(vec![1]));
         sled.commit(batch, JournalPosition(at)).expect("committed");
-    }
-    assert!(freed.load(Ordering::Acquire));
+        freed.load(Ordering::Acquire)
+    });
+    assert!(freed);
 }
