@@ -24,7 +24,7 @@ mod watch;
 pub use start_error::StartError;
 
 use crate::clock;
-use crate::config::{Config, Loaded, LogLevel, Problems};
+use crate::config::{self, Config, Loaded, LogLevel, Problems};
 use crate::core::fact::Fact;
 use crate::core::fold::views;
 use crate::core::policy::Policy;
@@ -311,6 +311,7 @@ impl Daemon {
             status: appender.status(),
             progress: progress.clone(),
             state: state.clone(),
+            undecided: Arc::default(),
             sinks: sinks.handles.subscribe(),
             signer,
             turn: Arc::default(),
@@ -319,10 +320,7 @@ impl Daemon {
             notices: notices.clone(),
             peers,
             listening_since,
-            open_relay: config
-                .listeners
-                .iter()
-                .any(crate::config::Listener::passes_on),
+            open_relay: config.listeners.iter().any(config::Listener::passes_on),
             bound: Arc::clone(&ready),
             metrics,
             access: Arc::clone(&pages.access),

@@ -24,12 +24,14 @@ mod replay;
 mod serve;
 mod statics;
 mod stream;
+mod undecided;
 mod worklist;
 
 pub use access::{Access, Rules};
 pub use audit::Auditor;
 pub use messages::read_search;
 pub use pages::clinical::STEPS;
+pub use undecided::Undecided;
 
 use crate::clock;
 use crate::cluster::Outlook;
@@ -75,6 +77,8 @@ pub struct Seen {
     pub progress: watch::Receiver<Progress>,
     /// The state, for what is counted when it is asked for.
     pub state: StateHandle,
+    /// How many patients were undecided.
+    pub undecided: Arc<Undecided>,
     /// The sinks, whose queues are counted when they are asked for.
     pub sinks: watch::Receiver<Vec<Handle>>,
     /// Checks signed links.
@@ -331,8 +335,9 @@ async fn metrics_page(State(seen): State<Seen>) -> Response {
     events::fold_lag(seen.status.borrow().synced.0.saturating_sub(folded.0));
     // What the state cannot say now is left out; the doubt about it is the fold's.
     let sinks = seen.sinks.borrow().clone();
+    let undecided = Arc::clone(&seen.undecided);
     let counted = move |state: &dyn Folded| {
-        events::undecided(views::dirty_count(state)?);
+        events::undecided(undecided.count(state)?);
         for Handle { name: sink, .. } in &sinks {
             let (depth, oldest) = views::queue_depth(state, sink)?;
             let waiting = oldest.map_or(0, |at| clock::now().since(at).as_micros().max(0));

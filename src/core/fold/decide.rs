@@ -19,7 +19,7 @@ use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Patients with news that one decision is about at most: more are decided in turn, oldest news first.
-pub const AT_ONCE: usize = 20_000;
+pub const AT_ONCE: usize = 50_000;
 
 /// Decides about the patients with news, once for each person that the ids amount to.
 ///
