@@ -208,11 +208,31 @@ proptest! {
         prop_assert_eq!(decide(&rebuilt, &POLICY).unwrap(), None);
     }
 
-    /// What is isolated low now is told as such of the person it belongs to, whatever came before.
+    /// What is isolated low now is told as such of the person it belongs to, whatever came before, however
+    /// many messages a decision is about and however many patients at once.
     #[test]
-    fn deciding_again_about_everyone_gives_nothing(said in proptest::collection::vec(said(), 1..9)) {
+    fn deciding_again_about_everyone_gives_nothing(
+        said in proptest::collection::vec(said(), 1..9),
+        after in proptest::collection::vec(any::<bool>(), 9),
+        at_once in 1_usize..4,
+    ) {
         let mut live = Live::new(said);
-        live.run();
+        for ((_, fact), decides) in live.script.facts().into_iter().zip(after) {
+            live.append(fact);
+            if decides && let Some(decided) = decide_some(&live.state, &POLICY, at_once).unwrap() {
+                live.append(Fact::Decided(decided));
+            }
+        }
+        while let Some(decided) = decide_some(&live.state, &POLICY, at_once).unwrap() {
+            live.append(Fact::Decided(decided));
+        }
+        let mut told = BTreeSet::new();
+        for (_, fact) in &live.journal {
+            let Fact::Decided(decided) = fact else { continue };
+            for step in &decided.transitions {
+                prop_assert!(told.insert(step.alert_id.clone()), "an id is used once");
+            }
+        }
         // A diagnosis marks everyone, and changes nothing that is told.
         let mut news = Said::default();
         for patient in ["A", "B", "C"] {
