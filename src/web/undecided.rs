@@ -32,16 +32,16 @@ impl Undecided {
         now: Instant,
         count: impl FnOnce() -> Result<usize, E>,
     ) -> Result<usize, E> {
-        // Held while it is counted: of two who ask at once, one counts.
-        let mut last = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some((at, many)) = *last
+        // Not held while it is counted: a cache may never answer, and the next state must not wait for it.
+        let last = *self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((at, many)) = last
             && many > MANY
             && now.saturating_duration_since(at) < WHILE
         {
             return Ok(many);
         }
         let counted = count()?;
-        *last = Some((now, counted));
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some((now, counted));
         Ok(counted)
     }
 }
@@ -49,6 +49,14 @@ impl Undecided {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_count_that_hangs_holds_up_nobody_else() {
+        let undecided = Undecided::default();
+        let now = clock::monotonic();
+        let within = undecided.count_at(now, || undecided.count_at(now, || Ok::<_, StateError>(3)));
+        assert_eq!(within.unwrap(), 3);
+    }
 
     #[test]
     fn many_are_counted_once_in_a_while_and_few_whenever_asked() {
