@@ -13,12 +13,13 @@ mod bound;
 mod daemon;
 mod load;
 
-use bound::{Log, bound};
+use bound::{Bound, Log};
 use daemon::Daemon;
 use load::{Outcome, Shape, load};
 use std::time::Duration;
 
 fn main() {
+    bound::serve_if_asked();
     let seconds = std::env::var("SECONDS")
         .ok()
         .and_then(|s| s.parse().ok())
@@ -57,10 +58,8 @@ fn main() {
             drop(daemon);
             for log in [Log::Growing, Log::Prepared] {
                 let file = dir.path().join(format!("{log:?}{connections}-{turn}"));
-                now.push(runtime.block_on(async {
-                    let bound = bound(&file, log).await;
-                    load(bound, shape, round).await
-                }));
+                let bound = Bound::start(&file, log);
+                now.push(runtime.block_on(load(bound.address, shape, round)));
             }
             for (best, now) in best.iter_mut().zip(now) {
                 assert_eq!((now.wrong, now.missing), (0, 0), "{now:?}");

@@ -20,7 +20,7 @@ mod process;
 #[path = "peers/report.rs"]
 mod report;
 
-use bound::{Log, bound};
+use bound::{Bound, Log};
 use daemon::Daemon;
 use load::{Outcome, Shape, load};
 use process::{Peer, peers};
@@ -56,6 +56,7 @@ struct Row {
 }
 
 fn main() {
+    bound::serve_if_asked();
     let seconds = std::env::var("SECONDS")
         .ok()
         .and_then(|s| s.parse().ok())
@@ -104,10 +105,9 @@ fn main() {
             load(to, shape, round).await
         };
         let file = dir.path().join(format!("bound{number}"));
-        let mut outcomes = vec![runtime.block_on(async {
-            let bound = bound(&file, Log::Prepared).await;
-            measure(bound).await
-        })];
+        let bound = Bound::start(&file, Log::Prepared);
+        let mut outcomes = vec![runtime.block_on(measure(bound.address))];
+        drop(bound);
         let data = dir.path().join(format!("pentamer{number}"));
         let daemon = Daemon::start(&data, daemon::MANY_CONNECTIONS);
         outcomes.push(runtime.block_on(measure(daemon.mllp)));

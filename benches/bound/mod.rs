@@ -1,8 +1,14 @@
 //! The bound: a minimal server that does only what cannot be left out. It finds the frame, puts its bytes
 //! behind the last ones of a file, calls `fdatasync` once for all that wait, and answers.
+//!
+//! It is a process of its own, as every other server of a comparison is: within that of the clients, on their
+//! threads, it would be spared the switches between processes that all others pay for. The benchmark's own binary
+//! is it, where its environment says so.
 
-use std::io::Write as _;
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::SocketAddr;
+use std::path::Path;
+use std::process::{Child, ChildStdin, Command, Stdio};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 use tokio::sync::{mpsc, oneshot};
@@ -19,8 +25,68 @@ pub enum Log {
     Prepared,
 }
 
-/// Starts it on a new file.
-pub async fn bound(file: &std::path::Path, log: Log) -> SocketAddr {
+/// The variables that make a benchmark's binary the bound: its file, and whether that is prepared.
+const FILE: &str = "PENTAMER_BOUND_FILE";
+const PREPARED: &str = "PENTAMER_BOUND_PREPARED";
+
+/// The bound as a process, until it is dropped.
+pub struct Bound {
+    child: Child,
+    /// Open for as long as it shall run: it ends with the benchmark, however that ends.
+    _open: Option<ChildStdin>,
+    /// Where it listens.
+    pub address: SocketAddr,
+}
+
+impl Bound {
+    /// Starts it on a new file. The binary's `main` must begin with [`serve_if_asked`].
+    pub fn start(file: &Path, log: Log) -> Self {
+        let mut child = Command::new(std::env::current_exe().expect("a binary"))
+            .env(FILE, file)
+            .env(PREPARED, if log == Log::Prepared { "1" } else { "0" })
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("started");
+        let mut said = String::new();
+        let out = child.stdout.take().expect("its output");
+        BufReader::new(out).read_line(&mut said).expect("said");
+        Self {
+            _open: child.stdin.take(),
+            child,
+            address: said.trim().parse().expect("an address"),
+        }
+    }
+}
+
+impl Drop for Bound {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// Is the bound, and does not return, where this process was started to be it.
+pub fn serve_if_asked() {
+    let Some(file) = std::env::var_os(FILE) else {
+        return;
+    };
+    let log = match std::env::var(PREPARED).as_deref() {
+        Ok("1") => Log::Prepared,
+        _ => Log::Growing,
+    };
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .expect("a runtime");
+    println!("{}", runtime.block_on(bound(Path::new(&file), log)));
+    let _ = std::io::stdin().read_to_end(&mut Vec::new());
+    std::process::exit(0);
+}
+
+/// Listens, on a new file.
+async fn bound(file: &Path, log: Log) -> SocketAddr {
     let (queue, mut waiting) = mpsc::channel::<Waiting>(4096);
     let mut file = std::fs::File::create(file).expect("made");
     if log == Log::Prepared {
