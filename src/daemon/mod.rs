@@ -29,7 +29,7 @@ use crate::core::fact::Fact;
 use crate::core::fold::views;
 use crate::core::policy::Policy;
 use crate::deliver::Ground;
-use crate::engine::{Checkpointing, Folder, Progress, Settings, StateHandle};
+use crate::engine::{Checkpointing, Folder, Progress, Settings, StateHandle, Told};
 use crate::index::{self, Index};
 use crate::journal::{self, Appender, Draft};
 use crate::listen::{self, Bound, Certificates, FrameMemory, Listener};
@@ -156,6 +156,9 @@ impl Daemon {
         let state = StateHandle::new(begun.state);
         let (policies, policy_in_force) = channel::channel(Arc::clone(&policy));
         let exchange = Arc::clone(&keeper);
+        let index = open_index(&config.storage.dir, &index_keys);
+        let feed = index.clone().map(index::Feed::new);
+        let told = feed.clone().map(|feed| Arc::new(feed) as Arc<dyn Told>);
         let settings = Settings {
             policies: policy_in_force.clone(),
             state_for: Arc::new(move |policy: &Policy| exchange.exchange(policy)),
@@ -167,6 +170,7 @@ impl Daemon {
             },
             on_damage: found::later(&recovery, notices.clone()),
             pulse: fold_pulse.clone(),
+            told,
         };
         let (folder, progress) = Folder::new(
             appender.clone(),
@@ -294,10 +298,10 @@ impl Daemon {
             sinks.escalations.subscribe(),
         ));
         let ready = Arc::new(AtomicBool::new(false));
-        let index = open_index(&config.storage.dir, &index_keys);
-        let follower = index.clone().map(|index| {
+        let follower = index.clone().zip(feed).map(|(index, feed)| {
             let source = index::Source {
                 appender: appender.clone(),
+                feed,
                 state: state.clone(),
                 progress: progress.clone(),
                 policy: policy_in_force.clone(),

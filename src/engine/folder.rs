@@ -5,6 +5,7 @@ mod decide;
 use super::checkpointer::{self, Beginning, Checkpointer, Checkpointing};
 use super::handle::StateHandle;
 use super::source::{Facts, OnDamage, Source};
+use super::told::Told;
 use crate::clock;
 use crate::core::extract::{self, Extraction, Place, Refusal};
 use crate::core::fact::{Fact, JournalPosition, Reason, Received};
@@ -53,6 +54,8 @@ pub struct Settings {
     pub on_damage: Arc<dyn Fn(&ReadError) + Send + Sync>,
     /// The fold's sign of life.
     pub pulse: Pulse,
+    /// Hears what was read of messages.
+    pub told: Option<Arc<dyn Told>>,
 }
 
 /// How far the fold is.
@@ -222,9 +225,9 @@ impl Folder {
             let batch = batch.map_err(|error| FoldError::Journal(error.to_string()))?;
             let facts = &batch.facts;
             if let Some((last, _)) = facts.last() {
+                self.apply(&batch, at, state.as_ref())?;
                 at = *last;
                 folded += facts.len() as u64;
-                self.apply(&batch, state.as_ref())?;
             }
             let stopping = self.stop.is_cancelled();
             let more = !stopping && self.checkpointer.step(&self.appender, state.as_ref());
@@ -307,7 +310,13 @@ impl Folder {
         }
     }
 
-    fn apply(&mut self, batch: &Facts, state: &dyn State) -> Result<(), FoldError> {
+    /// Folds the facts behind `after`.
+    fn apply(
+        &mut self,
+        batch: &Facts,
+        after: JournalPosition,
+        state: &dyn State,
+    ) -> Result<(), FoldError> {
         let facts = &batch.facts;
         for (position, fact) in facts {
             if let Fact::Received(received) = fact {
@@ -317,13 +326,17 @@ impl Folder {
             }
         }
         let policy = self.policy.as_ref();
+        let told = self.settings.told.as_deref();
         let extract = |received: &Received, position: JournalPosition, policy: &Policy| {
-            batch.extract(received, position, policy)
+            batch.extract(received, position, policy, told)
         };
         let applied = fold::apply(facts, state, policy, &extract)?;
         self.checkpointer
             .before_commit(facts, &applied.batch, state)?;
         state.commit(applied.batch, applied.through)?;
+        if let Some(told) = told {
+            told.folded(after, facts);
+        }
         if applied.through.0 > self.counted.fetch_max(applied.through.0, Ordering::AcqRel) {
             tell(&applied.effects);
         }

@@ -12,6 +12,7 @@ mod folder;
 mod handle;
 pub mod prime;
 mod source;
+mod told;
 
 pub use checkpointer::Checkpointing;
 pub(crate) use checkpointer::{Beginning, begin};
@@ -19,3 +20,4 @@ pub(crate) use folder::extract_caught;
 pub use folder::{Folder, FreshState, Progress, Settings};
 pub use handle::StateHandle;
 pub(crate) use source::Source;
+pub use told::Told;

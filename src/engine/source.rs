@@ -5,6 +5,7 @@
 
 use super::batch::read_batch;
 use super::folder::extract_caught;
+use super::told::Told;
 use crate::core::extract::Extraction;
 use crate::core::fact::{Fact, JournalPosition, Received};
 use crate::core::policy::Policy;
@@ -47,22 +48,26 @@ impl Facts {
         self
     }
 
-    /// What the message says: read ahead, or now. One that was joined of parts is none of those read.
+    /// What the message says: read ahead, or now. `told` hears of it, but where it was joined of parts, which is none
+    /// of those read.
     pub(crate) fn extract(
         &self,
         received: &Received,
         position: JournalPosition,
         policy: &Policy,
+        told: Option<&dyn Told>,
     ) -> Extraction {
-        let ahead = || {
-            let place = self.facts.binary_search_by_key(&position, |(at, _)| *at);
-            let place = place.ok()?;
-            let (_, fact) = self.facts.get(place)?;
-            let is_this = matches!(fact, Fact::Received(one) if std::ptr::eq(one, received));
-            let mut read = self.read.borrow_mut();
-            read.get_mut(place).filter(|_| is_this)?.take()
-        };
-        ahead().unwrap_or_else(|| extract_caught(received, position, policy))
+        let place = self.facts.binary_search_by_key(&position, |(at, _)| *at);
+        let place = place.ok().filter(|place| {
+            let fact = self.facts.get(*place).map(|(_, fact)| fact);
+            matches!(fact, Some(Fact::Received(one)) if std::ptr::eq(one, received))
+        });
+        let ahead = place.and_then(|place| self.read.borrow_mut().get_mut(place)?.take());
+        let extraction = ahead.unwrap_or_else(|| extract_caught(received, position, policy));
+        if let Some(told) = told.filter(|_| place.is_some()) {
+            told.message(position, received, &extraction);
+        }
+        extraction
     }
 }
 

@@ -1,8 +1,10 @@
-//! The thread that keeps the index up with the journal, behind the fold: what it reads stands in memory
-//! already, and it never hurries, so that nothing waits for it.
+//! The thread that keeps the index up with the journal, behind the fold: what the fold has read just now comes
+//! from there, all else from the journal. It never hurries, so that nothing waits for it.
 
-use super::row::{read, refused, seen_again};
-use super::{BLOCK, Entry, Index};
+use super::feed::Feed;
+use super::row::read;
+use super::steps::{Step, of_fact};
+use super::{BLOCK, Index};
 use crate::core::episode::Delivery;
 use crate::core::fact::{Fact, JournalPosition};
 use crate::core::fold::views;
@@ -29,6 +31,8 @@ const PAUSE: Duration = Duration::from_secs(5);
 pub struct Source {
     /// The journal.
     pub appender: Appender,
+    /// What the fold has read.
+    pub feed: Feed,
     /// The state, for the pages that were made before.
     pub state: StateHandle,
     /// How far the fold is.
@@ -75,17 +79,26 @@ fn follow(index: &Index, mut source: Source, runtime: &Handle) {
             knows_pages = pages_so_far(index, &source.state);
         }
         while index.through() < through && !source.stop.is_cancelled() {
-            let open = match reader.take() {
-                Some(open) => Ok(open),
-                None => source.appender.reader(index.through()),
-            };
-            let Ok(mut open) = open else { break };
-            match step(index, &source, &mut open, through) {
-                Ok(()) => reader = Some(open),
-                Err(error) => {
-                    events::index_failing(&error.to_string());
-                    wait(runtime, &source.stop, PAUSE);
+            let stepped = match source.feed.next(index.through()) {
+                Ok(batch) => {
+                    reader = None;
+                    index.take(batch.steps, batch.through)
                 }
+                Err(later) => {
+                    let until = later.map_or(through, |later| later.min(through));
+                    let open = match reader.take() {
+                        Some(open) => Ok(open),
+                        None => source.appender.reader(index.through()),
+                    };
+                    let Ok(mut open) = open else { break };
+                    let stepped = step(index, &source, &mut open, until);
+                    reader = Some(open).filter(|_| stepped.is_ok());
+                    stepped
+                }
+            };
+            if let Err(error) = stepped {
+                events::index_failing(&error.to_string());
+                wait(runtime, &source.stop, PAUSE);
             }
         }
         index.drop_before(source.appender.oldest());
@@ -128,8 +141,7 @@ fn step(
     through: JournalPosition,
 ) -> io::Result<()> {
     let policy = Arc::clone(&source.policy.borrow());
-    let mut entries: Vec<Entry> = Vec::new();
-    let mut paged = Vec::new();
+    let mut steps = Vec::new();
     let mut last = index.through();
     for _ in 0..CHUNK.min(BLOCK) {
         let (position, fact) = match reader.next(through) {
@@ -146,32 +158,10 @@ fn step(
         match &fact {
             Fact::Received(received) => {
                 let extraction = extract_caught(received, position, &policy);
-                entries.push(read(position, received, &extraction));
+                steps.push(Step::Message(read(position, received, &extraction)));
             }
-            Fact::Refused(one) => entries.push(refused(position, one)),
-            Fact::SeenAgain {
-                first,
-                origin,
-                received_at,
-            } => {
-                let known = entries
-                    .iter()
-                    .find(|entry| entry.position == *first)
-                    .cloned();
-                let known = match known {
-                    Some(known) => Some(known),
-                    None => index.entry(*first)?,
-                };
-                entries.push(seen_again(position, origin, *received_at, known));
-            }
-            Fact::Decided(decided) => {
-                let pages = decided.transitions.iter();
-                let pages = pages.filter(|step| step.delivery == Delivery::Page);
-                paged.extend(pages.map(|step| step.evidence_through));
-            }
-            _ => {}
+            other => steps.extend(of_fact(position, other)),
         }
     }
-    index.note_paged(paged);
-    index.add(entries, last)
+    index.take(steps, last)
 }

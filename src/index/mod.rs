@@ -8,11 +8,14 @@
 //! `docs/adr/0016-index-of-messages.md`.
 
 mod block;
+mod feed;
 mod files;
 mod follow;
 mod row;
 mod search;
+mod steps;
 
+pub use feed::Feed;
 pub use follow::{Follower, Source};
 pub use row::{Entry, Outcome, read, seen_again};
 pub use search::{Found, Query};

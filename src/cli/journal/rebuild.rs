@@ -164,7 +164,7 @@ fn fold_all(
         };
         at = *behind;
         let extract = |received: &Received, position: JournalPosition, policy: &Policy| {
-            batch.extract(received, position, policy)
+            batch.extract(received, position, policy, None)
         };
         let applied = fold::apply(&batch.facts, state, policy, &extract)?;
         state.commit(applied.batch, applied.through)?;

@@ -48,6 +48,7 @@ fn a_part_is_given_up_after_a_day_though_nothing_else_comes() {
         },
         on_damage: Arc::new(|_| {}),
         pulse: Pulse::new("fold"),
+        told: None,
     };
     let (folder, mut progress) = Folder::new(
         appender.clone(),
