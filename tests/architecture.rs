@@ -143,6 +143,8 @@ const CRATES_OF_CORE: &[&str] = &[
     "encoding_rs",
     "hl7_parser",
     "memchr",
+    "wide",
+    "simdutf8",
     "aho_corasick",
     "bytes",
     "sha2",

@@ -5,6 +5,7 @@ use crate::core::mllp::{FS, VT};
 use bytes::Bytes;
 use memchr::{memmem, memrchr};
 use std::io::{self, Read};
+use std::sync::{Arc, Mutex, PoisonError};
 
 /// How large a chunk is, unless a message is longer.
 pub const SIZE: usize = 1 << 20;
@@ -20,13 +21,42 @@ pub struct Chunk {
     pub framed: bool,
 }
 
+/// Room of chunks that nobody needs any more, for the next ones: new memory for each would have to be cleared, and
+/// got from the system.
+#[derive(Debug, Default)]
+pub struct Spares(Mutex<Vec<Vec<u8>>>);
+
+impl Spares {
+    /// Room for that many at most.
+    const MOST: usize = 16;
+
+    /// Takes the room of a chunk, where nothing else holds it and it is not larger than usual.
+    pub fn put(&self, chunk: Chunk) {
+        if let Ok(bytes) = chunk.bytes.try_into_mut() {
+            let room = Vec::from(bytes);
+            let mut spares = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+            if room.capacity() <= 2 * SIZE && spares.len() < Self::MOST {
+                spares.push(room);
+            }
+        }
+    }
+
+    fn take(&self) -> Vec<u8> {
+        let mut spares = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        spares.pop().unwrap_or_default()
+    }
+}
+
 /// The chunks of one file.
 pub struct Chunks<R> {
     source: R,
     size: usize,
     largest: usize,
-    /// What was read behind the last chunk.
+    /// What was read behind the last chunk, and room for more.
     held: Vec<u8>,
+    /// How much of that was read.
+    filled: usize,
+    spares: Arc<Spares>,
     framed: Option<bool>,
     over: bool,
 }
@@ -37,6 +67,14 @@ impl<R: Read> Chunks<R> {
         Self::sized(source, SIZE, LARGEST)
     }
 
+    /// The same, in room of earlier chunks.
+    pub fn reusing(source: R, spares: &Arc<Spares>) -> Self {
+        Self {
+            spares: Arc::clone(spares),
+            ..Self::new(source)
+        }
+    }
+
     /// With other sizes; for tests.
     pub(super) fn sized(source: R, size: usize, largest: usize) -> Self {
         Self {
@@ -44,6 +82,8 @@ impl<R: Read> Chunks<R> {
             size,
             largest,
             held: Vec::new(),
+            filled: 0,
+            spares: Arc::default(),
             framed: None,
             over: false,
         }
@@ -60,35 +100,47 @@ impl<R: Read> Chunks<R> {
             self.fill(wanted)?;
             let framed = self.is_framed();
             if !self.over {
+                let held = self.read();
                 let end = if framed {
-                    last_frame(&self.held, looked_at)
+                    last_frame(held, looked_at)
                 } else {
-                    last_message(&self.held, looked_at)
+                    last_message(held, looked_at)
                 };
                 if let Some(end) = end {
                     return Ok(Some(self.cut(end)));
                 }
-                if self.held.len() >= self.largest {
-                    return Ok(Some(self.cut(self.held.len())));
+                if self.filled >= self.largest {
+                    return Ok(Some(self.cut(self.filled)));
                 }
                 // What was looked at has no beginning, but for one that its end may hold.
-                looked_at = self.held.len().saturating_sub(8);
-                wanted = self.held.len().saturating_mul(2).min(self.largest);
+                looked_at = self.filled.saturating_sub(8);
+                wanted = self.filled.saturating_mul(2).min(self.largest);
             }
         }
-        if self.held.is_empty() {
+        if self.filled == 0 {
             return Ok(None);
         }
-        Ok(Some(self.cut(self.held.len())))
+        Ok(Some(self.cut(self.filled)))
+    }
+
+    /// What was read behind the last chunk.
+    fn read(&self) -> &[u8] {
+        self.held.get(..self.filled).unwrap_or_default()
     }
 
     fn fill(&mut self, wanted: usize) -> io::Result<()> {
-        let missing = wanted.saturating_sub(self.held.len());
-        self.held.reserve(missing);
-        let read = (&mut self.source)
-            .take(missing as u64)
-            .read_to_end(&mut self.held)?;
-        self.over = read < missing;
+        if self.held.len() < wanted {
+            self.held.resize(wanted, 0);
+        }
+        while self.filled < wanted && !self.over {
+            let room = self.held.get_mut(self.filled..wanted).unwrap_or_default();
+            match self.source.read(room) {
+                Ok(0) => self.over = true,
+                Ok(read) => self.filled += read,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
         Ok(())
     }
 
@@ -98,7 +150,7 @@ impl<R: Read> Chunks<R> {
             return framed;
         }
         let first = self
-            .held
+            .read()
             .iter()
             .find(|byte| !matches!(byte, b'\r' | b'\n' | b' ' | b'\t' | 0));
         self.framed = first.map(|byte| *byte == VT);
@@ -106,9 +158,16 @@ impl<R: Read> Chunks<R> {
     }
 
     fn cut(&mut self, end: usize) -> Chunk {
-        let rest = self.held.get(end..).unwrap_or_default();
-        let mut next = Vec::with_capacity(rest.len().max(self.size));
-        next.extend_from_slice(rest);
+        let mut next = self.spares.take();
+        let rest = self.held.get(end..self.filled).unwrap_or_default();
+        let room = rest.len().max(self.size);
+        if next.len() < room {
+            next.resize(room, 0);
+        }
+        if let Some(to) = next.get_mut(..rest.len()) {
+            to.copy_from_slice(rest);
+        }
+        self.filled = rest.len();
         let mut bytes = std::mem::replace(&mut self.held, next);
         bytes.truncate(end);
         Chunk {
@@ -202,6 +261,34 @@ mod tests {
                 prop_assert!(chunk.starts_with(begin));
             }
         }
+    }
+
+    #[test]
+    fn room_of_earlier_chunks_is_used_again_and_holds_nothing_of_them() {
+        let spares = Arc::new(Spares::default());
+        let all: Vec<u8> = (0..400)
+            .flat_map(|number| message(number, number % 90))
+            .collect();
+        let mut chunks = Chunks {
+            spares: Arc::clone(&spares),
+            ..Chunks::sized(&all[..], 300, 1 << 20)
+        };
+        let (mut found, mut rooms) = (Vec::new(), std::collections::BTreeSet::new());
+        while let Some(chunk) = chunks.next_chunk().unwrap() {
+            found.extend_from_slice(&chunk.bytes);
+            rooms.insert(chunk.bytes.as_ptr());
+            spares.put(chunk);
+        }
+        assert_eq!(found, all);
+        assert!(rooms.len() <= 4, "{} rooms", rooms.len());
+        // What somebody still holds is not used again.
+        let mut chunks = Chunks::reusing(&all[..], &spares);
+        let chunk = chunks.next_chunk().unwrap().unwrap();
+        let held = chunk.bytes.clone();
+        let before = spares.0.lock().unwrap().len();
+        spares.put(chunk);
+        assert_eq!(spares.0.lock().unwrap().len(), before);
+        assert_eq!(held, all);
     }
 
     #[test]

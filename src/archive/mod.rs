@@ -9,6 +9,6 @@ pub mod folder;
 mod messages;
 mod open;
 
-pub use chunks::{Chunk, Chunks, LARGEST, SIZE};
+pub use chunks::{Chunk, Chunks, LARGEST, SIZE, Spares};
 pub use messages::{Part, kept, messages};
 pub use open::{Reading, input, open};

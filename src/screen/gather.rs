@@ -4,7 +4,7 @@ use super::pile::Pile;
 use super::reader::{Reader, read_safely};
 use super::tally::Tally;
 use super::{Input, Without};
-use crate::archive::{Chunk, Chunks, Reading, open};
+use crate::archive::{Chunk, Chunks, Reading, Spares, open};
 use crate::cache::Memory;
 use crate::core::extract::{Extraction, IdentityEvent};
 use crate::core::fact::{Fact, JournalPosition, Reason, Received};
@@ -30,6 +30,7 @@ pub(super) struct Gathering<'p> {
     identity: Mutex<BTreeSet<IdentityEvent>>,
     /// Parts of messages.
     parts: Mutex<Vec<Received>>,
+    spares: Arc<Spares>,
 }
 
 impl<'p> Gathering<'p> {
@@ -41,6 +42,7 @@ impl<'p> Gathering<'p> {
             pile,
             identity: Mutex::default(),
             parts: Mutex::default(),
+            spares: Arc::default(),
         }
     }
 }
@@ -108,7 +110,7 @@ pub(super) fn gather(input: &Input, policy: &Policy) -> io::Result<Option<Gather
         for _ in 0..input.jobs {
             scope.spawn(|| {
                 let mut reader = Reader::new(&gathering, most_known);
-                let result = work(&mut reader, &jobs, input, &failed);
+                let result = work(&mut reader, &jobs, input, (&gathering.spares, &failed));
                 let tally = result.map(|()| std::mem::take(&mut reader.tally));
                 let mut ended = ended.lock().unwrap_or_else(PoisonError::into_inner);
                 match (tally, &mut *ended) {
@@ -118,7 +120,7 @@ pub(super) fn gather(input: &Input, policy: &Policy) -> io::Result<Option<Gather
                 }
             });
         }
-        read_files(input, give, &failed)
+        read_files(input, give, (&gathering.spares, &failed))
     });
     let tally = ended.into_inner().unwrap_or_else(PoisonError::into_inner)?;
     if input.stopped() {
@@ -158,7 +160,7 @@ fn work(
     reader: &mut Reader<'_>,
     jobs: &Mutex<Receiver<Job>>,
     input: &Input,
-    failed: &AtomicU64,
+    (spares, failed): (&Spares, &AtomicU64),
 ) -> io::Result<()> {
     loop {
         let job = jobs.lock().unwrap_or_else(PoisonError::into_inner).recv();
@@ -170,6 +172,7 @@ fn work(
         match reader.chunk(&chunk) {
             Ok(messages) => {
                 found.take(messages, &mut reader.no_messages);
+                spares.put(chunk);
                 input
                     .progress
                     .messages
@@ -197,12 +200,16 @@ struct Files {
     marks: Vec<(PathBuf, Arc<Found>)>,
 }
 
-fn read_files(input: &Input, give: SyncSender<Job>, failed: &AtomicU64) -> Files {
+fn read_files(
+    input: &Input,
+    give: SyncSender<Job>,
+    (spares, failed): (&Arc<Spares>, &AtomicU64),
+) -> Files {
     let mut files = Files::default();
     for path in &input.files {
         let found = Arc::new(Found::default());
         files.marks.push((path.clone(), Arc::clone(&found)));
-        if let Err(error) = read_file(path, input, &give, &found, failed) {
+        if let Err(error) = read_file(path, input, &give, &found, (spares, failed)) {
             files.unreadable.push((path.clone(), error.to_string()));
         }
         if input.stopped() || failed.load(Ordering::Relaxed) > 0 {
@@ -217,10 +224,10 @@ fn read_file(
     input: &Input,
     give: &SyncSender<Job>,
     found: &Arc<Found>,
-    failed: &AtomicU64,
+    (spares, failed): (&Arc<Spares>, &AtomicU64),
 ) -> io::Result<()> {
     let reading = Reading::default();
-    let mut chunks = Chunks::new(open(path, &reading)?);
+    let mut chunks = Chunks::reusing(open(path, &reading)?, spares);
     let mut counted = 0;
     while let Some(chunk) = chunks.next_chunk()? {
         let now = reading.bytes();

@@ -123,7 +123,7 @@ pub fn screen(
     };
     let alike = other.filter(|other| reads_alike(policy, other));
     let policies: Vec<&Policy> = std::iter::once(policy).chain(alike).collect();
-    let Some(mut found) = people::judge(input, &gathered, &policies)? else {
+    let Some(mut found) = people::judge(input, &gathered, policy, &policies)? else {
         return Ok(None);
     };
     let spilled = gathered.pile.spilled();
@@ -132,7 +132,7 @@ pub fn screen(
         let Some(again) = gather::gather(input, other)? else {
             return Ok(None);
         };
-        let Some(more) = people::judge(input, &again, &[other])? else {
+        let Some(more) = people::judge(input, &again, other, &[other])? else {
             return Ok(None);
         };
         found.extend(more);

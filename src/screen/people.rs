@@ -21,17 +21,19 @@ use std::io;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 
-/// Judges everyone under each policy; the findings come in the order of the policies. `None` where it
+/// Judges everyone, as read with one policy, under each of others; the findings come in the order of the policies. `None` where it
 /// was asked to stop.
 pub(super) fn judge(
     input: &Input,
     gathered: &Gathered,
+    read_with: &Policy,
     policies: &[&Policy],
 ) -> io::Result<Option<Vec<Findings>>> {
     let connected = Connected::of(&gathered.identity);
     let joined = Pile::new(input.memory / 4, &input.spill);
     let work = Work {
         input,
+        read_with,
         policies,
         connected: &connected,
         joined: &joined,
@@ -53,6 +55,7 @@ pub(super) fn judge(
 
 struct Work<'w> {
     input: &'w Input,
+    read_with: &'w Policy,
     policies: &'w [&'w Policy],
     connected: &'w Connected,
     joined: &'w Pile,
@@ -104,7 +107,8 @@ impl Work<'_> {
         let mut people: BTreeMap<Key, Vec<Kept>> = BTreeMap::new();
         pile.each(place, |key, record| {
             if wanted.contains(&key) {
-                people.entry(key).or_default().push(Kept::decode(record)?);
+                let kept = Kept::decode(record, self.read_with)?;
+                people.entry(key).or_default().push(kept);
             }
             Ok(())
         })?;

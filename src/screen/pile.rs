@@ -15,6 +15,8 @@ pub const PARTS: usize = 64;
 const BITS: u32 = PARTS.trailing_zeros();
 /// Memory is taken in blocks of this size, so that growing copies nothing.
 const BLOCK: usize = 16 << 10;
+/// Before each record: its length, 4 bytes, and its key, 8.
+const HEAD: usize = 12;
 
 /// Records by patient.
 pub struct Pile {
@@ -63,7 +65,10 @@ impl Pile {
             return Ok(());
         };
         let length = u32::try_from(record.len()).map_err(io::Error::other)?;
-        let head = [&length.to_le_bytes()[..], &key.0.to_le_bytes()[..]].concat();
+        let mut head = [0; HEAD];
+        let (first, last) = head.split_at_mut(4);
+        first.copy_from_slice(&length.to_le_bytes());
+        last.copy_from_slice(&key.0.to_le_bytes());
         lock(part).append(&head, record);
         let added = head.len() + record.len();
         let held = self.held.fetch_add(added, Ordering::Relaxed) + added;
@@ -120,10 +125,9 @@ impl Pile {
             file.seek(SeekFrom::Start(0))?;
             records(BufReader::with_capacity(256 << 10, file), &mut take)?;
         }
-        for block in blocks {
-            records(block.as_slice(), &mut take)?;
-        }
-        Ok(())
+        blocks
+            .iter()
+            .try_for_each(|block| in_block(block, &mut take))
     }
 
     /// Forgets a part.
@@ -188,22 +192,41 @@ impl Store {
     }
 }
 
+/// The records of a block, where they lie.
+fn in_block(
+    mut block: &[u8],
+    take: &mut impl FnMut(Key, &[u8]) -> io::Result<()>,
+) -> io::Result<()> {
+    let damaged = || io::Error::other("a block of the pile is damaged");
+    while let Some((head, rest)) = block.split_first_chunk::<HEAD>() {
+        let (length, key) = of_head(*head);
+        let (record, rest) = rest.split_at_checked(length).ok_or_else(damaged)?;
+        take(key, record)?;
+        block = rest;
+    }
+    Ok(())
+}
+
+fn of_head([a, b, c, d, key @ ..]: [u8; HEAD]) -> (usize, Key) {
+    let length = u32::from_le_bytes([a, b, c, d]);
+    (length as usize, Key(u64::from_le_bytes(key)))
+}
+
 fn records(
     mut source: impl Read,
     take: &mut impl FnMut(Key, &[u8]) -> io::Result<()>,
 ) -> io::Result<()> {
     let mut record = Vec::new();
-    let mut head = [0_u8; 12];
+    let mut head = [0_u8; HEAD];
     loop {
         match source.read(&mut head)? {
             0 => return Ok(()),
             read => source.read_exact(head.get_mut(read..).unwrap_or_default())?,
         }
-        let [a, b, c, d, key @ ..] = head;
-        let length = u32::from_le_bytes([a, b, c, d]);
-        record.resize(length as usize, 0);
+        let (length, key) = of_head(head);
+        record.resize(length, 0);
         source.read_exact(&mut record)?;
-        take(Key(u64::from_le_bytes(key)), &record)?;
+        take(key, &record)?;
     }
 }
 

@@ -1,14 +1,14 @@
 //! Reading messages: a glance at each, and a whole look at those that say something.
 
 use super::gather::Gathering;
-use super::record::Kept;
+use super::record::{Kept, Key, Unread};
 use super::tally::Tally;
 use crate::archive::{Chunk, Part, kept, messages};
 use crate::core::clinical::analyte::AnalyteMap;
 use crate::core::clinical::observation::{Analyte, DemographicsReport, PatientKey};
 use crate::core::extract::{
     Extraction, Place, Refusal, Routine, Understood, extract_routine, extract_whole, glance_asking,
-    remedy, sent_at,
+    remedy, sent_at, whose,
 };
 use crate::core::fact::{JournalPosition, Origin, Reason, Received};
 use crate::core::policy::Policy;
@@ -64,10 +64,19 @@ pub(super) struct Reader<'g> {
     pub(super) no_messages: Vec<Reason>,
 }
 
-/// What a message that says only who its patient is was read as.
+/// Messages that say only who their patient is, and say the same.
 struct Known {
-    patient: PatientKey,
-    report: DemographicsReport,
+    who: Who,
+    /// The latest time that one of them was for.
+    said: Timestamp,
+}
+
+/// What they say.
+enum Who {
+    /// What is plain, and to be read should it be asked for.
+    Plain(Unread),
+    /// What was read.
+    Read(Box<(PatientKey, DemographicsReport)>),
 }
 
 /// How many messages of a feed were like one that is known.
@@ -128,25 +137,31 @@ impl<'g> Reader<'g> {
             let extraction = self.read(kept(chunk, raw), None)?;
             return extraction.map_or(Ok(()), |(extraction, at)| self.take(extraction, at));
         };
-        self.key.clear();
-        for part in routine.same {
-            self.key.extend_from_slice(part);
-            self.key.push(b'\r');
-        }
-        self.key.push(u8::from(routine.is_utf8));
+        Unread::key_into(&mut self.key, &routine.what());
         self.feed.clear();
         self.feed.push(u8::from(routine.has_results));
         for part in routine.feed {
             self.feed.extend_from_slice(part);
             self.feed.push(b'\r');
         }
-        let known = self.known.get_mut(self.key.as_slice());
-        if let Some((known, heard)) = known.zip(self.heard.get_mut(self.feed.as_slice())) {
-            known.report.at = known.report.at.max(routine.said);
-            heard.times += 1;
-            heard.sent.0 = heard.sent.0.min(routine.sent);
-            heard.sent.1 = heard.sent.1.max(routine.sent);
-            return Ok(());
+        if let Some(heard) = self.heard.get_mut(self.feed.as_slice()) {
+            let is_known = match self.known.get_mut(self.key.as_slice()) {
+                Some(known) => {
+                    known.said = known.said.max(routine.said);
+                    true
+                }
+                None => {
+                    self.key.len() <= LONGEST_KEY
+                        && self.known.len() < self.most_known
+                        && know(&mut self.known, &self.key, &routine, policy)
+                }
+            };
+            if is_known {
+                heard.times += 1;
+                heard.sent.0 = heard.sent.0.min(routine.sent);
+                heard.sent.1 = heard.sent.1.max(routine.sent);
+                return Ok(());
+            }
         }
         let Some((extraction, at)) = self.read(kept(chunk, raw), Some(&routine))? else {
             return Ok(());
@@ -177,11 +192,13 @@ impl<'g> Reader<'g> {
             });
         heard.times += 1;
         heard.sent = (heard.sent.0.min(at), heard.sent.1.max(at));
-        let known = self.known.entry(self.key.clone()).or_insert_with(|| Known {
-            patient,
-            report: report.clone(),
+        let said = report.at;
+        let known = self.known.entry(self.key.clone());
+        let known = known.or_insert_with(|| Known {
+            who: Who::Read(Box::new((patient, report))),
+            said,
         });
-        known.report.at = known.report.at.max(report.at);
+        known.said = known.said.max(said);
         Ok(())
     }
 
@@ -254,11 +271,45 @@ impl<'g> Reader<'g> {
             let (first, last) = heard.sent;
             self.tally.feed(&heard.name).hear(heard.times, first, last);
         }
-        for known in std::mem::take(&mut self.known).into_values() {
-            self.keep(Kept::Demographics(known.patient, known.report))?;
+        let mut record = Vec::new();
+        for (key, known) in self.known.drain() {
+            match known.who {
+                Who::Plain(unread) => {
+                    unread.encode_into(&mut record, &key, known.said);
+                    self.gathering.pile.push(unread.place, &record)?;
+                }
+                Who::Read(read) => {
+                    let (patient, mut report) = *read;
+                    report.at = known.said;
+                    let kept = Kept::Demographics(patient, report);
+                    self.gathering.pile.keep(&kept)?;
+                }
+            }
         }
         Ok(())
     }
+}
+
+/// Remembers a message by its key without reading it, where it is plain enough for that; whether it is.
+fn know(
+    known: &mut HashMap<Vec<u8>, Known>,
+    key: &[u8],
+    routine: &Routine<'_>,
+    policy: &Policy,
+) -> bool {
+    let Some(patient) = whose(routine, policy) else {
+        return false;
+    };
+    let unread = Unread {
+        place: Key::of(&patient),
+        sent: routine.sent,
+    };
+    let one = Known {
+        who: Who::Plain(unread),
+        said: routine.said,
+    };
+    known.insert(key.to_vec(), one);
+    true
 }
 
 /// Who the patient is, where a message says no more.
@@ -320,7 +371,7 @@ pub(super) fn read_safely(
 mod tests {
     use super::super::pile::Pile;
     use super::*;
-    use crate::core::extract::{extract, glance};
+    use crate::core::extract::{extract, glance, who};
     use crate::generate::hospital::{Mix, year};
     use crate::generate::random::Random;
     use std::collections::BTreeMap;
@@ -355,6 +406,29 @@ mod tests {
         assert_eq!(glanced, extraction, "{}", shown());
         let quick = extract(&received, JournalPosition::START, policy);
         assert_eq!(quick, extraction, "{}", shown());
+        // What is remembered without being read would say that and no more.
+        if let Some(patient) = whose(&routine, policy) {
+            let said = (extraction.refusals.len(), extraction.counts.len());
+            assert_eq!(said, (0, 0), "{}", shown());
+            let read = only_demographics(&extraction);
+            assert_eq!(
+                read.as_ref().map(|(key, _)| key),
+                Some(&patient),
+                "{}",
+                shown()
+            );
+            assert_eq!(who(&routine.what(), policy), read, "{}", shown());
+            let (mut key, mut record) = (Vec::new(), Vec::new());
+            Unread::key_into(&mut key, &routine.what());
+            let unread = Unread {
+                place: Key::of(&patient),
+                sent: routine.sent,
+            };
+            unread.encode_into(&mut record, &key, routine.said);
+            let kept = Kept::decode(&record, policy).expect("decoded");
+            let (patient, report) = read.unwrap_or_else(|| panic!("{}", shown()));
+            assert_eq!(kept, Kept::Demographics(patient, report), "{}", shown());
+        }
         // Control material is no patient's; a reader finds that out and remembers nothing.
         if extraction.patients.is_empty() && extraction.counts.contains_key("control_material") {
             return true;

@@ -248,7 +248,11 @@ fn strip_word<'t>(text: &'t str, word: &str) -> Option<&'t str> {
     let mut rest = text.chars();
     for expected in word.chars() {
         let found = rest.next()?;
-        if found != expected && !found.to_lowercase().eq(expected.to_lowercase()) {
+        let is_same = match found.is_ascii() && expected.is_ascii() {
+            true => found.eq_ignore_ascii_case(&expected),
+            false => found == expected || found.to_lowercase().eq(expected.to_lowercase()),
+        };
+        if !is_same {
             return None;
         }
     }

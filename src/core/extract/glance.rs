@@ -5,12 +5,14 @@
 //! demographics; wherever anything is out of the ordinary it says nothing, and the message is to be
 //! read by [`extract`](super::extract). A test holds the two against each other.
 
+use super::marks::{Line, Marks};
 use super::message::raw_header;
+use super::plain::Said;
 use crate::core::hl7::time::{Hl7Time, TimeReading, clamp_future, is_too_early};
 use crate::core::policy::Policy;
 use crate::core::time::Timestamp;
 use jiff::tz::Offset;
-use memchr::{memchr, memchr_iter, memchr2};
+use memchr::memchr;
 
 /// A message that says nothing but who its patient is.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -34,7 +36,17 @@ pub struct Routine<'m> {
     pub results: u32,
 }
 
-impl Routine<'_> {
+impl<'m> Routine<'m> {
+    /// What it says.
+    pub const fn what(&self) -> Said<'m> {
+        Said {
+            same: self.same,
+            is_utf8: self.is_utf8,
+            sent: self.sent,
+            said: self.said,
+        }
+    }
+
     /// A message that says as much in fewer bytes: header and patient, and a result that is none. `None`
     /// where what was left out tells the character set.
     pub fn shortened(&self) -> Option<Vec<u8>> {
@@ -74,54 +86,50 @@ pub fn glance_asking<'m>(
     policy: &Policy,
     mut may_match: impl FnMut(&[u8]) -> bool,
 ) -> Option<Routine<'m>> {
-    let mut lines = Lines(raw);
-    let head = lines.next()?;
-    let header = Header::read(head.strip_prefix(b"MSH|^~\\&|")?)?;
-    let kind = Kind::of(header.field(9))?;
+    let mut marks = Marks::new(raw);
+    let header = Header::read(marks.line(0))?;
+    let kind = Kind::of(header.kind)?;
     let reads_alike = policy.listeners.get(listener).is_none_or(|reading| {
         reading.processing == "P" && reading.charset.eq_ignore_ascii_case("auto")
     });
     // What is escaped is decoded, and counted where it cannot be.
-    let escaped = memchr(b'\\', header.line).is_some();
-    if escaped || !reads_alike || header.field(11) != b"P" || !header.field(14).is_empty() {
+    let escaped = memchr(b'\\', header.behind).is_some();
+    if escaped || !reads_alike || header.processing != b"P" || !header.continuation.is_empty() {
         return None;
     }
-    let charset = header.field(18);
-    // ASCII, which nearly all are, is seen many times faster.
-    let is_utf8 = raw.is_ascii() || std::str::from_utf8(raw).is_ok();
-    match charset {
-        b"" | b"ASCII" | b"8859/1" => {}
-        b"UNICODE UTF-8" | b"UTF-8" if is_utf8 => {}
-        _ => return None,
-    }
-    // A NUL is dropped before anything is read, so it could stand in the middle of a code.
-    if memchr(0, raw).is_some() {
-        return None;
-    }
-    let (sent, offset) = instant(header.field(7), None, policy)?;
+    let (sent, offset) = instant(header.sent, None, policy)?;
     if sent > now || is_too_early(sent) {
         return None;
     }
     let mut said = sent;
     let mut seen = Seen::default();
-    for line in lines {
-        if line.is_empty() {
+    let mut begin = header.next;
+    while begin < raw.len() {
+        if matches!(raw.get(begin), Some(b'\r' | b'\n')) {
+            (_, begin) = marks.line(begin).end();
             continue;
         }
-        let (name, fields) = segment(line)?;
+        let name = segment(raw.get(begin..)?)?;
+        let mut line = marks.line(begin);
         match name {
-            b"OBX" => seen.result(fields, &mut may_match)?,
-            b"PID" => seen.person(line, fields)?,
-            b"OBR" => seen.order(fields)?,
-            b"ORC" => seen.control(fields)?,
+            b"OBX" => seen.result(&mut line, &mut may_match)?,
+            b"PID" => {
+                let identifiers = line.part(3);
+                let (whole, next) = line.end();
+                seen.person(whole, identifiers)?;
+                begin = next;
+                continue;
+            }
+            b"OBR" => seen.order(&mut line)?,
+            b"ORC" => seen.control(&mut line)?,
             b"SPM" => {
-                let role = field(fields, 11);
+                let role = line.part(11);
                 if !(role.is_empty() || role == b"P" || role.starts_with(b"P^")) {
                     return None;
                 }
             }
             b"EVN" => {
-                let at = field(fields, 2);
+                let at = line.part(2);
                 if kind == Kind::Results {
                     return None;
                 }
@@ -133,20 +141,33 @@ pub fn glance_asking<'m>(
                     said = at;
                 }
             }
-            b"PV2" if !field(fields, 3).is_empty() => return None,
+            b"PV2" if !line.part(3).is_empty() => return None,
             b"MSH" | b"DSC" | b"DG1" | b"RXA" | b"RXE" | b"RXO" | b"MRG" => return None,
             _ => {}
         }
+        (_, begin) = line.end();
+    }
+    // A NUL is dropped before anything is read, so it could stand in the middle of a code.
+    if marks.has_nul() {
+        return None;
+    }
+    let charset = header.charset;
+    // ASCII, which nearly all are, is seen on the way.
+    let is_utf8 = marks.is_ascii() || simdutf8::basic::from_utf8(raw).is_ok();
+    match charset {
+        b"" | b"ASCII" | b"8859/1" => {}
+        b"UNICODE UTF-8" | b"UTF-8" if is_utf8 => {}
+        _ => return None,
     }
     if kind == Kind::Results && seen.results == 0 {
         return None;
     }
-    let same = [header.field(4), header.field(12), charset, seen.pid?];
+    let same = [header.facility, header.version, charset, seen.pid?];
     Some(Routine {
         same,
-        feed: [header.field(3), header.field(4)],
+        feed: [header.application, header.facility],
         has_results: kind == Kind::Results,
-        head,
+        head: header.line,
         is_utf8,
         sent,
         said,
@@ -184,17 +205,21 @@ struct Seen<'m> {
 
 impl<'m> Seen<'m> {
     /// One OBX that the analyte map cannot know.
-    fn result(&mut self, fields: &[u8], may_match: &mut impl FnMut(&[u8]) -> bool) -> Option<()> {
+    fn result(
+        &mut self,
+        line: &mut Line<'_, 'm>,
+        may_match: &mut impl FnMut(&[u8]) -> bool,
+    ) -> Option<()> {
         self.pid?;
         self.results = self.results.saturating_add(1);
-        (!may_match(field(fields, 3))).then_some(())
+        (!may_match(line.part(3))).then_some(())
     }
 
-    /// The only PID, before any result, with identifiers that do not expire.
-    fn person(&mut self, line: &'m [u8], fields: &[u8]) -> Option<()> {
-        let expires = field(fields, 3)
+    /// The only PID, before any result, with identifiers (PID-3) that do not expire.
+    fn person(&mut self, line: &'m [u8], identifiers: &[u8]) -> Option<()> {
+        let expires = identifiers
             .split(|byte| *byte == b'~')
-            .any(|one| memchr_iter(b'^', one).nth(6).is_some());
+            .any(|one| one.iter().filter(|byte| **byte == b'^').count() > 6);
         // What is escaped is decoded, and counted where it cannot be, not in every field of every type.
         let escaped = memchr(b'\\', line).is_some();
         if self.pid.is_some() || self.results > 0 || expires || escaped {
@@ -205,114 +230,77 @@ impl<'m> Seen<'m> {
     }
 
     /// An OBR that withdraws nothing and names no reason (OBR-25, OBR-31).
-    fn order(&self, fields: &[u8]) -> Option<()> {
+    fn order(&self, line: &mut Line<'_, 'm>) -> Option<()> {
         self.pid?;
-        let mut ends = memchr_iter(b'|', fields);
-        // `fields` begins behind the name: the separator before field 25 is the 25th.
-        let Some(before) = ends.nth(23) else {
-            return Some(());
-        };
-        let end = ends.next().unwrap_or(fields.len());
-        let status = fields.get(before + 1..end)?;
         let live = matches!(
-            status,
+            line.part(25),
             b"" | [b'F' | b'P' | b'C' | b'R' | b'A' | b'M' | b'S' | b'I' | b'N' | b'O']
         );
-        let reason = match ends.nth(4) {
-            None => &[][..],
-            Some(before) => {
-                let end = ends.next().unwrap_or(fields.len());
-                fields.get(before + 1..end)?
-            }
-        };
-        (live && reason.is_empty()).then_some(())
+        (live && line.part(31).is_empty()).then_some(())
     }
 
     /// An ORC that withdraws nothing and names no reason (ORC-1, ORC-16).
-    fn control(&self, fields: &[u8]) -> Option<()> {
+    fn control(&self, line: &mut Line<'_, 'm>) -> Option<()> {
         self.pid?;
-        let code = field(fields, 1);
         let known = matches!(
-            code,
+            line.part(1),
             b"" | b"RE" | b"NW" | b"OK" | b"SC" | b"SN" | b"NA" | b"XO" | b"XR" | b"IP" | b"CM"
         );
-        (known && field(fields, 16).is_empty()).then_some(())
+        (known && line.part(16).is_empty()).then_some(())
     }
 }
 
-/// Lines without their ends; behind a CR, LF counts as the end of an empty one.
-struct Lines<'m>(&'m [u8]);
-
-impl<'m> Iterator for Lines<'m> {
-    type Item = &'m [u8];
-
-    fn next(&mut self) -> Option<&'m [u8]> {
-        if self.0.is_empty() {
-            return None;
-        }
-        let end = memchr2(b'\r', b'\n', self.0).unwrap_or(self.0.len());
-        let line = self.0.get(..end)?;
-        self.0 = self.0.get(end + 1..).unwrap_or_default();
-        Some(line)
-    }
-}
-
-/// Name and what follows its separator, of a line that is plainly a segment.
-fn segment(line: &[u8]) -> Option<(&[u8; 3], &[u8])> {
-    let (name, after) = line.split_first_chunk::<3>()?;
+/// The name of what is plainly a segment.
+fn segment(line: &[u8]) -> Option<&[u8; 3]> {
+    let (name, behind) = line.split_first_chunk::<3>()?;
     let [first, second, third] = name;
     let named = first.is_ascii_uppercase()
         && [second, third]
             .into_iter()
             .all(|byte| byte.is_ascii_uppercase() || byte.is_ascii_digit());
-    let (separator, fields) = after.split_first()?;
-    (named && *separator == b'|').then_some((name, fields))
+    (named && behind.first() == Some(&b'|')).then_some(name)
 }
 
-/// A field by its number, of what follows `NAME|`; empty where absent.
-fn field(fields: &[u8], number: usize) -> &[u8] {
-    let mut ends = memchr_iter(b'|', fields);
-    let start = match number.checked_sub(2) {
-        None => 0,
-        Some(before) => match ends.nth(before) {
-            Some(end) => end + 1,
-            None => return &[],
-        },
-    };
-    let end = ends.next().unwrap_or(fields.len());
-    fields.get(start..end).unwrap_or_default()
-}
-
-/// MSH-3 to MSH-18.
-const READ: usize = 16;
-
-/// The fields of an MSH from the third one on.
+/// What of an MSH is looked at.
 struct Header<'m> {
     line: &'m [u8],
-    ends: [usize; READ],
+    /// From MSH-3 on.
+    behind: &'m [u8],
+    /// Where the next line begins.
+    next: usize,
+    application: &'m [u8],
+    facility: &'m [u8],
+    sent: &'m [u8],
+    kind: &'m [u8],
+    processing: &'m [u8],
+    version: &'m [u8],
+    continuation: &'m [u8],
+    charset: &'m [u8],
 }
 
 impl<'m> Header<'m> {
-    /// `line` begins with MSH-3.
-    fn read(line: &'m [u8]) -> Option<Self> {
-        let mut ends = [line.len(); READ];
-        for (end, found) in ends.iter_mut().zip(memchr_iter(b'|', line)) {
-            *end = found;
-        }
-        Some(Self { line, ends })
-    }
-
-    fn field(&self, number: usize) -> &'m [u8] {
-        let place = number.saturating_sub(3);
-        let end = self.ends.get(place).copied().unwrap_or(self.line.len());
-        let start = match place
-            .checked_sub(1)
-            .and_then(|before| self.ends.get(before))
-        {
-            Some(before) => before.saturating_add(1),
-            None => 0,
-        };
-        self.line.get(start..end).unwrap_or_default()
+    /// One with the delimiters that nearly all have.
+    fn read(mut line: Line<'_, 'm>) -> Option<Self> {
+        // MSH-1 is the separator behind the name itself.
+        let mut field = |number: usize| line.part(number - 1);
+        let (application, facility) = (field(3), field(4));
+        let (sent, kind) = (field(7), field(9));
+        let (processing, version) = (field(11), field(12));
+        let (continuation, charset) = (field(14), field(18));
+        let (line, next) = line.end();
+        Some(Self {
+            behind: line.strip_prefix(b"MSH|^~\\&|")?,
+            line,
+            next,
+            application,
+            facility,
+            sent,
+            kind,
+            processing,
+            version,
+            continuation,
+            charset,
+        })
     }
 }
 
@@ -322,6 +310,15 @@ fn instant(
     default: Option<Offset>,
     policy: &Policy,
 ) -> Option<(Timestamp, Option<Offset>)> {
+    let time = match Hl7Time::read_usual(raw) {
+        Some(time) => time,
+        None => other_time(raw)?,
+    };
+    let at = time.to_timestamp(&policy.site.zone, default)?;
+    Some((at, time.offset))
+}
+
+fn other_time(raw: &[u8]) -> Option<Hl7Time> {
     let leaf = raw.split(|byte| *byte == b'^').next()?;
     if !leaf
         .iter()
@@ -329,9 +326,8 @@ fn instant(
     {
         return None;
     }
-    let TimeReading::Time(time) = Hl7Time::read(std::str::from_utf8(leaf).ok()?) else {
-        return None;
-    };
-    let at = time.to_timestamp(&policy.site.zone, default)?;
-    Some((at, time.offset))
+    match Hl7Time::read(std::str::from_utf8(leaf).ok()?) {
+        TimeReading::Time(time) => Some(time),
+        _ => None,
+    }
 }

@@ -183,8 +183,8 @@ fn read_merges(
 /// no type; else the chosen ones of each. The error says whether the prior side is at fault.
 fn pair(
     message: &Message<'_>,
-    prior: &Identifiers,
-    survivor: &Identifiers,
+    prior: &Identifiers<'static>,
+    survivor: &Identifiers<'static>,
 ) -> Result<Vec<(PatientKey, PatientKey)>, (Reason, bool)> {
     let chosen_prior = prior
         .choose(&message.policy.site)
@@ -192,7 +192,7 @@ fn pair(
     let chosen_survivor = survivor
         .choose(&message.policy.site)
         .map_err(|reason| (reason, false))?;
-    let usable = |identifiers: &Identifiers| {
+    let usable = |identifiers: &Identifiers<'static>| {
         identifiers
             .list
             .iter()

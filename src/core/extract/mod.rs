@@ -3,6 +3,7 @@
 mod associations;
 mod glance;
 mod identity;
+mod marks;
 mod message;
 mod note;
 mod obx;
@@ -22,6 +23,7 @@ mod walk;
 
 pub use glance::{Routine, glance, glance_asking, sent_at};
 pub use place::remedy;
+pub use plain::{Said, who, whose};
 pub use read::{extract, extract_routine, extract_whole};
 
 use super::clinical::analyte::Triplet;

@@ -8,28 +8,29 @@ use crate::core::hl7::time::{BirthReading, read_birth_date};
 use crate::core::phi::Phi;
 use crate::core::policy::{IdentifierChoice, Policy, Site};
 use crate::core::time::Timestamp;
+use std::borrow::Cow;
 
 /// One identifier as it was sent (CX).
 #[derive(Debug, Clone)]
-pub(super) struct Identifier {
-    id: String,
-    namespace: String,
-    universal: String,
+pub(super) struct Identifier<'m> {
+    id: Cow<'m, str>,
+    namespace: Cow<'m, str>,
+    universal: Cow<'m, str>,
     /// CX.5, upper case.
-    pub(super) kind: String,
+    pub(super) kind: Cow<'m, str>,
     expired: bool,
     flaw: Option<Reason>,
 }
 
 /// The identifiers of a PID or an MRG by the field they stand in.
 #[derive(Debug, Default)]
-pub(super) struct Identifiers {
+pub(super) struct Identifiers<'m> {
     /// PID-3, MRG-1.
-    pub(super) list: Vec<Identifier>,
+    pub(super) list: Vec<Identifier<'m>>,
     /// PID-2, MRG-4.
-    pub(super) external: Vec<Identifier>,
+    pub(super) external: Vec<Identifier<'m>>,
     /// PID-4, MRG-2.
-    pub(super) alternate: Vec<Identifier>,
+    pub(super) alternate: Vec<Identifier<'m>>,
 }
 
 /// Never taken unless the site names them: they change hands or are not of one person.
@@ -40,14 +41,18 @@ fn is_excluded(kind: &str) -> bool {
     ) || (kind.len() == 5 && kind.starts_with("NN"))
 }
 
-impl Identifier {
+impl<'m> Identifier<'m> {
     /// One whose parts were read already; it has no end, and nothing of it is damaged.
-    pub(super) fn of_parts(id: &str, namespace: &str, kind: &str) -> Self {
+    pub(super) fn of_parts(id: &'m str, namespace: &'m str, kind: &'m str) -> Self {
+        let is_upper = kind.bytes().all(|byte| byte.is_ascii_uppercase());
         Self {
-            id: id.to_owned(),
-            namespace: namespace.to_owned(),
-            universal: String::new(),
-            kind: kind.to_uppercase(),
+            id: id.into(),
+            namespace: namespace.into(),
+            universal: Cow::Borrowed(""),
+            kind: match is_upper {
+                true => kind.into(),
+                false => kind.to_uppercase().into(),
+            },
             expired: false,
             flaw: None,
         }
@@ -106,7 +111,7 @@ impl Identifier {
     }
 }
 
-fn read_list(message: &Message<'_>, field: Field<'_, '_>) -> Vec<Identifier> {
+fn read_list(message: &Message<'_>, field: Field<'_, '_>) -> Vec<Identifier<'static>> {
     field
         .repetitions()
         .filter_map(|cx| {
@@ -118,11 +123,12 @@ fn read_list(message: &Message<'_>, field: Field<'_, '_>) -> Vec<Identifier> {
             let expired = message
                 .time(cx.component(8).raw())
                 .is_some_and(|until| until.date() < message.today());
+            let kind = message.word(cx.component(5).subcomponent(1));
             Some(Identifier {
-                id,
-                namespace: message.word(authority.subcomponent(1)),
-                universal: message.word(authority.subcomponent(2)),
-                kind: message.word(cx.component(5).subcomponent(1)).to_uppercase(),
+                id: id.into(),
+                namespace: message.word(authority.subcomponent(1)).into(),
+                universal: message.word(authority.subcomponent(2)).into(),
+                kind: kind.to_uppercase().into(),
                 expired,
                 flaw: message
                     .flaw(cx.component(1).raw())
@@ -132,7 +138,7 @@ fn read_list(message: &Message<'_>, field: Field<'_, '_>) -> Vec<Identifier> {
         .collect()
 }
 
-impl Identifiers {
+impl Identifiers<'static> {
     /// Of a PID.
     pub(super) fn of_pid(message: &Message<'_>, pid: &Segment<'_>) -> Self {
         Self {
@@ -150,9 +156,11 @@ impl Identifiers {
             alternate: read_list(message, mrg.field(2)),
         }
     }
+}
 
+impl<'m> Identifiers<'m> {
     /// PID-2 or MRG-4, for A39.
-    pub(super) fn external(&self) -> Option<&Identifier> {
+    pub(super) fn external(&self) -> Option<&Identifier<'m>> {
         self.external.first()
     }
 
@@ -163,13 +171,13 @@ impl Identifiers {
                 .iter()
                 .any(|pattern| match pattern.strip_suffix('*') {
                     Some(prefix) => identifier.id.starts_with(prefix),
-                    None => identifier.id == *pattern,
+                    None => identifier.id == pattern.as_str(),
                 })
         })
     }
 
     /// the identifier that is the patient's. Expired ones only where no other serves.
-    pub(super) fn choose(&self, site: &Site) -> Result<&Identifier, Reason> {
+    pub(super) fn choose(&self, site: &Site) -> Result<&Identifier<'m>, Reason> {
         let choices = &site.patient_id;
         let chosen = [false, true].into_iter().find_map(|expired| {
             if choices.is_empty() {
@@ -191,7 +199,7 @@ impl Identifiers {
         }
     }
 
-    fn all(&self) -> impl Iterator<Item = (u8, &Identifier)> {
+    fn all(&self) -> impl Iterator<Item = (u8, &Identifier<'m>)> {
         let of = |field: u8| move |identifier| (field, identifier);
         self.list
             .iter()
@@ -201,21 +209,19 @@ impl Identifiers {
     }
 
     /// MR, PI, no type, PID-2, PID-4, then any other type of PID-3 that is not excluded.
-    fn by_default(&self, expired: bool) -> Option<&Identifier> {
+    fn by_default(&self, expired: bool) -> Option<&Identifier<'m>> {
         self.all()
             .filter(|(_, identifier)| {
                 identifier.expired == expired && !is_excluded(&identifier.kind)
             })
-            .min_by_key(
-                |(field, identifier)| match (field, identifier.kind.as_str()) {
-                    (3, "MR") => 0,
-                    (3, "PI") => 1,
-                    (3, "") => 2,
-                    (2, _) => 3,
-                    (4, _) => 4,
-                    _ => 5,
-                },
-            )
+            .min_by_key(|(field, identifier)| match (field, &*identifier.kind) {
+                (3, "MR") => 0,
+                (3, "PI") => 1,
+                (3, "") => 2,
+                (2, _) => 3,
+                (4, _) => 4,
+                _ => 5,
+            })
             .map(|(_, identifier)| identifier)
     }
 }

@@ -4,13 +4,15 @@
 //! It gives what [`extract_whole`](super::extract_whole) gives of such a message, without decoding or parsing it, or
 //! says nothing. A test and a fuzzer hold the two against each other.
 
+use super::marks::Marks;
 use super::patient::{Identifier, Identifiers, is_null, name_of, sex_called};
 use super::{Extraction, PatientPart, Routine, Understood};
-use crate::core::clinical::observation::{BirthDate, DemographicsReport, Given};
+use crate::core::clinical::observation::{BirthDate, DemographicsReport, Given, PatientKey};
 use crate::core::fact::{JournalPosition, Received};
 use crate::core::hl7::time::{BirthReading, read_birth_date};
 use crate::core::phi::Phi;
 use crate::core::policy::{Policy, Site};
+use crate::core::time::Timestamp;
 use encoding_rs::WINDOWS_1252;
 use std::borrow::Cow;
 
@@ -26,23 +28,17 @@ pub(super) fn read_plain(
     position: JournalPosition,
     policy: &Policy,
 ) -> Option<Extraction> {
-    let [_, _, charset, pid] = routine.same;
-    let charset = Charset::of(charset, routine.is_utf8);
-    let head = plain(routine.head, charset)?;
-    // Behind the delimiters, which a glance has looked at.
-    let behind = head.get(DELIMITERS.len()..)?;
-    if behind.contains('~') {
-        return None;
-    }
+    let said = routine.what();
+    let head = plain_head(routine, said.charset())?;
     let mut header = [""; HEADER];
-    for (field, found) in header.iter_mut().skip(3).zip(between(behind, b'|')) {
+    for (field, found) in header.iter_mut().skip(3).zip(between(&head, b'|')) {
         *field = found;
     }
     let [_, _, _, application, facility, _, _, _, _, kind, control_id] = header;
     let (application, facility) = (named(application), named(facility));
     let mut kinds = between(kind, b'^').map(word);
     let (kind, event) = (kinds.next()?, kinds.next()?);
-    let pid = plain(pid, charset)?;
+    let pid = plain(said.pid(), said.charset())?;
     let mut extraction = Extraction {
         understood: match routine.has_results {
             true => Understood::Results,
@@ -54,29 +50,84 @@ pub(super) fn read_plain(
         sent_at: Some(routine.sent),
         ..Extraction::default()
     };
-    let mut fields = [""; FIELDS];
-    for (field, found) in fields.iter_mut().zip(between(&pid, b'|')) {
-        *field = found;
-    }
-    let identifiers = Identifiers {
-        list: identifiers(fields[3])?,
-        external: identifiers(fields[2])?,
-        alternate: identifiers(fields[4])?,
-    };
+    let fields = fields(&pid);
+    let identifiers = Identifiers::plain(&fields)?;
     if identifiers.is_control(&policy.site) {
         extraction.counts.insert("control_material", 1);
         return Some(extraction);
     }
     // Where none can be chosen, reading says why.
     let chosen = identifiers.choose(&policy.site).ok()?;
+    let person = Person::read(&fields, received.received_at, &policy.site)?;
     extraction.patients.push(PatientPart {
         key: chosen.key_of(&policy.site, facility),
-        demographics: Some(demographics(&fields, routine, received, position, policy)?),
+        demographics: Some(person.report(routine.said, position, policy)),
         observations: Vec::new(),
         group_withdrawals: Vec::new(),
         associations: Vec::new(),
     });
     Some(extraction)
+}
+
+/// All that a message that says nothing but who its patient is says, if it is plain.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Said<'m> {
+    /// As [`Routine::same`].
+    pub same: [&'m [u8]; 4],
+    /// All of the message is valid UTF-8.
+    pub is_utf8: bool,
+    /// When it was sent, and received.
+    pub sent: Timestamp,
+    /// The time of its demographics.
+    pub said: Timestamp,
+}
+
+/// Whose a message is, where reading it would give who that is and nothing else: nothing that is counted, nothing that
+/// is refused. What is said of the patient, [`who`] tells, whenever it is wanted.
+pub fn whose(routine: &Routine<'_>, policy: &Policy) -> Option<PatientKey> {
+    let said = routine.what();
+    plain_head(routine, said.charset())?;
+    said.read(policy, |key, _| key)
+}
+
+/// The patient and what is said of them, of a message of which [`whose`] told the patient.
+pub fn who(said: &Said<'_>, policy: &Policy) -> Option<(PatientKey, DemographicsReport)> {
+    said.read(policy, |key, person| {
+        (
+            key,
+            person.report(said.said, JournalPosition::START, policy),
+        )
+    })
+}
+
+impl Said<'_> {
+    fn read<T>(
+        &self,
+        policy: &Policy,
+        take: impl FnOnce(PatientKey, &Person<'_>) -> T,
+    ) -> Option<T> {
+        let [facility, ..] = self.same;
+        let facility = plain(facility, self.charset())?;
+        let pid = plain(self.pid(), self.charset())?;
+        let fields = fields(&pid);
+        let identifiers = Identifiers::plain(&fields)?;
+        if identifiers.is_control(&policy.site) {
+            return None;
+        }
+        let chosen = identifiers.choose(&policy.site).ok()?;
+        let person = Person::read(&fields, self.sent, &policy.site)?;
+        Some(take(chosen.key_of(&policy.site, named(&facility)), &person))
+    }
+
+    fn charset(&self) -> Charset {
+        let [_, _, declared, _] = self.same;
+        Charset::of(declared, self.is_utf8)
+    }
+
+    const fn pid(&self) -> &[u8] {
+        let [.., pid] = self.same;
+        pid
+    }
 }
 
 const DELIMITERS: &str = "MSH|^~\\&|";
@@ -101,12 +152,18 @@ impl Charset {
     }
 }
 
-/// A line without control characters, subcomponents and escapes; the delimiters of a header are not looked at.
+/// What stands behind the delimiters of a header, which a glance has looked at.
+fn plain_head<'m>(routine: &Routine<'m>, charset: Charset) -> Option<Cow<'m, str>> {
+    let behind = routine.head.get(DELIMITERS.len()..)?;
+    let text = plain(behind, charset)?;
+    (!behind.contains(&b'~')).then_some(text)
+}
+
+/// Text without control characters, subcomponents and escapes.
 fn plain(line: &[u8], charset: Charset) -> Option<Cow<'_, str>> {
-    let body = line.strip_prefix(DELIMITERS.as_bytes()).unwrap_or(line);
     // All of it, without a way out on the way: so many bytes are looked at at once.
     let (mut odd, mut beyond) = (false, false);
-    for byte in body {
+    for byte in line {
         odd |= matches!(byte, b'&' | b'\\' | 0x7f) | (*byte < b' ');
         beyond |= *byte >= 0x80;
     }
@@ -117,6 +174,18 @@ fn plain(line: &[u8], charset: Charset) -> Option<Cow<'_, str>> {
         Charset::Windows1252 => Some(WINDOWS_1252.decode_without_bom_handling(line).0),
         Charset::Utf8 | Charset::Other => std::str::from_utf8(line).ok().map(Cow::Borrowed),
     }
+}
+
+/// The fields of a PID, by their numbers.
+fn fields(pid: &str) -> [&str; FIELDS] {
+    let mut fields = [""; FIELDS];
+    let ends = Marks::new(pid.as_bytes()).bars().chain([pid.len()]);
+    let mut begin = 0;
+    for (field, end) in fields.iter_mut().zip(ends) {
+        *field = pid.get(begin..end).unwrap_or_default();
+        begin = end + 1;
+    }
+    fields
 }
 
 /// What stands between delimiters; the parts are so short that looking at each byte is the fastest search.
@@ -154,8 +223,20 @@ fn named(field: &str) -> &str {
     }
 }
 
+impl<'p> Identifiers<'p> {
+    /// Of a plain PID.
+    fn plain(fields: &[&'p str; FIELDS]) -> Option<Self> {
+        let [_, _, external, list, alternate, ..] = fields;
+        Some(Self {
+            list: identifiers(list)?,
+            external: identifiers(external)?,
+            alternate: identifiers(alternate)?,
+        })
+    }
+}
+
 /// The identifiers of a field, none of which may have a day on which it ends (CX.8).
-fn identifiers(field: &str) -> Option<Vec<Identifier>> {
+fn identifiers(field: &str) -> Option<Vec<Identifier<'_>>> {
     let mut found = Vec::new();
     if field.is_empty() {
         return Some(found);
@@ -177,51 +258,66 @@ fn identifiers(field: &str) -> Option<Vec<Identifier>> {
     Some(found)
 }
 
-fn demographics(
-    fields: &[&str; FIELDS],
-    routine: &Routine<'_>,
-    received: &Received,
-    position: JournalPosition,
-    policy: &Policy,
-) -> Option<DemographicsReport> {
-    let [_, _, _, _, _, name, _, birth, sex, rest @ ..] = fields;
-    let [.., dead_at, dead, doubted, doubts] = rest;
-    let says_more = [dead_at, dead, doubted, doubts]
-        .iter()
-        .any(|field| !field.is_empty());
-    // What is repeated, or seldom said, is read as a whole.
-    if says_more || [name, birth, sex].iter().any(|field| field.contains('~')) {
-        return None;
-    }
-    let first =
-        |field: &'_ &'_ str| -> String { field.split('^').next().unwrap_or_default().to_owned() };
-    let (birth, sex) = (first(birth), first(sex));
-    Some(DemographicsReport {
-        at: routine.said,
-        birth: born(&birth, received, &policy.site)?,
-        sex: match is_null(&sex) {
-            true => Given::Cleared,
-            false => sex_called(word(&sex), policy),
-        },
-        name: match is_null(name) {
-            true => Given::Cleared,
-            false => {
-                let mut parts = between(name, b'^').map(word);
-                name_of(std::array::from_fn(|_| parts.next().unwrap_or_default()))
-            }
-        },
-        dead: Given::Absent,
-        unreliable: Given::Absent,
-        deleted: Given::Absent,
-        position,
-    })
+/// Who somebody is: the fields that are plainly read, and the birth date, which may be none.
+struct Person<'p> {
+    name: &'p str,
+    sex: &'p str,
+    birth: Given<Phi<BirthDate>>,
 }
 
-fn born(leaf: &str, received: &Received, site: &Site) -> Option<Given<Phi<BirthDate>>> {
+impl<'p> Person<'p> {
+    fn read(fields: &[&'p str; FIELDS], received_at: Timestamp, site: &Site) -> Option<Self> {
+        let [_, _, _, _, _, name, _, birth, sex, rest @ ..] = fields;
+        let [.., dead_at, dead, doubted, doubts] = rest;
+        let says_more = [dead_at, dead, doubted, doubts]
+            .iter()
+            .any(|field| !field.is_empty());
+        // What is repeated, or seldom said, is read as a whole.
+        let repeated = |field: &&str| field.bytes().any(|byte| byte == b'~');
+        if says_more || [*name, *birth, *sex].iter().any(repeated) {
+            return None;
+        }
+        let first = |field: &'p str| between(field, b'^').next().unwrap_or_default();
+        Some(Self {
+            name,
+            sex: first(sex),
+            birth: born(first(birth), received_at, site)?,
+        })
+    }
+
+    fn report(
+        &self,
+        at: Timestamp,
+        position: JournalPosition,
+        policy: &Policy,
+    ) -> DemographicsReport {
+        DemographicsReport {
+            at,
+            birth: self.birth.clone(),
+            sex: match is_null(self.sex) {
+                true => Given::Cleared,
+                false => sex_called(word(self.sex), policy),
+            },
+            name: match is_null(self.name) {
+                true => Given::Cleared,
+                false => {
+                    let mut parts = between(self.name, b'^').map(word);
+                    name_of(std::array::from_fn(|_| parts.next().unwrap_or_default()))
+                }
+            },
+            dead: Given::Absent,
+            unreliable: Given::Absent,
+            deleted: Given::Absent,
+            position,
+        }
+    }
+}
+
+fn born(leaf: &str, received_at: Timestamp, site: &Site) -> Option<Given<Phi<BirthDate>>> {
     if is_null(leaf) {
         return Some(Given::Cleared);
     }
-    let today = site.zone.to_datetime(received.received_at.to_jiff()).date();
+    let today = site.zone.to_datetime(received_at.to_jiff()).date();
     match read_birth_date(word(leaf), &site.placeholder_birth_dates, today) {
         BirthReading::Empty => Some(Given::Absent),
         BirthReading::Date(date) => Some(Given::Value(Phi::new(date))),
@@ -235,7 +331,6 @@ mod tests {
     use super::*;
     use crate::core::extract::{extract_whole, glance};
     use crate::core::fact::Origin;
-    use crate::core::time::Timestamp;
 
     const NOW: Timestamp = Timestamp::from_micros(1_800_000_000_000_000);
 

@@ -94,7 +94,7 @@ impl Hl7Time {
 
     /// A day, or a time to the minute or second, with an offset or without, as nearly all are. What is odd about
     /// it in any way is left to [`read_any`](Self::read_any), which says the same of these.
-    fn read_usual(text: &[u8]) -> Option<Self> {
+    pub(crate) fn read_usual(text: &[u8]) -> Option<Self> {
         let (number, offset) = match text.len() {
             8 | 12 | 14 => (text, None),
             17 => text.split_at_checked(12).map(|(a, b)| (a, Some(b)))?,
