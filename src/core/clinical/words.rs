@@ -263,7 +263,7 @@ fn strip_word<'t>(text: &'t str, word: &str) -> Option<&'t str> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Lists, Sexes, Words};
+    use super::{Lists, Sexes, Words, strip_word};
     use crate::core::clinical::Comparator;
     use crate::core::clinical::observation::{Flag, Sex};
     use proptest::prelude::*;
@@ -279,6 +279,22 @@ mod tests {
         assert!(words.clone().count() > 10);
         for line in words {
             assert_eq!(line, line.to_lowercase());
+        }
+    }
+
+    #[test]
+    fn words_are_found_without_case_in_any_script() {
+        for (text, word, rest) in [
+            ("LESS than 5", "less than", Some(" 5")),
+            ("lessthan", "less", None),
+            ("ÜBER 5", "über", Some(" 5")),
+            // The Kelvin sign is a capital k.
+            ("\u{212a}lein", "klein", Some("")),
+            ("klein", "\u{212a}lein", Some("")),
+            ("<5", "<", Some("5")),
+            ("kg", "kgs", None),
+        ] {
+            assert_eq!(strip_word(text, word), rest, "{text} {word}");
         }
     }
 
