@@ -140,6 +140,7 @@ fn come_back(dir: &Path, messages: u64, beside: Beside) {
         },
         on_damage: Arc::new(|_| {}),
         pulse: Pulse::new("fold"),
+        told: None,
     };
     let handle = StateHandle::new(Arc::clone(&state));
     let (folder, mut progress) = Folder::new(

@@ -210,7 +210,7 @@ mod tests {
             4 => any::<u8>(),
             3 => Just(b'|'),
             1 => prop_oneof![Just(b'\r'), Just(b'\n')],
-            8 => b'A'..b'Z',
+            8 => b'A'..=b'Z',
         ];
         proptest::collection::vec(byte, 0..400)
     }
